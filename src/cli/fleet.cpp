@@ -14,6 +14,7 @@
 #include "cli/shared/registries.h"
 #include "fleet/prune.h"
 #include "fleet/survey.h"
+#include "image/model/reference.h"
 #include "report/images/fleet_report.h"
 
 namespace flense::cli {
@@ -27,14 +28,15 @@ constexpr std::string_view kFleetHelp =
 
 ACTION is one of
   status          asks the registries and says of each image whether it is fresh
-  prune           removes the images whose origin is gone; with --stale also those whose origin moved.
-                  Nothing is changed without --yes
+  prune           removes the images whose origin is gone; with --stale also those whose origin moved
+                  or that the index of their tag lacks. Nothing is changed without --yes
 
 docker://REG/REPO:TAG is one tag, docker://REG/REPO all tags of a repository. Each image is
   fresh           its origin shows what it was made from
   stale           its origin shows something else now
-  missing         its tag is gone or shows another image, or a reference has no such images
-  origin gone     the registry of the origin says that there is no such tag
+  missing         its tag is gone or shows another image, the index of its tag lacks it, or a
+                  reference has no such images
+  origin gone     the registry of the origin says that there is no such tag, and hides nothing
   unknown         it could not be asked, or the image does not say what it was made from
 
 Registries are asked through curl (7.84 or later) with the logins that `skopeo login` keeps, at most
@@ -74,7 +76,10 @@ void declare(Options& options, FleetRequest& request) {
 
 Result<void> add_reference(std::string_view text, std::set<std::string>& known,
                            std::vector<RegistryName>& out) {
-  auto name = image::parse_registry_name(text);
+  const image::TransportForm* const form = image::transport_form_of(text);
+  auto name = form != nullptr && form->transport != image::Transport::kRegistry
+                  ? std::nullopt
+                  : image::parse_registry_name(text);
   if (!name)
     return usage_error(fmt::format("\"{}\" is no image of a registry", text),
                        "docker://REG/REPO:TAG, or docker://REG/REPO for all of its tags");

@@ -4,60 +4,18 @@
 #include <set>
 
 #include "base/ascii.h"
+#include "fleet/questions.h"
+#include "image/model/mirror.h"
 #include "image/model/model.h"
 #include "image/model/variant.h"
 #include "text/json.h"
 
 namespace flense::fleet {
 
-using image::RegistryMethod;
 using image::RegistryName;
 using image::RegistryReply;
-using image::RegistryWish;
 
 namespace {
-
-using Replies = std::map<std::string, RegistryReply>;
-
-constexpr std::size_t kMostTags = 100'000;
-constexpr int kNotFound = 404, kNotAllowed = 405;
-
-/// A digest names the image where both are there.
-std::string manifest_path(const RegistryName& name) {
-  return "manifests/" + (name.digest.empty() ? name.tag : name.digest);
-}
-
-Result<Replies> ask_all(const std::vector<RegistryName>& names, RegistryMethod method,
-                        image::RegistryClient& client) {
-  std::vector<RegistryWish> wishes;
-  std::vector<std::string> keys;
-  std::set<std::string> known;
-  for (const RegistryName& name : names) {
-    if (!known.insert(name.text()).second) continue;
-    keys.push_back(name.text());
-    wishes.push_back({method, name.host, name.repository, manifest_path(name)});
-  }
-  TRY(std::vector<RegistryReply> replies, client.ask(wishes));
-  Replies out;
-  for (std::size_t i = 0; i < keys.size(); ++i) out.emplace(keys[i], std::move(replies[i]));
-  return out;
-}
-
-/// What these show now. Where a question for the head is not answered, tells no digest, or says
-/// that there is nothing, the whole is asked for.
-Result<Replies> ask_digests(const std::vector<RegistryName>& names, image::RegistryClient& client) {
-  TRY(Replies out, ask_all(names, RegistryMethod::kHead, client));
-  std::vector<RegistryName> again;
-  for (const RegistryName& name : names) {
-    const RegistryReply& reply = out.at(name.text());
-    if (reply.status == kNotFound || reply.status == kNotAllowed ||
-        (reply.fine() && manifest_digest(reply).empty()))
-      again.push_back(name);
-  }
-  TRY(Replies whole, read_manifests(again, client));
-  for (auto& [key, reply] : whole) out[key] = std::move(reply);
-  return out;
-}
 
 /// "1-sm_90" of the tag "1".
 std::string tag_of_variant(const std::string& tag, const std::vector<std::string>& targets) {
@@ -73,6 +31,19 @@ std::string base_of(const std::string& tag, const std::set<std::string>& tags) {
     if (const auto at = tag.find(ending); at != std::string::npos)
       if (std::string base = tag.substr(0, at); tags.contains(base)) return base;
   return {};
+}
+
+/// Whether it lies where slim --mirror puts the image of that origin: REG/GPU/HOST/REPOSITORY:TAG.
+bool is_mirrored(const Standing& one) {
+  const auto origin = image::parse_registry_name(one.origin);
+  if (!origin || origin->tag != one.name.tag) return false;
+  const auto host = image::host_component(origin->host);
+  if (!host) return false;
+  const std::string below = fmt::format("/{}/{}", *host, origin->repository);
+  const std::string_view place = one.name.repository;
+  const std::string gpus = image::gpu_name(fmt::format("{}", fmt::join(one.targets, ",")));
+  return place.ends_with(below) &&
+         place.substr(0, place.size() - below.size()).find(gpus) != std::string_view::npos;
 }
 
 /// What a variant says of its origin: "docker.io/library/app:1@sha256:…".
@@ -110,22 +81,34 @@ class Surveyor {
   Result<Survey> look(const std::vector<RegistryName>& references) {
     TRY(const auto lists, list_tags(references, client_));
     std::vector<RegistryName> tags, later;
+    std::map<std::string, std::vector<RegistryName>> beside;  // by the name of the base
+    for (const auto& [place, list] : lists) {
+      const std::set<std::string> all(list.tags.begin(), list.tags.end());
+      RegistryName name = *std::ranges::find(references, place, &RegistryName::place);
+      name.digest.clear();
+      for (const std::string& tag : list.tags) {
+        name.tag = tag;
+        const std::string base = base_of(tag, all);
+        if (base.empty()) continue;
+        beside_[name.text()] = base;
+        beside[place + ":" + base].push_back(name);
+      }
+    }
     for (const RegistryName& reference : references) {
       if (!reference.tag.empty()) {
         tags.push_back(reference);
         named_.insert(reference.text());
+        const std::vector<RegistryName>& those = beside[reference.text()];
+        later.insert(later.end(), those.begin(), those.end());
         continue;
       }
       const TagList& list = lists.at(reference.place());
       if (!list.failure.empty())
         out_.standings.push_back(unknown(reference, State::kUnknown, list.failure));
-      const std::set<std::string> all(list.tags.begin(), list.tags.end());
       for (const std::string& tag : list.tags) {
         RegistryName name = reference;
         name.tag = tag;
-        std::string base = base_of(tag, all);
-        if (!base.empty()) beside_[name.text()] = base;
-        (base.empty() ? tags : later).push_back(std::move(name));
+        (beside_.contains(name.text()) ? later : tags).push_back(std::move(name));
       }
     }
     TRY_DO(read(tags));
@@ -151,15 +134,14 @@ class Surveyor {
       const RegistryReply& reply = replies.at(name.text());
       if (out_.documents.contains(name.text())) continue;
       if (says_unknown(reply)) {
-        out_.standings.push_back(unknown(name, State::kMissing, "there is no such tag"));
+        // Who lists a tag that is no more is behind.
+        if (named_.contains(name.text()) || !beside_.contains(name.text()))
+          out_.standings.push_back(unknown(name, State::kMissing, "there is no such tag"));
         continue;
       }
       const std::string digest = manifest_digest(reply);
       if (digest.empty()) {
-        out_.standings.push_back(
-            unknown(name, State::kUnknown,
-                    reply.fine() ? fmt::format("{} sends something else than it says", name.host)
-                                 : why(reply, name.host)));
+        out_.standings.push_back(unknown(name, State::kUnknown, why_no_digest(reply, name.host)));
         continue;
       }
       out_.documents[name.text()] = {digest, reply.body};
@@ -176,7 +158,7 @@ class Surveyor {
     TRY(const text::Json json, text::parse_json(text, name.text()));
     if (!json["manifests"].is_array()) {
       const auto variant = image::variant_of_manifest(json, digest);
-      if (variant) out_.standings.push_back(standing_of(name, *variant));
+      if (variant) out_.standings.push_back(alone(name, *variant));
       return {};
     }
     TRY(const auto entries, image::parse_index(text, name.text()));
@@ -195,8 +177,20 @@ class Surveyor {
         in_place_.insert(one.name.text());
       }
       out_.standings.push_back(std::move(one));
+      for_gpus_.insert(name.text());
     }
     return {};
+  }
+
+  /// A tag that shows a variant, which no index that was read lists for it.
+  Standing alone(const RegistryName& name, const image::Variant& variant) const {
+    Standing out = standing_of(name, variant);
+    RegistryName base = name;
+    if (const auto at = beside_.find(name.text()); at != beside_.end()) base.tag = at->second;
+    if (for_gpus_.contains(base.text()) && name.tag == tag_of_variant(base.tag, variant.targets))
+      out.beside = base.tag;
+    out.own_tag = named_.contains(name.text()) || !out.beside.empty() || is_mirrored(out);
+    return out;
   }
 
   Result<void> judge_all() {
@@ -208,8 +202,21 @@ class Surveyor {
       if (const auto origin = image::parse_registry_name(one.origin)) asked.push_back(*origin);
     }
     TRY(const Replies replies, ask_digests(asked, client_));
+    TRY_DO(look_whether_shown(asked, replies));
     for (Standing& one : out_.standings)
       if (!one.digest.empty()) judge(replies, one);
+    return {};
+  }
+
+  /// Registries say of what they hide that it is not there. Who shows us a repository without a
+  /// login hides nothing of it.
+  Result<void> look_whether_shown(const std::vector<RegistryName>& asked, const Replies& replies) {
+    std::vector<RegistryName> doubtful;
+    for (const RegistryName& name : asked)
+      if (const RegistryReply& reply = replies.at(name.text());
+          says_unknown(reply) && !reply.with_login)
+        doubtful.push_back(name);
+    TRY(shown_, places_shown(doubtful, client_));
     return {};
   }
 
@@ -225,12 +232,13 @@ class Surveyor {
       const auto origin = image::parse_registry_name(one.origin);
       if (!origin) return is(State::kUnknown, "it does not say which tag it was made from");
       const RegistryReply& reply = replies.at(origin->text());
-      if (says_unknown(reply))
+      if (says_unknown(reply) && (reply.with_login || shown_.contains(origin->place())))
         return is(State::kOriginGone, fmt::format("{} is no more", one.origin));
-      if (!reply.fine()) return is(State::kUnknown, why(reply, origin->host));
+      if (says_unknown(reply))
+        return is(State::kUnknown, fmt::format("{} has no {}, or hides it from who has no login",
+                                               origin->host, origin->repository));
       one.origin_now = manifest_digest(reply);
-      if (one.origin_now.empty())
-        return is(State::kUnknown, fmt::format("{} tells no digest that fits", origin->host));
+      if (one.origin_now.empty()) return is(State::kUnknown, why_no_digest(reply, origin->host));
       if (one.origin_now != one.made_from)
         return is(State::kStale, fmt::format("{} is {} now", one.origin, one.origin_now));
     }
@@ -238,8 +246,9 @@ class Surveyor {
       const RegistryReply& own = replies.at(one.name.text());
       if (says_unknown(own))
         return is(State::kMissing, fmt::format("there is no tag {}", one.name.tag));
-      if (!own.fine()) return is(State::kUnknown, why(own, one.name.host));
-      if (manifest_digest(own) != one.digest)
+      const std::string digest = manifest_digest(own);
+      if (digest.empty()) return is(State::kUnknown, why_no_digest(own, one.name.host));
+      if (digest != one.digest)
         return is(State::kMissing, fmt::format("the tag {} shows another image", one.name.tag));
     }
     if (const auto at = beside_.find(one.name.text()); at != beside_.end() && one.listed_in.empty())
@@ -252,6 +261,8 @@ class Surveyor {
   std::set<std::string> named_;  ///< tags that were asked for by name
   std::map<std::string, std::string>
       beside_;                      ///< tags that look like one of a variant, and of which
+  std::set<std::string> for_gpus_;  ///< tags whose index lists variants
+  std::set<std::string> shown_;     ///< "HOST/REPOSITORY" that lists its tags to anybody
   std::set<std::string> in_place_;  ///< variants whose origin is the tag that lists them
 };
 
@@ -264,60 +275,6 @@ Result<Survey> survey(const std::vector<RegistryName>& references, image::Regist
 std::string_view to_string(State state) {
   constexpr std::string_view kNames[] = {"fresh", "stale", "missing", "origin gone", "unknown"};
   return kNames[static_cast<std::size_t>(state)];
-}
-
-bool says_unknown(const RegistryReply& reply) {
-  if (reply.failure != 0 || reply.status != kNotFound) return false;
-  const auto answer = text::parse_json(reply.body, "the answer");
-  return answer && std::ranges::any_of((*answer)["errors"].items(), [](const text::Json& one) {
-           return is_one_of(one["code"].text(), {"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"});
-         });
-}
-
-Result<Replies> read_manifests(const std::vector<RegistryName>& names,
-                               image::RegistryClient& client) {
-  return ask_all(names, RegistryMethod::kGet, client);
-}
-
-Result<std::map<std::string, TagList>> list_tags(const std::vector<RegistryName>& wanted,
-                                                 image::RegistryClient& client) {
-  std::map<std::string, TagList> out;
-  std::vector<RegistryWish> wishes;
-  for (const RegistryName& name : wanted)
-    if (name.tag.empty() && out.try_emplace(name.place()).second)
-      wishes.push_back({RegistryMethod::kGet, name.host, name.repository, "tags/list?n=1000"});
-  while (!wishes.empty()) {
-    TRY(const std::vector<RegistryReply> replies, client.ask(wishes));
-    std::vector<RegistryWish> further;
-    for (std::size_t i = 0; i < wishes.size(); ++i) {
-      const RegistryReply& reply = replies[i];
-      const RegistryWish& wish = wishes[i];
-      TagList& list = out.at(wish.place());
-      const auto answer = text::parse_json(reply.body, "the list of tags");
-      if (!reply.fine() || !answer) {
-        list.failure = says_unknown(reply)
-                           ? fmt::format("{} has no repository {}", wish.host, wish.repository)
-                       : reply.fine() ? fmt::format("{} sends no list of tags", wish.host)
-                                      : why(reply, wish.host);
-        continue;
-      }
-      const std::size_t before = list.tags.size();
-      for (const text::Json& tag : (*answer)["tags"].items())
-        if (const auto name =
-                image::parse_registry_name(fmt::format("{}:{}", wish.place(), tag.text()));
-            name && name->tag == tag.text())
-          list.tags.push_back(name->tag);
-      const std::string next = next_part(reply, wish.repository);
-      // A list that brings nothing new would never end.
-      if (next.empty() || list.tags.size() == before) continue;
-      if (list.tags.size() > kMostTags)
-        list.failure = fmt::format("{} has more than {} tags", wish.place(), kMostTags);
-      else
-        further.push_back({wish.method, wish.host, wish.repository, next});
-    }
-    wishes = std::move(further);
-  }
-  return out;
 }
 
 }  // namespace flense::fleet

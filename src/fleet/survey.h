@@ -27,6 +27,9 @@ struct Standing {
   std::string origin;      ///< "docker.io/library/app:1"; empty: it does not say
   std::string made_from;   ///< what the origin was then
   std::string origin_now;  ///< empty: not known
+  std::string beside;      ///< the tag whose index lists others, and not this image; empty: none
+  /// Its tag was asked for, or is one that slim gives; else somebody gave it.
+  bool own_tag = true;
   State state = State::kUnknown;
   std::string reason;  ///< of every state but fresh
   std::optional<std::uint64_t> saved;
@@ -42,23 +45,9 @@ struct Survey {
   std::map<std::string, Document> documents;  ///< that were read, by RegistryName::text()
 };
 
-/// References without a tag mean all tags of the repository.
+/// References without a tag mean all tags of the repository; those with one, also the tags of
+/// images beside it that its index does not list.
 Result<Survey> survey(const std::vector<image::RegistryName>& references,
                       image::RegistryClient& client);
-
-struct TagList {
-  std::vector<std::string> tags;
-  std::string failure;  ///< empty: these are all
-};
-/// By "HOST/REPOSITORY".
-Result<std::map<std::string, TagList>> list_tags(const std::vector<image::RegistryName>& wanted,
-                                                 image::RegistryClient& client);
-
-/// The manifests of these tags, or why not, by RegistryName::text().
-Result<std::map<std::string, image::RegistryReply>> read_manifests(
-    const std::vector<image::RegistryName>& names, image::RegistryClient& client);
-
-/// Whether the registry says in the protocol's own words that there is no such thing.
-bool says_unknown(const image::RegistryReply& reply);
 
 }  // namespace flense::fleet

@@ -17,7 +17,7 @@ CONFIG = "application/vnd.oci.image.config.v1+json"
 
 class Way(http.server.ThreadingHTTPServer):
     """A port of this machine that hands HTTP on to `address`. `fault(method, path)`, asked for each request, may return
-    "late", "half", "digest" (another body than was asked for), "hole" (never), or a status. With `login` ("name:password")
+    "late", "half", "digest" (another body than was asked for), "hole" (never), a status, or (status, headers, body). With `login` ("name:password")
     it wants tokens, which it gives for that login. `seen` are the requests, `most` so many were under way at a time."""
 
     daemon_threads = True
@@ -107,6 +107,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if isinstance(fault, int):
             codes = {401: "UNAUTHORIZED", 429: "TOOMANYREQUESTS"}
             self.answer(fault, json.dumps({"errors": [{"code": codes.get(fault, "UNKNOWN"), "message": "x"}]}).encode())
+            return
+        if isinstance(fault, tuple):
+            status, headers, content = fault
+            self.answer(status, content, headers)
             return
         there = http.client.HTTPConnection(way.target, timeout=60)
         there.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)

@@ -14,6 +14,7 @@
 #include "image/model/model.h"
 #include "image/model/reference.h"
 #include "image/sources/http.h"
+#include "text/json.h"
 
 namespace flense::image {
 
@@ -25,6 +26,9 @@ constexpr int kNoSuchHost = 6, kNotReached = 7, kCutOff = 18, kTimeOut = 28, kNo
 constexpr int kMostFailures = 3;
 constexpr int kUnauthorized = 401, kForbidden = 403, kTooMany = 429;
 constexpr int kPollMilliseconds = 200;
+constexpr std::array<std::string_view, 4> kManifestTypes = {
+    kOciIndexType, kOciManifestType, "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.docker.distribution.manifest.v2+json"};
 
 std::string base_of(const std::string& host, bool plain) {
   return fmt::format("{}://{}", plain ? "http" : "https", host_of_registry(host));
@@ -147,7 +151,7 @@ Result<std::vector<RegistryReply>> RegistryClient::exchange(const std::vector<As
       Host& host = hosts_[asked[i].host];
       const bool lost = reply.failure > 0 && reply.failure != kTooLarge;
       if (lost && (++host.failures >= kMostFailures || reply.failure == kTimeOut))
-        host.closed = why(reply, asked[i].host);
+        host.closed = why(reply, asked[i].server.empty() ? asked[i].host : asked[i].server);
       if (reply.status == kTooMany) host.closed = why(reply, asked[i].host);
       return true;
     });
@@ -201,14 +205,21 @@ Result<void> RegistryClient::fetch_tokens(const std::vector<RegistryWish>& wishe
       host.closed = fmt::format("{}: {}", wish.host, url.error().message);
       continue;
     }
-    asked.push_back({wish.host, {.url = *url, .login = place}});
+    const std::size_t begin = url->find("://") + 3;
+    asked.push_back({wish.host,
+                     {.url = *url, .login = place},
+                     url->substr(begin, url->find('/', begin) - begin)});
     places.push_back(place);
   }
   TRY(const std::vector<RegistryReply> replies, exchange(asked));
   for (std::size_t i = 0; i < asked.size(); ++i) {
-    // Who gets no token is told so by the registry.
+    // Who gets no token is told so by the registry, but where there was nobody to ask.
+    if (replies[i].failure != 0)
+      tokenless_[places[i]] = fmt::format("{} sends us for a token to where none is had: {}",
+                                          asked[i].host, why(replies[i], asked[i].server));
     if (!replies[i].fine()) continue;
-    if (auto token = parse_token(replies[i].body)) tokens_[places[i]] = *std::move(token);
+    if (auto token = parse_token(replies[i].body))
+      tokens_[places[i]] = {*std::move(token), replies[i].with_login};
   }
   return {};
 }
@@ -226,12 +237,22 @@ Result<std::vector<RegistryReply>> RegistryClient::ask_once(
         .url = fmt::format("{}/v2/{}/{}", host.base, wish.repository, wish.path),
         .body = wish.body};
     if (const auto token = tokens_.find(place); token != tokens_.end())
-      question.token = token->second;
+      question.token = token->second.text;
     else if (host.challenge && !host.challenge->bearer)
       question.login = place;
     asked.push_back({wish.host, std::move(question)});
   }
-  return exchange(asked);
+  TRY(std::vector<RegistryReply> out, exchange(asked));
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    if (!asked[i].question.token.empty()) {
+      out[i].with_login = tokens_.at(wishes[i].place()).with_login;
+    } else if (const auto lost = tokenless_.find(wishes[i].place());
+               lost != tokenless_.end() && out[i].status == kUnauthorized) {
+      out[i].failure = RegistryReply::kNotAsked;
+      out[i].error = lost->second;
+    }
+  }
+  return out;
 }
 
 Result<std::vector<RegistryReply>> RegistryClient::ask(const std::vector<RegistryWish>& wishes) {
@@ -292,27 +313,31 @@ std::string why(const RegistryReply& reply, const std::string& host) {
   }
 }
 
+bool is_manifest(const RegistryReply& reply) {
+  const auto known = [](std::string_view type) {
+    return is_one_of(to_lower(trim(type.substr(0, type.find(';')))), kManifestTypes);
+  };
+  if (!reply.fine()) return false;
+  if (reply.body.empty()) return known(reply.type);
+  const auto json = text::parse_json(reply.body, "the answer");
+  return json && (known(reply.type) || known((*json)["mediaType"].text())) &&
+         (*json)["schemaVersion"].integer_or(0) == 2 &&
+         ((*json)["manifests"].is_array() ||
+          ((*json)["config"].is_object() && (*json)["layers"].is_array()));
+}
+
 std::string manifest_digest(const RegistryReply& reply) {
-  if (!reply.fine()) return {};
+  if (!is_manifest(reply)) return {};
   const bool told = check_digest(reply.digest, "the header").has_value();
   if (reply.body.empty()) return told ? reply.digest : std::string();
   const std::string own = codec::sha256_digest(as_bytes(reply.body));
   return told && own != reply.digest ? std::string() : own;
 }
 
-std::string next_part(const RegistryReply& reply, const std::string& repository) {
-  const std::string_view link = reply.link;
-  const std::size_t begin = link.find('<');
-  const std::size_t end = link.find('>', std::min(begin, link.size()));
-  if (end == std::string_view::npos || link.find("rel=\"next\"", end) == std::string_view::npos)
-    return {};
-  std::string_view url = link.substr(begin + 1, end - begin - 1);
-  // Some name the host, too; it is the one that was asked.
-  const std::string before = fmt::format("/v2/{}/", repository);
-  const std::size_t at = url.find(before);
-  if (at == std::string_view::npos) return {};
-  url.remove_prefix(at + before.size());
-  return url.starts_with("tags/list?") ? std::string(url) : std::string();
+std::string why_no_digest(const RegistryReply& reply, const std::string& host) {
+  if (!reply.fine()) return why(reply, host);
+  return fmt::format("{} sends {}", host,
+                     is_manifest(reply) ? "another manifest than it says" : "no manifest");
 }
 
 }  // namespace flense::image

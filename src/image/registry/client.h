@@ -53,9 +53,14 @@ class RegistryClient {
     std::string closed;  ///< why it is asked nothing more
     int failures = 0;
   };
+  struct Token {
+    std::string text;
+    bool with_login = false;
+  };
   struct Asked {
     std::string host;
     RegistryQuestion question;
+    std::string server = {};  ///< that answers; empty: the host
   };
 
   Result<void> meet(const std::vector<RegistryWish>& wishes);
@@ -69,17 +74,21 @@ class RegistryClient {
   std::string actions_;
   Progress* progress_;
   std::map<std::string, Host> hosts_;
-  std::map<std::string, std::string> tokens_;  ///< by "HOST/REPOSITORY"
+  std::map<std::string, std::string> tokenless_;  ///< why there is none, by the same
+  std::map<std::string, Token> tokens_;           ///< by "HOST/REPOSITORY"
 };
 
 /// Why a reply is not what was asked for, in one sentence: "REG asks for a login".
 std::string why(const RegistryReply& reply, const std::string& host);
 
-/// The digest of the manifest that was asked for; empty where the registry does not tell, or where
-/// what it sent is another one.
-std::string manifest_digest(const RegistryReply& reply);
+/// Whether it is a manifest or an index of a form that is known, and not some page that a server in
+/// between sends with a good status.
+bool is_manifest(const RegistryReply& reply);
 
-/// The path below /v2/ that the header Link names as the next part of a list; empty: there is none.
-std::string next_part(const RegistryReply& reply, const std::string& repository);
+/// The digest of the manifest that was asked for; empty where the registry does not tell, or where
+/// what it sent is another one, or none.
+std::string manifest_digest(const RegistryReply& reply);
+/// Why it is empty.
+std::string why_no_digest(const RegistryReply& reply, const std::string& host);
 
 }  // namespace flense::image

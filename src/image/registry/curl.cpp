@@ -17,6 +17,7 @@
 #include "base/version.h"
 #include "image/model/model.h"
 #include "image/model/reference.h"
+#include "text/json.h"
 
 namespace flense::image {
 
@@ -109,9 +110,12 @@ Result<std::string> config_of(std::span<const std::string> words, const Registry
   if (place.path.find("/manifests/") != std::string_view::npos)
     set("header", fmt::format("Accept: {}", kAccept));
   if (!token.empty()) set("header", "Authorization: Bearer " + token);
+  bool with_login = false;
   if (!login.empty() && rights.login)
-    if (const std::string kept = rights.login(login); !kept.empty() && is_printable(kept))
+    if (const std::string kept = rights.login(login); !kept.empty() && is_printable(kept)) {
       set("header", "Authorization: Basic " + kept);
+      with_login = true;
+    }
   if (method == "HEAD") {
     out += "head\noutput = \"/dev/null\"\n";
   } else if (writes) {
@@ -127,10 +131,10 @@ Result<std::string> config_of(std::span<const std::string> words, const Registry
   }
   // "%" and "\" mean something here, and no word of others is among them.
   out += fmt::format(
-      "write-out = \"\\n{0}<%{{exitcode}} %{{http_code}}\\n%header{{docker-content-digest}}\\n"
-      "%header{{content-type}}\\n%header{{www-authenticate}}\\n%header{{link}}\\n%{{errormsg}}\\n"
+      "write-out = \"\\n{0}<%{{exitcode}} %{{http_code}} {1}\\n%header{{docker-content-digest}}\\n"
+      "%header{{content-type}}\\n%header{{www-authenticate}}\\n%{{errormsg}}\\n%{{header_json}}\\n"
       "{0}>\\n\"\n",
-      mark);
+      mark, with_login ? 1 : 0);
   return out;
 }
 
@@ -175,6 +179,17 @@ class Curl {
   std::vector<std::unique_ptr<ChildProcess>> lanes_;
 };
 
+/// Of %header{link} curl gives the first alone.
+std::string links_in(std::string_view headers) {
+  const auto json = text::parse_json(headers, "the headers");
+  // What cannot be read is no header that is not there.
+  if (!json) return "?";
+  std::string out;
+  for (const text::Json& one : (*json)["link"].items())
+    out += fmt::format("{}{}", out.empty() ? "" : ", ", one.text());
+  return out;
+}
+
 /// The next line of `text`, whose beginning it takes.
 std::string next_line(std::string_view& text) {
   const std::size_t end = std::min(text.find('\n'), text.size());
@@ -191,14 +206,15 @@ Result<RegistryReply> read_head(std::string_view text) {
   if (first.ec != std::errc() || first.ptr == end || out.failure < 0 ||
       std::from_chars(first.ptr + 1, end, out.status).ec != std::errc())
     return fail(Code::kEnvironment, "curl does not tell what was answered");
+  out.with_login = numbers.ends_with(" 1");
   out.digest = next_line(text);
   out.type = next_line(text);
   out.challenge = next_line(text);
-  out.link = next_line(text);
   out.error = next_line(text);
   if (out.type.starts_with("%header{"))
     return fail(Code::kEnvironment, "curl is too old to ask registries")
         .hint("install curl 7.84 or later");
+  out.link = links_in(text);
   return out;
 }
 

@@ -35,8 +35,10 @@ struct RegistryReply {
   static constexpr int kNotAsked = -1;
   int failure = kNotAsked;  ///< curl's exit status; 0: an answer came
   int status = 0;           ///< of HTTP
+  bool with_login = false;  ///< a name and a password went along, or a token that they got
   // Headers, as they came.
-  std::string digest = {}, type = {}, challenge = {}, link = {};
+  std::string digest = {}, type = {}, challenge = {};
+  std::string link = {};   ///< all of that name, with commas between them
   std::string error = {};  ///< what curl says of the failure
   std::string body = {};
   bool fine() const { return failure == 0 && status >= 200 && status < 300; }

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "codec/sha256.h"
+#include "image/model/model.h"
 #include "image/registry/client.h"
 
 namespace flense::image {
@@ -94,8 +96,8 @@ TEST(Curl, AnIndexIsQuoted) {
 
 std::string written(const std::string& body, const std::string& status = "0 200",
                     const std::string& digest = "") {
-  return fmt::format("{}\n{}<{}\n{}\napplication/json\nBearer realm=\"x\"\n\n\n{}>\n", body, kMark,
-                     status, digest, kMark);
+  return fmt::format("{}\n{}<{}\n{}\napplication/json\nBearer realm=\"x\"\n\n{{}}\n{}>\n", body,
+                     kMark, status, digest, kMark);
 }
 
 TEST(Curl, RepliesAreReadInPieces) {
@@ -116,6 +118,22 @@ TEST(Curl, RepliesAreReadInPieces) {
     EXPECT_EQ(out[2].status, 404);
     EXPECT_EQ(out[2].body, "\n" + kMark);
   }
+}
+
+TEST(Curl, AllLinksAreRead) {
+  const auto link = [](const std::string& headers, const std::string& status = "0 200 0") {
+    std::vector<RegistryReply> out;
+    ReplyReader reader(kMark);
+    EXPECT_TRUE(reader.take(
+        as_bytes(fmt::format("\n{0}<{1}\n\n\n\n\n{2}\n{0}>\n", kMark, status, headers)), out));
+    return out.at(0);
+  };
+  EXPECT_EQ(link(R"({"link":["<a>; rel=\"prev\"","<b>; rel=\"next\""],"x":["y"]})").link,
+            "<a>; rel=\"prev\", <b>; rel=\"next\"");
+  EXPECT_EQ(link("{\n}").link, "");
+  EXPECT_EQ(link("{").link, "?");
+  EXPECT_FALSE(link("{}").with_login);
+  EXPECT_TRUE(link("{}", "0 404 1").with_login);
 }
 
 TEST(Curl, TooMuchIsRefused) {
@@ -157,15 +175,21 @@ TEST(RegistryName, NoTagIsNoTag) {
   EXPECT_FALSE(parse_registry_name("r.example/A:1"));
 }
 
+const std::string kManifest =
+    R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",)"
+    R"("config":{},"layers":[]})";
+
 TEST(RegistryReply, ADigestThatDoesNotFitIsNone) {
-  RegistryReply reply{.failure = 0, .status = 200, .body = "{}"};
-  const std::string own = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+  RegistryReply reply{.failure = 0, .status = 200, .body = kManifest};
+  const std::string own = codec::sha256_digest(as_bytes(kManifest));
   EXPECT_EQ(manifest_digest(reply), own);
   reply.digest = own;
   EXPECT_EQ(manifest_digest(reply), own);
   reply.digest = "sha256:" + std::string(64, 'a');
   EXPECT_EQ(manifest_digest(reply), "");
   reply.body.clear();
+  EXPECT_EQ(manifest_digest(reply), "");
+  reply.type = "application/vnd.oci.image.manifest.v1+json";
   EXPECT_EQ(manifest_digest(reply), reply.digest);
   reply.digest = "sha256:../../etc";
   EXPECT_EQ(manifest_digest(reply), "");
@@ -173,16 +197,23 @@ TEST(RegistryReply, ADigestThatDoesNotFitIsNone) {
   EXPECT_EQ(manifest_digest(reply), "");
 }
 
-TEST(RegistryReply, TheNextPartIsOfTheSameList) {
-  const auto next = [](std::string link) {
-    return next_part({.failure = 0, .status = 200, .link = std::move(link)}, "a/b");
+TEST(RegistryReply, APageWithAGoodStatusIsNoManifest) {
+  const auto is = [](const std::string& type, const std::string& body) {
+    return is_manifest({.failure = 0, .status = 200, .type = type, .body = body});
   };
-  EXPECT_EQ(next("</v2/a/b/tags/list?last=z&n=5>; rel=\"next\""), "tags/list?last=z&n=5");
-  EXPECT_EQ(next("<https://r.example/v2/a/b/tags/list?n=5>; rel=\"next\""), "tags/list?n=5");
-  for (const char* link :
-       {"", "<", "</v2/a/b/tags/list?n=5>", "</v2/a/c/tags/list?n=5>; rel=\"next\"",
-        "</v2/a/b/manifests/1>; rel=\"next\"", "rel=\"next\" <x"})
-    EXPECT_EQ(next(link), "") << link;
+  const std::string json = "application/json", index = std::string(kOciIndexType);
+  EXPECT_TRUE(is(json, kManifest));
+  EXPECT_TRUE(is(index + "; charset=utf-8", R"({"schemaVersion":2,"manifests":[]})"));
+  EXPECT_TRUE(is(index, ""));
+  EXPECT_FALSE(is(json, R"({"schemaVersion":2,"manifests":[]})"));
+  EXPECT_FALSE(is("text/html", "<html>maintenance</html>"));
+  EXPECT_FALSE(is(index, "<html>maintenance</html>"));
+  EXPECT_FALSE(is("text/html", ""));
+  for (const char* body :
+       {"{}", R"({"errors":[{"code":"TOOMANYREQUESTS"}]})", R"({"manifests":[]})",
+        R"({"schemaVersion":2})", R"({"schemaVersion":1,"manifests":[]})",
+        R"({"schemaVersion":2,"config":{}})", R"({"schemaVersion":2,"manifests":{}})"})
+    EXPECT_FALSE(is(index, body)) << body;
 }
 
 }  // namespace
