@@ -135,6 +135,13 @@ Result<std::vector<std::string>> config_path(const Scene& scene) {
   for (const auto& [file, document] : files) {
     table = registry_table(document["version"].integer_or(1));
     const Json& registry = text::toml_table(document, table);
+    if (!registry["mirrors"].members().empty())
+      return fail(
+                 Code::kEnvironment,
+                 "{} has mirrors in [{}]: containerd takes either these or hosts.toml files, never "
+                 "both",
+                 file, fmt::join(table, "."))
+          .hint("write the same as hosts.toml files, and config_path instead of mirrors");
     // containerd 1 takes the whole section of a plug-in from the last file that has one.
     if (!path.empty() && !registry["config_path"].is_string() &&
         !text::toml_table(document, {table[0], table[1]}).is_null())
@@ -144,13 +151,6 @@ Result<std::vector<std::string>> config_path(const Scene& scene) {
                   file, table[0], table[1])
           .hint(fmt::format("below [{}.\"{}\".{}] of that file add config_path = \"{}\", too",
                             table[0], table[1], table[2], path));
-    if (!registry["mirrors"].members().empty())
-      return fail(
-                 Code::kEnvironment,
-                 "{} has mirrors in [{}]: containerd takes either these or hosts.toml files, never "
-                 "both",
-                 file, fmt::join(table, "."))
-          .hint("write the same as hosts.toml files, and config_path instead of mirrors");
     if (registry["config_path"].is_string()) path = registry["config_path"].text();
   }
   std::vector<std::string> out;

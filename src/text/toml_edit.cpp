@@ -1,42 +1,11 @@
-// Edits of TOML: the text itself is edited, where toml++ says that values are.
-#include "text/toml_tree.h"
+// Edits of TOML: of the text itself, where values are.
+#include "text/toml_places.h"
 
 #include <algorithm>
 
 namespace flense::text {
 
 namespace {
-
-const toml::table* find_table(const toml::table& root, const TomlTable& names) {
-  const toml::table* table = &root;
-  for (const std::string& name : names) {
-    const toml::node* node = table->get(name);
-    table = node == nullptr ? nullptr : node->as_table();
-    if (table == nullptr) return nullptr;
-  }
-  return table;
-}
-
-/// Where a line begins; lines count from 1. For lines past the last, the end of the text.
-std::size_t line_start(std::string_view text, std::size_t line) {
-  std::size_t at = 0;
-  while (--line > 0) {
-    const std::size_t end = text.find('\n', at);
-    if (end == std::string_view::npos) return text.size();
-    at = end + 1;
-  }
-  return at;
-}
-
-/// Columns count characters, not bytes.
-std::size_t offset_of(std::string_view text, const toml::source_position& position) {
-  std::size_t at = line_start(text, position.line);
-  for (std::size_t column = 1; column < position.column && at < text.size(); ++column) {
-    ++at;
-    while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U) ++at;
-  }
-  return at;
-}
 
 bool is_bare(std::string_view name) {
   constexpr std::string_view kBare =
@@ -73,15 +42,26 @@ Insertion inserted(std::string_view text, Place place) {
           std::move(place.block)};
 }
 
-Place below_header(std::string_view text, const toml::table& table, const std::string& line) {
-  const std::size_t header = line_start(text, table.source().begin.line);
-  const std::size_t next = line_start(text, table.source().begin.line + 1);
+/// Of the line in which this is.
+std::size_t start_of_line(std::string_view text, std::size_t at) {
+  const std::size_t before = at == 0 ? std::string_view::npos : text.rfind('\n', at - 1);
+  return before == std::string_view::npos ? 0 : before + 1;
+}
+std::size_t after_line(std::string_view text, std::size_t at) {
+  const std::size_t end = text.find('\n', at);
+  return end == std::string_view::npos ? text.size() : end + 1;
+}
+
+Place below_header(std::string_view text, std::size_t header, const std::string& line) {
+  const std::size_t next = after_line(text, header);
   // Indented like its neighbour, if that is a key or a comment of the same table.
   const std::string neighbour = indentation(text, next);
   const std::size_t first = next + neighbour.size();
   const bool keyed = first < text.size() && text[first] != '[' && text[first] != '\n';
-  return {next, fmt::format("{}{}{}\n", text.substr(0, next).ends_with('\n') ? "" : "\n",
-                            keyed ? neighbour : indentation(text, header) + "  ", line)};
+  return {
+      next,
+      fmt::format("{}{}{}\n", text.substr(0, next).ends_with('\n') ? "" : "\n",
+                  keyed ? neighbour : indentation(text, start_of_line(text, header)) + "  ", line)};
 }
 
 std::string header_form(const TomlTable& table) {
@@ -104,29 +84,28 @@ Place at_end(std::string_view text, const TomlTable& table, const std::string& l
 /// Where the first table below `parent` begins, with the comments right above it; nullopt: there is
 /// none. Bad input where what is below it has no header before which something could come: some
 /// programs take tables in the order of the lines on which they are first named.
-Result<std::optional<std::size_t>> first_below(std::string_view text, const toml::table* parent,
+Result<std::optional<std::size_t>> first_below(std::string_view text,
+                                               const std::optional<TomlPlaces>& parent,
                                                std::string_view what) {
-  std::optional<std::size_t> line;
-  if (parent != nullptr)
-    for (const auto& [name, member] : *parent)
-      if (member.is_table())
-        line =
-            std::min<std::size_t>(line.value_or(std::string_view::npos), name.source().begin.line);
-  if (!line) return std::nullopt;
-  if (const std::size_t start = line_start(text, *line);
-      !text.substr(start + indentation(text, start).size()).starts_with('['))
-    return bad_input("{}: line {} names a table without a header, and nothing can come before it",
-                     what, *line)
+  std::optional<std::size_t> first;
+  if (parent)
+    for (const TomlMember& one : parent->members)
+      if (one.is_table) first = std::min(first.value_or(text.size()), one.named);
+  if (!first) return std::nullopt;
+  std::size_t start = start_of_line(text, *first);
+  if (!text.substr(start + indentation(text, start).size()).starts_with('['))
+    return bad_input("{}: \"{}\" names a table without a header, and nothing can come before it",
+                     what, text.substr(start, text.find('\n', start) - start))
         .hint("write it with a header: [host.\"https://…\"]");
-  while (*line > 1) {
-    const std::size_t above = line_start(text, *line - 1);
+  while (start > 0) {
+    const std::size_t above = start_of_line(text, start - 1);
     if (!text.substr(above + indentation(text, above).size()).starts_with('#')) break;
-    --*line;
+    start = above;
   }
-  return std::optional(line_start(text, *line));
+  return std::optional(start);
 }
 
-/// Sorted by names, as as_json gives them: so that equal documents compare equal.
+/// Sorted by names, as parse_toml gives them: so that equal documents compare equal.
 void set_in(Json& document, const TomlTable& table, const std::string& key, const Json* value) {
   Json* at = &document;
   for (const std::string& name : table) {
@@ -166,11 +145,10 @@ bool says(const std::string& candidate, const Json& expected) {
 
 Result<std::vector<std::string>> toml_names(std::string_view text, const TomlTable& table,
                                             std::string_view what) {
-  TRY(const toml::table document, parse_toml_tree(text, what));
+  TRY(const auto places, toml_places(text, table, what));
   std::vector<std::pair<std::size_t, std::string>> found;
-  if (const toml::table* names = find_table(document, table))
-    for (const auto& [name, member] : *names)
-      found.emplace_back(offset_of(text, name.source().begin), name.str());
+  if (places)
+    for (const TomlMember& one : places->members) found.emplace_back(one.named, one.name);
   std::ranges::sort(found);
   std::vector<std::string> out;
   for (auto& [at, name] : found) out.push_back(std::move(name));
@@ -179,16 +157,13 @@ Result<std::vector<std::string>> toml_names(std::string_view text, const TomlTab
 
 Result<std::string> set_toml(std::string_view text, const TomlTable& table, const std::string& key,
                              const Json& value, std::string_view what) {
-  TRY(const toml::table document, parse_toml_tree(text, what));
-  const toml::table* found = find_table(document, table);
-  const toml::node* old = found == nullptr ? nullptr : found->get(key);
+  TRY(const auto places, toml_places(text, table, what));
+  const TomlMember* old = places ? places->find(key) : nullptr;
   if (old != nullptr) {
     TRY(const Json expected, meant(text, table, key, &value, what));
-    const std::size_t begin = offset_of(text, old->source().begin);
-    const std::size_t end = offset_of(text, old->source().end);
-    if (begin <= end)
-      if (std::string out = std::string(text.substr(0, begin)) + value_form(value) +
-                            std::string(text.substr(end));
+    if (old->begin <= old->end)
+      if (std::string out = std::string(text.substr(0, old->begin)) + value_form(value) +
+                            std::string(text.substr(old->end));
           says(out, expected))
         return out;
   }
@@ -198,13 +173,12 @@ Result<std::string> set_toml(std::string_view text, const TomlTable& table, cons
 
 Result<Insertion> insert_toml(std::string_view text, const TomlTable& table, const std::string& key,
                               const Json& value, std::string_view what) {
-  TRY(const toml::table document, parse_toml_tree(text, what));
+  TRY(const auto places, toml_places(text, table, what));
   TRY(const Json expected, meant(text, table, key, &value, what));
   const std::string line = fmt::format("{} = {}", name_form(key), value_form(value));
   std::vector<Place> candidates;
-  const toml::table* found = find_table(document, table);
-  if (found != nullptr && !table.empty() && !found->is_inline())
-    candidates.push_back(below_header(text, *found, line));
+  if (places && !table.empty() && !places->is_inline)
+    candidates.push_back(below_header(text, places->begin, line));
   candidates.push_back(table.empty() ? Place{0, line + "\n"} : at_end(text, table, line));
   for (Place& candidate : candidates)
     if (Insertion out = inserted(text, std::move(candidate)); says(out.text, expected)) return out;
@@ -216,20 +190,17 @@ Result<Insertion> insert_toml(std::string_view text, const TomlTable& table, con
 Result<Insertion> insert_toml_item(std::string_view text, const TomlTable& table,
                                    const std::string& key, const Json& item,
                                    std::string_view what) {
-  TRY(const toml::table document, parse_toml_tree(text, what));
-  const toml::table* found = find_table(document, table);
-  const toml::node* node = found == nullptr ? nullptr : found->get(key);
-  if (node == nullptr || node->as_array() == nullptr)
+  TRY(const auto places, toml_places(text, table, what));
+  TRY(const Json document, parse_toml(text, what));
+  const Json& old = toml_table(document, table)[key];
+  if (!places || !old.is_array())
     return bad_input("{}: {} of [{}] is no list", what, key, fmt::join(table, "."));
-  TRY(Json value, parse_toml(text, what));
-  value = toml_table(value, table)[key];
   Json::Array items = {item};
-  items.insert(items.end(), value.items().begin(), value.items().end());
-  value = Json(std::move(items));
+  items.insert(items.end(), old.items().begin(), old.items().end());
+  const Json value(std::move(items));
   TRY(const Json expected, meant(text, table, key, &value, what));
-  const std::size_t open = offset_of(text, node->source().begin) + 1;
-  if (Insertion out =
-          inserted(text, {open, value_form(item) + (node->as_array()->empty() ? "" : ", ")});
+  const std::size_t open = places->find(key)->begin + 1;
+  if (Insertion out = inserted(text, {open, value_form(item) + (old.items().empty() ? "" : ", ")});
       open <= text.size() && says(out.text, expected))
     return out;
   return bad_input("{} is written such that nothing can be put into {} of [{}]", what, key,
@@ -240,25 +211,15 @@ Result<Insertion> insert_toml_item(std::string_view text, const TomlTable& table
 Result<std::string> erase_toml_item(std::string_view text, const TomlTable& table,
                                     const std::string& key, const Json& item,
                                     std::string_view what) {
-  TRY(const toml::table document, parse_toml_tree(text, what));
-  const toml::table* found = find_table(document, table);
-  const toml::node* node = found == nullptr ? nullptr : found->get(key);
-  const toml::array* list = node == nullptr ? nullptr : node->as_array();
-  Json::Array left;
-  const toml::node* ours = nullptr;
-  if (list != nullptr)
-    for (const toml::node& one : *list) {
-      const auto value = toml_json(one);
-      if (ours == nullptr && value == item)
-        ours = &one;
-      else
-        left.push_back(value.value_or(Json()));
-    }
-  if (ours == nullptr) return std::string(text);
+  TRY(const auto places, toml_places(text, table, what));
+  TRY(const Json document, parse_toml(text, what));
+  Json::Array left = toml_table(document, table)[key].items();
+  const auto ours = std::ranges::find(left, item);
+  if (!places || ours == left.end()) return std::string(text);
+  const auto [begin, end] = places->find(key)->items[static_cast<std::size_t>(ours - left.begin())];
+  left.erase(ours);
   const Json others(std::move(left));
   TRY(const Json expected, meant(text, table, key, &others, what));
-  const std::size_t begin = offset_of(text, ours->source().begin);
-  const std::size_t end = offset_of(text, ours->source().end);
   constexpr const char* kBlanks = " \t\r\n";
   const std::size_t after = std::min(text.find_first_not_of(kBlanks, end), text.size());
   const std::size_t before = text.substr(0, begin).find_last_not_of(kBlanks);
@@ -280,9 +241,8 @@ Result<std::string> erase_toml_item(std::string_view text, const TomlTable& tabl
 Result<Insertion> add_toml_table(std::string_view text, const TomlTable& table,
                                  const Json::Object& members, std::string_view note,
                                  std::string_view what) {
-  TRY(const toml::table document, parse_toml_tree(text, what));
-  if (find_table(document, table) != nullptr)
-    return bad_input("{} has [{}] already", what, fmt::join(table, "."));
+  TRY(const auto there, toml_places(text, table, what));
+  if (there) return bad_input("{} has [{}] already", what, fmt::join(table, "."));
   TRY(Json expected, parse_toml(text, what));
   std::string block = fmt::format("# {}\n{}", note, header_form(table));
   for (const auto& [key, value] : members) {
@@ -291,7 +251,8 @@ Result<Insertion> add_toml_table(std::string_view text, const TomlTable& table,
   }
   const TomlTable beside(table.begin(), table.end() - 1);
   std::vector<Place> candidates;
-  TRY(const auto first, first_below(text, find_table(document, beside), what));
+  TRY(const auto parent, toml_places(text, beside, what));
+  TRY(const auto first, first_below(text, parent, what));
   if (first) candidates.push_back({*first, block + "\n"});
   candidates.push_back({text.size(), ending(text) + block});
   for (Place& candidate : candidates)
@@ -304,15 +265,13 @@ Result<Insertion> add_toml_table(std::string_view text, const TomlTable& table,
 
 Result<std::string> erase_toml(std::string_view text, const TomlTable& table,
                                const std::string& key, std::string_view what) {
-  TRY(const toml::table document, parse_toml_tree(text, what));
+  TRY(const auto places, toml_places(text, table, what));
   TRY(const Json expected, meant(text, table, key, nullptr, what));
-  const toml::table* found = find_table(document, table);
-  const toml::node* node = found == nullptr ? nullptr : found->get(key);
-  if (node == nullptr) return std::string(text);
-  // toml++ gives the position of the value, not of its key: the lines of the value, provided that
-  // the key is on the first.
-  const std::size_t begin = line_start(text, node->source().begin.line);
-  const std::size_t end = line_start(text, node->source().end.line + 1);
+  const TomlMember* found = places ? places->find(key) : nullptr;
+  if (found == nullptr) return std::string(text);
+  // The lines of the value, provided that the key is on the first.
+  const std::size_t begin = start_of_line(text, found->begin);
+  const std::size_t end = after_line(text, std::max(found->begin, found->end));
   std::string out = std::string(text.substr(0, begin)) + std::string(text.substr(end));
   if (says(out, expected)) return out;
   return bad_input("{}: {} of [{}] cannot be removed without changing more", what, key,

@@ -15,6 +15,16 @@
 
 namespace flense::cdi {
 
+namespace {
+
+/// What a write that was killed has left, however young: who writes now holds a lock on its own.
+void remove_litter(const std::filesystem::path& path) {
+  constexpr std::time_t kHour = 3600;
+  remove_stale_staging(path, std::time(nullptr) + kHour);
+}
+
+}  // namespace
+
 HostFiles::HostFiles(const std::filesystem::path& root) : root_(root), tree_(root, "/") {}
 
 std::filesystem::path HostFiles::place(const std::string& path) const {
@@ -65,6 +75,7 @@ Result<void> HostFiles::make_directories(const std::string& path) const {
 }
 
 Result<void> HostFiles::write(const std::string& path, std::string_view text, unsigned mode) const {
+  remove_litter(place(path));
   TRY(const std::optional<std::string> present, read(path));
   if (present == text) return {};
   TRY_DO(check_place(path));
@@ -118,8 +129,7 @@ std::optional<std::string> HostFiles::link_text(const std::string& path) const {
 
 Result<void> HostFiles::remove(const std::string& path) const {
   const std::filesystem::path where = place(std::string(parent_path(path))) / base_name(path);
-  constexpr std::time_t kHour = 3600;
-  remove_stale_staging(where, std::time(nullptr) + kHour);
+  remove_litter(where);
   if (::unlink(where.c_str()) != 0 && errno != ENOENT)
     return system_error(errno, "cannot remove " + where.string());
   return {};

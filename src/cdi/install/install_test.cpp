@@ -263,11 +263,13 @@ TEST_F(CdiInstall, HalfDoneWorkIsNobodyElses) {
   // Killed between the record and the file; and somebody wrote into that file then.
   for (const std::string& now : {theirs, theirs + "# more\n"}) {
     put(kHosts, now);
+    put("/etc/certs.d/a/.hosts.toml.flense-aBcDeF", "half");
     EXPECT_EQ(read_without(record.engines.at("docker"), files_, kHosts).value(), now);
     ASSERT_TRUE(reinstall(what, files_, kRecord));
     EXPECT_THAT(text(kHosts), HasSubstr("host.ours"));
     taken_back("docker");
     EXPECT_EQ(text(kHosts), now);
+    EXPECT_THAT(files_.list("/etc/certs.d/a"), ::testing::ElementsAre("hosts.toml"));
     installed(what);
   }
   // Killed before anything was there, with directories made and a file half written.
