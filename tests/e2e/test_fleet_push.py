@@ -148,6 +148,12 @@ class Pushed(fleets.Fleet):
                 self.assert_whole(*allowed)
                 if self.shown() != old:
                     self.assertEqual(self.push(0), old)
+        # What an index was refused for is said; and who says that it was stored has it.
+        for answer, said in ((429, "takes no more requests for now"), ((413, [], b""), "takes nothing of that size"),
+                             ((201, [], b""), "does not have it afterwards")):
+            way.fault = lambda method, path: answer if places["index"](method, path) else None
+            self.assertIn(said, self.flense(*self.words(8, way.address), expect=4, env=self.env).err)
+            self.assert_whole(old)
         way.fault = lambda *_: "late"
         self.flense(*self.words(9, way.address), env=self.env)
         self.assert_whole(self.expected(9))

@@ -205,6 +205,22 @@ class Nodes(harness.Case):
         self.assertEqual(node.pull(f"{self.upstream.address}/app@{self.original}"), self.configs[None])
         self.assertEqual(self.asked(self.mirror, since), [])
 
+    def test_what_flense_reads_where_tags_go_to_a_mirror(self):
+        """What skopeo gets for the tag is the mirror's; also where that lies in the cache."""
+        node = self.podman("h100")
+        env = {**node.env, "FLENSE_CACHE": self.path("cache"), "XDG_CONFIG_HOME": f"{node.env['HOME']}/.config"}
+        self.flense("inspect", f"docker://{self.mirrored('sm_90')}", env=env)
+        since = os.path.getsize(self.mirror.log)
+        done = self.flense("inspect", f"docker://{self.name}", "--json", env=env)
+        self.assertTrue(self.asked(self.mirror, since))
+        self.assertEqual(done.json["digest"], self.amd64)
+        self.assertIn("a mirror of this machine", done.out)
+        done = self.flense("check", f"docker://{self.name}", "--config-only", "--host", "a100@570.86.15", expect=None, env=env)
+        self.assertNotIn("slim-target", done.out)
+        told = self.flense("slim", f"docker://{self.name}", "--variants", "h100,a100", "--mirror",
+                           f"docker://{self.mirror.address}/again/{{gpu}}", "--json", env=env).json
+        self.assertEqual({one["targets"]["cuda"][0]: one["digest"] for one in told["variants"]}, self.digests)
+
     def test_with_upstream_gone(self):
         containerd, podman = self.containerd("h100"), self.podman("h100")
         self.upstream.stop()

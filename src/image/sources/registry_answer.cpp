@@ -60,6 +60,10 @@ constexpr std::string_view kOwnAuthority =
     "put the certificate of your authority at /etc/containers/certs.d/{0}/ca.crt";
 constexpr std::string_view kLater = "log in with \"skopeo login {0}\", or try again later";
 
+constexpr std::string_view kTooBig =
+    "{0}, or a proxy before it, takes nothing of that size (status 413)";
+constexpr std::string_view kBigger = "raise its limit for the size of requests";
+
 constexpr auto kKnown = std::to_array<Known>({
     {"manifest unknown", "{0} has no image {1}", kTags},
     {"name unknown", "{0} has no repository {2}", "look at the name of the image"},
@@ -72,6 +76,10 @@ constexpr auto kKnown = std::to_array<Known>({
     {"403 (Forbidden)", kDenied, kLogin},
     {"toomanyrequests", "{0} takes no more requests for now", kLater},
     {"too many requests", "{0} takes no more requests for now", kLater},
+    {"429 Too Many", "{0} takes no more requests for now", kLater},
+    {"StatusCode: 429", "{0} takes no more requests for now", kLater},
+    {"413 Request Entity", kTooBig, kBigger},
+    {"StatusCode: 413", kTooBig, kBigger},
     {"connection refused", "nothing listens at {0} (connection refused)",
      "look at the name and the port; is the registry running?"},
     {"no such host", "there is no host {0}", "look at the name, and at the DNS of this machine"},
@@ -128,6 +136,12 @@ bool leaves_push_open(std::string_view said) {
   if (has("unauthorized: ")) return false;
   return has("manifest unknown") || has("name unknown") || has("404 (Not Found)") ||
          has("denied: ") || has("access to the resource is denied") || has("403 (Forbidden)");
+}
+
+bool says_missing(std::string_view said) {
+  const std::string message = last_message(said);
+  return message.find("manifest unknown") != std::string::npos ||
+         message.find("name unknown") != std::string::npos;
 }
 
 bool speaks_plain_http(std::string_view said) {

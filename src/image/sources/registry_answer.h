@@ -16,6 +16,9 @@ Failure registry_failure(std::string_view said, std::string_view name);
 /// there: it need not exist yet, and who may not read may perhaps write.
 bool leaves_push_open(std::string_view said);
 
+/// Whether the registry has no such image.
+bool says_missing(std::string_view said);
+
 /// Whether the registry would have been understood over plain HTTP.
 bool speaks_plain_http(std::string_view said);
 

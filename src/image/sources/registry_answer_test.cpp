@@ -78,6 +78,22 @@ TEST(RegistryAnswer, APushIsRefusedEarlyOnlyWhereNothingIsOpen) {
     EXPECT_FALSE(leaves_push_open(shut)) << shut;
 }
 
+TEST(RegistryAnswer, WhatAnIndexIsRefusedForIsSaid) {
+  const auto said = [](std::string_view cause) {
+    return of(fmt::format("Uploading manifest list failed, attempted the following formats: "
+                          "application/vnd.oci.image.index.v1+json(uploading manifest 1 to r: {})",
+                          cause))
+        .message;
+  };
+  for (const char* cause : {"received unexpected HTTP status: 429 Too Many Requests",
+                            "StatusCode: 429, ", "toomanyrequests: x"})
+    EXPECT_EQ(said(cause), "r.example:5000 takes no more requests for now");
+  for (const char* cause :
+       {"received unexpected HTTP status: 413 Request Entity Too Large", "StatusCode: 413, "})
+    EXPECT_EQ(said(cause),
+              "r.example:5000, or a proxy before it, takes nothing of that size (status 413)");
+}
+
 TEST(RegistryAnswer, SilenceNamesTheLimit) {
   const Error error = registry_silent("docker://r.example/a:1", std::chrono::seconds(7)).error();
   EXPECT_EQ(error.message, "r.example did not answer for 7 s");

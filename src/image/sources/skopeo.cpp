@@ -1,12 +1,7 @@
 #include "image/sources/skopeo.h"
 
-#include <poll.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <chrono>
 #include <cstdlib>
 #include <system_error>
 #include <utility>
@@ -21,8 +16,10 @@
 #include "image/model/variant.h"
 #include "image/sources/registry_answer.h"
 #include "image/sources/remote_config.h"
+#include "image/sources/skopeo_call.h"
 #include "image/sources/spool.h"
 #include "image/sources/stored_image.h"
+#include "text/json.h"
 
 namespace flense::image {
 
@@ -47,125 +44,8 @@ Result<CachePaths> image_cache(const std::filesystem::path& root) {
   return out;
 }
 
-Result<std::string> skopeo_program() {
-  if (auto program = find_program("skopeo")) return *program;
-  return fail(Code::kEnvironment,
-              "skopeo is not installed; it is "
-              "needed for registries and Podman's storage")
-      .hint("install skopeo, or save the image to a file and give that");
-}
-
-enum class Kind { kQuestion, kTransfer };
-
-constexpr std::size_t kMostAnswer = 16u << 20;
-constexpr std::string_view kRegistryForm = "docker://";
-
-/// For all that one call asks of skopeo.
-struct Asking {
-  const RegistryLimits& limits;
-  Progress* progress = nullptr;
-  ProgramStarter* starter = nullptr;
-};
-
-Asking asking_for(const OpenOptions& options) {
+SkopeoAsking asking_for(const OpenOptions& options) {
   return {options.registry, options.progress, options.broker};
-}
-
-/// Runs skopeo to its end about `name`. Of a registry, a question has limits.answer to end, and a
-/// transfer, whose bytes are stored by a pull and sent by a push, may stand still for
-/// limits.stall().
-Result<ProcessOutput> ask_skopeo(const std::vector<std::string>& arguments, const std::string& name,
-                                 Kind kind, const Asking& how) {
-  using Clock = std::chrono::steady_clock;
-  TRY(const std::string program, skopeo_program());
-  std::vector<std::string> argv = {program};
-  argv.insert(argv.end(), arguments.begin(), arguments.end());
-  ChildProcess::Options pipes;
-  pipes.pipe_stdout = true;
-  pipes.starter = how.starter;
-  TRY(const auto child, ChildProcess::start(argv, pipes));
-  Progress* const progress = how.progress;
-  const bool remote = name.starts_with(kRegistryForm);
-  const auto limit = kind == Kind::kQuestion ? how.limits.answer : how.limits.stall();
-  std::optional<std::uint64_t> moved;
-  Clock::time_point moved_at = Clock::now();
-  ProcessOutput out;
-  std::array<char, 65536> buffer{};
-  pollfd fd{child->stdout_fd(), POLLIN, 0};
-  while (true) {
-    const int ready = ::poll(&fd, 1, 200);
-    if (ready < 0 && errno != EINTR) return system_error(errno, "cannot wait for skopeo");
-    if (ready > 0) {
-      const ssize_t got = ::read(fd.fd, buffer.data(), buffer.size());
-      if (got == 0 || (got < 0 && errno != EINTR)) break;
-      // Past the limit the output is still drained, so that the child can end.
-      if (got > 0 && out.out.size() < kMostAnswer)
-        out.out.append(buffer.data(), static_cast<std::size_t>(got));
-    }
-    if (kind == Kind::kQuestion && progress != nullptr) TRY_DO(progress->add(0));
-    if (kind == Kind::kTransfer) {
-      const auto now = child->written();
-      // Who cannot see whether anything moves does not end it.
-      if (!now || now != moved) moved_at = Clock::now();
-      if (progress != nullptr && now) TRY_DO(progress->add(*now - moved.value_or(0)));
-      moved = now;
-    }
-    if (remote && Clock::now() - moved_at > limit) return registry_silent(name, limit);
-  }
-  TRY(out.status, child->wait());
-  out.err = child->said();
-  return out;
-}
-
-Result<std::string> run_skopeo(const std::vector<std::string>& arguments, const std::string& name,
-                               Kind kind, const Asking& how) {
-  TRY(ProcessOutput output, ask_skopeo(arguments, name, kind, how));
-  if (output.status != 0) return registry_failure(output.err, name);
-  return std::move(output.out);
-}
-
-struct SourceName {
-  std::string tagged;       ///< as asked
-  std::string repository;   ///< for registries: to be followed by @digest
-  bool local = false;       ///< the registry is on this machine
-  bool plain_http = false;  ///< and speaks no HTTPS
-};
-
-Result<SourceName> source_name(Transport transport, const std::string& reference) {
-  if (transport == Transport::kContainersStorage) {
-    return SourceName{"containers-storage:" + reference, {}, false, false};
-  }
-  const auto full = normalise_reference(reference);
-  if (!full) return fail(Code::kUsage, "\"{}\" is not an image name", reference);
-  SourceName out;
-  std::string_view repository = *full;
-  const auto at = repository.find('@');
-  repository = repository.substr(0, at);
-  const auto colon = repository.rfind(':');
-  if (colon != std::string_view::npos && colon > repository.rfind('/')) {
-    repository = repository.substr(0, colon);
-  }
-  out.repository = "docker://" + std::string(repository);
-  // skopeo takes a tag or a digest; the digest is what names the image.
-  out.tagged = at == std::string::npos ? "docker://" + *full : out.repository + full->substr(at);
-  out.local = is_local_registry(*full);
-  return out;
-}
-
-/// What `skopeo inspect` says. A registry on this machine may speak plain HTTP, which is learnt
-/// here; if it speaks HTTPS, its certificate counts as any other.
-Result<ProcessOutput> ask_about(SourceName& source, std::vector<std::string> words,
-                                const Asking& how) {
-  words.push_back(source.tagged);
-  TRY(ProcessOutput output, ask_skopeo(words, source.tagged, Kind::kQuestion, how));
-  if (output.status == 0 || !source.local || !speaks_plain_http(output.err)) return output;
-  source.plain_http = true;
-  words.insert(words.end() - 1, "--tls-verify=false");
-  return ask_skopeo(words, source.tagged, Kind::kQuestion, how);
-}
-
-Result<ProcessOutput> ask_manifest(SourceName& source, const Asking& how) {
-  return ask_about(source, {"inspect", "--raw"}, how);
 }
 
 /// So that skopeo chooses it from an index.
@@ -176,25 +56,53 @@ std::vector<std::string> words_for(const Platform& platform) {
   return out;
 }
 
-/// skopeo compares what it fetches with the digest that the manifest names, and asks for both once.
-Result<std::unique_ptr<Image>> fetch_config(SourceName& source, const Platform& platform,
-                                            const Asking& how) {
-  std::vector<std::string> words = words_for(platform);
-  words.insert(words.end(), {"inspect", "--config", "--raw"});
-  TRY(ProcessOutput asked, ask_about(source, std::move(words), how));
-  if (asked.status != 0) return registry_failure(asked.err, source.tagged);
-  return open_registry_config(std::move(asked.out));
+/// Where registries.conf sends this machine to a mirror, that answers for upstream's tags, and for
+/// no digest: then this is what upstream showed when the mirror's image was made. nullopt: it is no
+/// such image, whose own name would be another.
+std::optional<std::string> mirrored_from(const std::string& manifest, const SourceName& source) {
+  const auto json = text::parse_json(manifest, "the manifest");
+  const auto variant = json ? variant_of_manifest(*json, {}) : std::nullopt;
+  if (!variant || source.repository.empty()) return std::nullopt;
+  const std::string before = source.tagged.substr(kRegistryForm.size()) + "@";
+  if (!variant->origin_reference.starts_with(before)) return std::nullopt;
+  std::string digest = variant->origin_reference.substr(before.size());
+  return check_digest(digest, "the image") ? std::optional(std::move(digest)) : std::nullopt;
 }
 
-std::uint64_t bytes_below(const std::filesystem::path& directory) {
-  std::uint64_t total = 0;
-  std::error_code error;
-  for (std::filesystem::recursive_directory_iterator at(directory, error), end; !error && at != end;
-       at.increment(error)) {
-    std::error_code ignored;
-    if (at->is_regular_file(ignored)) total += at->file_size(ignored);
+/// What upstream has under that digest, instead of what a mirror has under the tag.
+SourceName upstream_of(const SourceName& source, const std::string& digest) {
+  SourceName out = source;
+  out.tagged = source.repository + "@" + digest;
+  return out;
+}
+
+std::string mirror_notice(const SourceName& source, const std::string& digest) {
+  return fmt::format(
+      "a mirror of this machine (registries.conf) has an image for some GPUs as {}: upstream's "
+      "original is read, which was {} then; the tag may show another one now",
+      source.tagged.substr(kRegistryForm.size()), digest);
+}
+
+/// skopeo compares what it fetches with the digest that the manifest names, and asks for both once.
+Result<std::unique_ptr<Image>> fetch_config(SourceName& source, const Platform& platform,
+                                            const SkopeoAsking& how) {
+  std::vector<std::string> words = words_for(platform);
+  words.insert(words.end(), {"inspect", "--config", "--raw"});
+  TRY(ProcessOutput asked, ask_about(source, words, how));
+  std::optional<std::string> original;
+  // A label that only images for some GPUs have.
+  if (asked.status == 0 && asked.out.find(kTargetsName) != std::string::npos) {
+    TRY(const ProcessOutput manifest, ask_manifest(source, how));
+    if (manifest.status == 0) original = mirrored_from(manifest.out, source);
+    if (original) {
+      SourceName upstream = upstream_of(source, *original);
+      TRY(asked, ask_about(upstream, std::move(words), how));
+    }
   }
-  return total;
+  if (asked.status != 0) return registry_failure(asked.err, source.tagged);
+  TRY(auto image, open_registry_config(std::move(asked.out)));
+  if (original) image->notices.push_back(mirror_notice(source, *original));
+  return image;
 }
 
 /// `name` stands in messages for the layout, which nobody asked for.
@@ -254,7 +162,7 @@ Result<std::unique_ptr<Image>> confirmed(std::unique_ptr<Image> image, const Sou
 
 /// Of the layers, what the cache lacks; 0 where that cannot be told.
 std::uint64_t bytes_to_pull(const std::string& asked, SourceName source, const Platform& platform,
-                            const CachePaths& cache, const Asking& how) {
+                            const CachePaths& cache, const SkopeoAsking& how) {
   std::string manifest = asked;
   if (const auto digest = digest_in_index(asked, platform)) {
     if (source.repository.empty()) return 0;
@@ -332,8 +240,22 @@ Result<std::unique_ptr<Image>> open_by_skopeo(Transport transport, const std::st
   if (options.progress != nullptr) options.progress->begin("asking for " + source.tagged, 0);
   if (options.config_only) return fetch_config(source, platform, asking_for(options));
   TRY(const CachePaths cache, image_cache(options.cache_directory));
-  TRY(const ProcessOutput asked, ask_manifest(source, asking_for(options)));
+  TRY(ProcessOutput asked, ask_manifest(source, asking_for(options)));
   if (asked.status != 0) return registry_failure(asked.err, source.tagged);
+  const auto original = mirrored_from(asked.out, source);
+  if (original) {
+    SourceName upstream = upstream_of(source, *original);
+    TRY(asked, ask_manifest(upstream, asking_for(options)));
+    if (asked.status != 0)
+      return with_context(
+          Result<std::unique_ptr<Image>>(registry_failure(asked.err, upstream.tagged)),
+          "asking upstream for the original of what a mirror has as {}", source.tagged);
+  }
+  const auto finish = [&](std::unique_ptr<Image> image, const std::string& digest,
+                          const std::optional<Variant>& variant, const std::string& upstream) {
+    if (original) image->notices.push_back(mirror_notice(source, *original));
+    return confirmed(std::move(image), source, upstream, digest, variant);
+  };
   const std::string shown = codec::sha256_digest(as_bytes(asked.out));
   std::string digest = shown;
   const auto variant = source.repository.empty() || options.whole_index
@@ -349,7 +271,7 @@ Result<std::unique_ptr<Image>> open_by_skopeo(Transport transport, const std::st
   if (std::filesystem::exists(layout / "index.json", ignored)) {
     auto image = open_layout(layout, source.tagged, cache, options);
     // Blobs may have been pruned by hand: copy again.
-    if (image) return confirmed(std::move(*image), source, shown, digest, variant);
+    if (image) return finish(std::move(*image), digest, variant, shown);
     std::filesystem::remove_all(layout, ignored);
   }
   TRY(const TemporaryDirectory staging, TemporaryDirectory::create(cache.layouts, ".new"));
@@ -365,52 +287,13 @@ Result<std::unique_ptr<Image>> open_by_skopeo(Transport transport, const std::st
     options.progress->begin("pulling " + reference,
                             bytes_to_pull(asked.out, source, platform, cache, asking_for(options)));
   copy.push_back("oci:" + staging.path().string() + ":image");
-  TRY_DO(run_skopeo(copy, source.tagged, Kind::kTransfer, asking_for(options)));
+  TRY_DO(run_skopeo(copy, source.tagged, SkopeoCall::kTransfer, asking_for(options)));
   if (::rename(staging.path().c_str(), layout.c_str()) != 0 && errno != ENOTEMPTY &&
       errno != EEXIST) {
     return system_error(errno, "cannot rename to " + layout.string());
   }
   TRY(auto image, open_layout(layout, source.tagged, cache, options));
-  return confirmed(std::move(image), source, shown, digest, variant);
-}
-
-Result<std::string> check_push_by_skopeo(const std::string& reference,
-                                         const RegistryLimits& limits) {
-  TRY(SourceName target, source_name(Transport::kRegistry, reference));
-  const auto checked = [&]() -> Result<std::string> {
-    TRY(const ProcessOutput output, ask_manifest(target, {limits}));
-    if (output.status == 0) return codec::sha256_digest(as_bytes(output.out));
-    if (leaves_push_open(output.err)) return std::string();
-    return registry_failure(output.err, target.tagged);
-  };
-  return with_context(checked(), "asking {} whether it takes a push", target.tagged);
-}
-
-Result<void> push_by_skopeo(const std::filesystem::path& from, const std::string& destination,
-                            const RegistryLimits& limits, Progress* progress,
-                            const LayoutPart& part) {
-  std::vector<std::string> copy = {"copy", "--quiet"};
-  // Entries of an index name each other by digest.
-  if (!part.name.empty()) copy.emplace_back("--preserve-digests");
-  if (part.entries == Entries::kAll) copy.emplace_back("--all");
-  std::string to = destination;
-  if (destination.starts_with(kRegistryForm)) {
-    TRY(SourceName target,
-        source_name(Transport::kRegistry, destination.substr(kRegistryForm.size())));
-    to = target.tagged;
-    if (target.local) TRY_DO(ask_manifest(target, {limits, progress}));
-    if (target.plain_http) copy.emplace_back("--dest-tls-verify=false");
-  }
-  std::error_code ignored;
-  const bool directory = std::filesystem::is_directory(from, ignored);
-  if (progress != nullptr && progress->shown())
-    progress->begin("pushing to " + to, directory ? bytes_below(from) : 0);
-  copy.push_back((directory ? "oci:" : "oci-archive:") + from.string() +
-                 (part.name.empty() ? "" : ":" + part.name));
-  copy.push_back(to);
-  TRY_DO(
-      with_context(run_skopeo(copy, to, Kind::kTransfer, {limits, progress}), "pushing to {}", to));
-  return {};
+  return finish(std::move(image), digest, variant, shown);
 }
 
 std::vector<std::string> podman_exists(const std::string& reference) {

@@ -40,7 +40,7 @@ Result<device::Targets> parse_targets(const std::vector<std::string>& words,
     while (more) {
       const std::size_t comma = rest.find(',');
       const std::string_view word = rest.substr(0, comma);
-      if (word.empty()) return fail(Code::kUsage, "--gpu has an empty word in '{}'", list);
+      if (word.empty()) return fail(Code::kUsage, "an empty word stands for a GPU in '{}'", list);
       TRY_DO(add_word(word, gpus, targets));
       more = comma != std::string_view::npos;
       if (more) rest.remove_prefix(comma + 1);
