@@ -119,6 +119,17 @@ std::string variant_of_index(std::string_view url) {
   return {};
 }
 
+std::uint64_t cuda_of_feed(std::string_view url) {
+  for (std::size_t at = url.find("cuda"); at != url.npos; at = url.find("cuda", at + 4)) {
+    std::string_view rest = url.substr(at + 4);
+    if (rest.starts_with('-') || rest.starts_with('_')) rest.remove_prefix(1);
+    const std::string_view digits =
+        rest.substr(0, std::min(rest.find_first_not_of("0123456789"), rest.size()));
+    if (digits.size() == 2) return first_number(digits).value_or(0);
+  }
+  return 0;
+}
+
 std::string cuda_of_package(const PackageRequest& request) {
   const std::string local = knowledge::cuda_of_variant(knowledge::local_version(request.version));
   if (!local.empty()) return local;

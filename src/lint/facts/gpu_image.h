@@ -2,7 +2,9 @@
 // distribution, frameworks with their variant. What is not known stays empty; nothing is guessed.
 #pragma once
 
+#include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -60,6 +62,10 @@ struct Framework {
 /// The variant that the address of an index names: "cu124", "rocm6.2", "cpu"; empty for others.
 std::string variant_of_index(std::string_view url);
 
+/// The major of the CUDA that the address of a feed names ("…/onnxruntime-cuda-11/pypi/simple"); 0:
+/// none.
+std::uint64_t cuda_of_feed(std::string_view url);
+
 /// The GPU frameworks of a list, in its order. `list` must outlive the result.
 std::vector<Framework> frameworks_of(const PackageList& list, const knowledge::Frameworks& tables);
 
@@ -74,6 +80,8 @@ bool is_gpu_package(std::string_view name);
 struct Install {
   PackageList command;
   std::vector<const ProjectFile*> files;  ///< those of the command that are part of the call
+  /// Of each of the files, what the command takes; null: all of it.
+  std::vector<std::shared_ptr<const PackageList>> taken;
   const Instruction* instruction = nullptr;
   std::size_t stage = 0;
 };
@@ -87,7 +95,7 @@ ListFiles list_files_of(const Project& project);
 std::vector<Install> installs_of(const Project& project, const ProjectFile& dockerfile,
                                  const ListFiles& files);
 
-/// The lists of one install: the command's own, and those of its files.
+/// The lists of one install: the command's own, and what it takes of those of its files.
 std::vector<const PackageList*> lists_of(const Install& install);
 /// The file that holds one of these lists: the Dockerfile for the command's own.
 const ProjectFile& file_of(const Install& install, const PackageList& list,

@@ -3,10 +3,10 @@
 
 #include <algorithm>
 
-#include "lint/source/blanks.h"
-
 #include "lint/facts/gpu_image.h"
+#include "lint/packages/asked.h"
 #include "lint/shell/command_words.h"
+#include "lint/source/blanks.h"
 
 namespace flense::lint {
 
@@ -76,6 +76,37 @@ bool is_changed_before(const Dockerfile& file, std::size_t stage, const Instruct
   return false;
 }
 
+/// What the commands of one Dockerfile take of projects' files. Commands that ask alike share it.
+class Takings {
+ public:
+  Takings(const Project& project, const Dockerfile& file) : project_(project), file_(file) {}
+
+  /// Null: all of the file.
+  std::shared_ptr<const PackageList> of(const PackageList& command, const ProjectFile& file,
+                                        const ProjectFile* beside, std::size_t stage) {
+    if (file.kind != FileKind::kPyproject && file.kind != FileKind::kUvLock) return nullptr;
+    const std::string python =
+        image_of_stage(file_, stage, project_.knowledge->images).python.value;
+    std::string key =
+        file.source.path() + "\n" + python + "\n" + command.program + "\n" + command.verb;
+    for (const std::string& extra : command.extras) key += "\n." + extra;
+    for (const std::string& option : command.options) key += "\n" + option;
+    // A copy each.
+    constexpr std::size_t kMost = 100;
+    if (!made_.contains(key) && made_.size() >= kMost) return nullptr;
+    auto& made = made_[key];
+    if (made == nullptr)
+      made = std::make_shared<const PackageList>(taken_by(
+          command, *file.packages, beside == nullptr ? nullptr : &*beside->packages, python));
+    return made;
+  }
+
+ private:
+  const Project& project_;
+  const Dockerfile& file_;
+  std::map<std::string, std::shared_ptr<const PackageList>> made_;
+};
+
 }  // namespace
 
 ListFiles list_files_of(const Project& project) {
@@ -101,6 +132,7 @@ std::vector<Install> installs_of(const Project& project, const ProjectFile& dock
   const std::string root =
       context != nullptr ? context->directory : directory_of(dockerfile.source.path());
   static const Environment kNone;
+  Takings takings(project, file);
   for (std::size_t stage = 0; stage < file.stages.size(); ++stage) {
     for (const Instruction& run : file.stages[stage].instructions) {
       if (run.keyword != Keyword::kRun) continue;
@@ -113,12 +145,16 @@ std::vector<Install> installs_of(const Project& project, const ProjectFile& dock
           if (is_changed_before(file, stage, run, named)) continue;
           for (const std::string& path : context_paths(file, stage, run, named.text)) {
             const std::string full = path_below(root, path);
-            const ProjectFile* found = nullptr;
-            if (list.manager == PackageManager::kUv && file_name(path) == "pyproject.toml")
+            const ProjectFile *found = nullptr, *beside = nullptr;
+            // `uv pip` knows of no lock.
+            if (list.program == "uv" && is_one_of(list.verb, {"sync", "export"})) {
               found = find(path_below(directory_of(full), "uv.lock"));
+              if (found != nullptr) beside = find(full);
+            }
             if (found == nullptr) found = find(full);
             if (found == nullptr) continue;
             made.files.push_back(found);
+            made.taken.push_back(takings.of(list, *found, beside, stage));
             break;
           }
         }
@@ -134,15 +170,19 @@ std::vector<Install> installs_of(const Project& project, const ProjectFile& dock
 
 std::vector<const PackageList*> lists_of(const Install& install) {
   std::vector<const PackageList*> out{&install.command};
-  for (const ProjectFile* file : install.files)
-    if (std::ranges::find(out, &*file->packages) == out.end()) out.push_back(&*file->packages);
+  for (std::size_t at = 0; at < install.files.size(); ++at) {
+    const PackageList* list =
+        install.taken[at] != nullptr ? install.taken[at].get() : &*install.files[at]->packages;
+    if (std::ranges::find(out, list) == out.end()) out.push_back(list);
+  }
   return out;
 }
 
 const ProjectFile& file_of(const Install& install, const PackageList& list,
                            const ProjectFile& dockerfile) {
-  for (const ProjectFile* file : install.files)
-    if (&*file->packages == &list) return *file;
+  for (std::size_t at = 0; at < install.files.size(); ++at)
+    if (&*install.files[at]->packages == &list || install.taken[at].get() == &list)
+      return *install.files[at];
   return dockerfile;
 }
 

@@ -57,6 +57,12 @@ std::string switched_off(const Instruction& run, const ShellCommand* command,
   return {};
 }
 
+bool keeps_copies(const Instruction& run, const ShellCommand* command, const PackageList& list) {
+  if (list.manager != PackageManager::kUv) return true;
+  return list.has_option("--link-mode=copy") ||
+         variable_at(run, command, "UV_LINK_MODE").value.value_or("") == "copy";
+}
+
 bool empties(const Instruction& run, std::string_view directory, std::string_view tool,
              bool unknown) {
   for (const StepCommand& command : commands_of(run)) {
@@ -88,9 +94,8 @@ bool brings_much(const FileView& view, const Install& install) {
     // An earlier step has installed this file.
     if (list != &install.command && std::ranges::any_of(before, [&](const Install* other) {
           return other->command.span.begin < install.command.span.begin &&
-                 std::ranges::any_of(
-                     other->files,
-                     [&](const ProjectFile* file) { return &*file->packages == list; });
+                 std::ranges::find(other->files, &file_of(install, *list, *view.file)) !=
+                     other->files.end();
         }))
       continue;
     for (const PackageRequest& request : list->packages) {

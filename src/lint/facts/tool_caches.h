@@ -15,6 +15,10 @@ const knowledge::ToolCacheRow* tool_of(const FileView& view, const PackageList& 
 std::string switched_off(const Instruction& run, const ShellCommand* command,
                          const PackageList& list, const knowledge::ToolCacheRow& tool);
 
+/// Whether what a tool keeps in its cache is in the layer twice. uv links its files from there into
+/// the environment, as long as nobody asks for copies.
+bool keeps_copies(const Instruction& run, const ShellCommand* command, const PackageList& list);
+
 /// A RUN that empties a directory, or all of one above it. Of a path that is not known nobody can
 /// tell: `unknown` is the answer.
 bool empties(const Instruction& run, std::string_view directory, std::string_view tool,

@@ -5,6 +5,7 @@
 #include <array>
 #include <optional>
 
+#include "lint/packages/command_options.h"
 #include "lint/packages/packages.h"
 #include "lint/packages/requirement_text.h"
 #include "lint/packages/system.h"
@@ -19,140 +20,6 @@ using Names = std::span<const std::string_view>;
 
 constexpr std::size_t kMaxLists = 10'000;
 constexpr unsigned kMaxNestedFiles = 4;
-
-constexpr auto kPipValues = std::to_array<std::string_view>({
-    "-r",
-    "--requirement",
-    "-c",
-    "--constraint",
-    "-e",
-    "--editable",
-    "-i",
-    "--index-url",
-    "--extra-index-url",
-    "-f",
-    "--find-links",
-    "-t",
-    "--target",
-    "--prefix",
-    "--root",
-    "--python",
-    "--platform",
-    "--python-version",
-    "--implementation",
-    "--abi",
-    "--only-binary",
-    "--no-binary",
-    "--progress-bar",
-    "--timeout",
-    "--retries",
-    "--proxy",
-    "--cert",
-    "--client-cert",
-    "--trusted-host",
-    "--cache-dir",
-    "--log",
-    "--src",
-    "--upgrade-strategy",
-    "-C",
-    "--config-settings",
-    "--global-option",
-    "--report",
-    "--exists-action",
-    "--keyring-provider",
-    "--use-feature",
-    "--root-user-action",
-    "--group",
-    "-d",
-    "--dest",
-    "-w",
-    "--wheel-dir",
-    // of uv
-    "-p",
-    "--requirements",
-    "--constraints",
-    "--overrides",
-    "--override",
-    "--index",
-    "--default-index",
-    "--index-strategy",
-    "--link-mode",
-    "--torch-backend",
-    "--resolution",
-    "--prerelease",
-    "--extra",
-    "--no-extra",
-    "--only-group",
-    "--no-group",
-    "--package",
-    "--directory",
-    "--project",
-    "--config-file",
-    "--refresh-package",
-    "-P",
-    "--upgrade-package",
-    "--reinstall-package",
-    "--exclude-newer",
-    "--no-build-package",
-    "--no-binary-package",
-    "--python-platform",
-    "--no-build-isolation-package",
-    "--allow-insecure-host",
-    "-o",
-    "--output-file",
-    "--color",
-    "--optional",
-    "--rev",
-    "--tag",
-    "--branch",
-    "--no-install-package",
-    "--build-constraints",
-    "-b",
-});
-constexpr auto kCondaValues = std::to_array<std::string_view>({
-    "-n",
-    "--name",
-    "-p",
-    "--prefix",
-    "-c",
-    "--channel",
-    "--file",
-    "--solver",
-    "--repodata-fn",
-    "--clone",
-    "--platform",
-    "--subdir",
-    "--experimental",
-    "--revision",
-    "-r",
-    "--root-prefix",
-    "--rc-file",
-    "--log-level",
-    "--category",
-});
-constexpr auto kCondaFileValues = std::to_array<std::string_view>({
-    "-n",
-    "--name",
-    "-p",
-    "--prefix",
-    "-c",
-    "--channel",
-    "-f",
-    "--file",
-    "--solver",
-    "--repodata-fn",
-    "--platform",
-    "--subdir",
-    "--experimental",
-    "-r",
-    "--root-prefix",
-    "--rc-file",
-    "--log-level",
-    "--category",
-});
-constexpr auto kPoetryValues = std::to_array<std::string_view>(
-    {"-G", "--group", "-E", "--extras", "--source", "--python", "--platform", "--with", "--without",
-     "--only", "-C", "--directory", "-P", "--project"});
 
 /// "pip3.11" is pip; "python3.12" is python.
 bool is_versioned(std::string_view name, std::string_view program) {
@@ -290,7 +157,11 @@ void CommandReader::python_package(const Argument& word, PackageList& list) {
   const bool direct = text.find("://") != std::string_view::npos || text.ends_with(".whl") ||
                       text.ends_with(".tar.gz");
   if (!direct && (text.starts_with('.') || text.starts_with('/') || text.starts_with("~/"))) {
-    std::string folder(text.substr(0, text.find('[')));
+    const std::size_t bracket = text.find('[');
+    std::string folder(text.substr(0, bracket));
+    if (bracket != text.npos)
+      if (const auto asked = parse_requirement("x" + std::string(text.substr(bracket))))
+        list.extras.insert(list.extras.end(), asked->extras.begin(), asked->extras.end());
     while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
     list.requirement_files.push_back({folder + "/pyproject.toml", word.span});
     return;
@@ -387,9 +258,10 @@ void CommandReader::uv(Arguments arguments, const Environment& environment, Span
     pip("uv", rest, environment, span, PackageManager::kUv);
   } else if (verb == "add") {
     pip("uv", arguments.subspan(at), environment, span, PackageManager::kUv);
-  } else if (verb == "sync") {
+  } else if (verb == "sync" || verb == "export") {
     const Options options = read_options(rest, Names(kPipValues));
     PackageList list = started(PackageManager::kUv, "uv", verb, span);
+    list.installs = verb == "sync";
     keep_options(options, list);
     python_options(options, list);
     list.requirement_files.push_back({"pyproject.toml", arguments[at].span});

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "lint/shell/shell.h"
@@ -26,9 +28,13 @@ struct PackageRequest {
   std::string index;      ///< URL of the index it is bound to: [tool.uv.sources], a lock's registry
   std::string marker;     ///< "python_version < '3.12'"; empty: always
   std::string group;      ///< extra or group of pyproject.toml; empty: always asked for
+  bool extra = false;     ///< the group is an extra
   std::string path;       ///< the file that holds it
   Span span;
 };
+
+/// Who needs whom in a lock file; defined beside what follows it.
+struct LockGraph;
 
 /// What one command line or one file asks for.
 struct PackageList {
@@ -42,7 +48,14 @@ struct PackageList {
   std::vector<Word> requirement_files;
   /// "--no-cache-dir", "--no-install-recommends", "-y"; one with a value as "--name=value".
   std::vector<std::string> options;
-  std::string name;      ///< of an environment.yml: the environment's; empty: none
+  std::string name;  ///< of an environment.yml: the environment's; empty: none
+  /// Of a command: the extras that it asks a project for (`pip install .[a,b]`).
+  std::vector<std::string> extras;
+  std::string project;  ///< of pyproject.toml: the project's own name; its extras may ask for it
+  /// Of pyproject.toml: the groups that are installed unasked, and which groups include which.
+  std::vector<std::string> default_groups;
+  std::vector<std::pair<std::string, std::string>> included;
+  std::shared_ptr<const LockGraph> lock;  ///< of uv.lock
   std::string program;   ///< of a command: "pip", "micromamba", "apt-get"; empty for a file
   std::string verb;      ///< "install", "create", "sync"
   bool installs = true;  ///< false: download, wheel, lock

@@ -26,23 +26,28 @@ class PyprojectReader {
 
   PackageList read() {
     indexes();
+    list_.project = normalised_name(document_["project"]["name"].text());
+    default_groups();
     requirements(document_["project"]["dependencies"], "project", "dependencies");
-    groups(document_["project"]["optional-dependencies"], "project.optional-dependencies");
-    groups(document_["dependency-groups"], "dependency-groups");
-    requirements(document_["tool"]["uv"]["dev-dependencies"], "tool.uv", "dev-dependencies");
+    groups(document_["project"]["optional-dependencies"], "project.optional-dependencies", true);
+    groups(document_["dependency-groups"], "dependency-groups", false);
+    requirements(document_["tool"]["uv"]["dev-dependencies"], "tool.uv", "dev-dependencies", "dev");
     poetry(document_["tool"]["poetry"]["dependencies"], "tool.poetry.dependencies");
     for (const auto& [name, group] : document_["tool"]["poetry"]["group"].members())
-      poetry(group["dependencies"], "tool.poetry.group." + name + ".dependencies", name);
+      poetry(group["dependencies"], "tool.poetry.group." + name + ".dependencies",
+             normalised_name(name));
     bind();
     return std::move(list_);
   }
 
  private:
   void indexes();
+  void default_groups();
   void requirements(const Json& items, const std::string& table, const std::string& key,
-                    const std::string& group = {});
-  void groups(const Json& groups, const std::string& table);
+                    const std::string& group = {}, bool extra = false);
+  void groups(const Json& groups, const std::string& table, bool extra);
   void poetry(const Json& table, const std::string& header, const std::string& group = {});
+  std::string extra_of(std::string_view dependency) const;
   void bind();
   void add(PackageRequest request, Span span) {
     if (list_.packages.size() >= kMaxProjectRequests) return;
@@ -86,12 +91,25 @@ void PyprojectReader::indexes() {
   }
 }
 
+void PyprojectReader::default_groups() {
+  const Json& stated = document_["tool"]["uv"]["default-groups"];
+  for (const Json& group : stated.items())
+    list_.default_groups.push_back(normalised_name(group.text()));
+  if (stated.text() == "all") list_.default_groups = {"*"};
+  const Json& poetry = document_["tool"]["poetry"];
+  if (stated.is_null() && poetry.is_null()) list_.default_groups = {"dev"};
+  for (const auto& [name, group] : poetry["group"].members())
+    if (!group["optional"].bool_or(false)) list_.default_groups.push_back(normalised_name(name));
+}
+
 void PyprojectReader::requirements(const Json& items, const std::string& table,
-                                   const std::string& key, const std::string& group) {
+                                   const std::string& key, const std::string& group, bool extra) {
   if (items.items().empty()) return;
   places_.enter(table);
   places_.move_to(places_.key(key));
   for (const Json& item : items.items()) {
+    if (const std::string_view other = item["include-group"].text(); !other.empty())
+      list_.included.emplace_back(group, normalised_name(other));
     if (!item.is_string()) continue;
     const std::string_view text = item.text();
     const Span span = places_.value(text);
@@ -101,14 +119,25 @@ void PyprojectReader::requirements(const Json& items, const std::string& table,
       continue;
     if (auto request = parse_requirement(text)) {
       request->group = group;
+      request->extra = extra;
       add(std::move(*request), span);
     }
   }
 }
 
-void PyprojectReader::groups(const Json& groups, const std::string& table) {
+void PyprojectReader::groups(const Json& groups, const std::string& table, bool extra) {
   // Tables come in order of their names; each list is searched for from its header on.
-  for (const auto& [name, items] : groups.members()) requirements(items, table, name, name);
+  for (const auto& [name, items] : groups.members())
+    requirements(items, table, name, normalised_name(name), extra);
+}
+
+/// The extra that asks for an optional dependency of poetry: the first that does.
+std::string PyprojectReader::extra_of(std::string_view dependency) const {
+  for (const auto& [extra, names] : document_["tool"]["poetry"]["extras"].members())
+    for (const Json& name : names.items())
+      if (normalised_name(name.text()) == normalised_name(dependency))
+        return normalised_name(extra);
+  return "optional";
 }
 
 void PyprojectReader::poetry(const Json& table, const std::string& header,
@@ -123,8 +152,11 @@ void PyprojectReader::poetry(const Json& table, const std::string& header,
     if (name == "python") continue;
     PackageRequest request;
     request.name = normalised_name(name);
-    // Asked for by an extra alone.
-    request.group = group.empty() && value["optional"].bool_or(false) ? "optional" : group;
+    request.group = group;
+    if (group.empty() && value["optional"].bool_or(false)) {
+      request.group = extra_of(name);
+      request.extra = true;
+    }
     const Json& version = value.is_string() ? value : value["version"];
     request.specifier = version.text();
     request.marker = value["markers"].text();
@@ -147,19 +179,25 @@ void PyprojectReader::poetry(const Json& table, const std::string& header,
   }
 }
 
-/// [tool.uv.sources]: NAME = {index = "…"}, or a list of them with markers.
+/// [tool.uv.sources]: NAME = {index = "…"}, or a list of them with markers, extras and groups.
 void PyprojectReader::bind() {
   for (const auto& [name, value] : document_["tool"]["uv"]["sources"].members()) {
-    std::vector<const Json*> candidates;
-    if (value.is_object()) candidates.push_back(&value);
-    for (const Json& item : value.items())
-      if (is_for_linux(item["marker"].text()) && item["extra"].is_null() && item["group"].is_null())
-        candidates.push_back(&item);
-    if (candidates.size() != 1 || !is_for_linux((*candidates[0])["marker"].text())) continue;
-    const Json& source = *candidates[0];
+    std::vector<const Json*> items;
+    if (value.is_object()) items.push_back(&value);
+    for (const Json& item : value.items()) items.push_back(&item);
     const std::string wanted = normalised_name(name);
     for (PackageRequest& request : list_.packages) {
       if (request.name != wanted) continue;
+      std::vector<const Json*> candidates;
+      for (const Json* item : items) {
+        const std::string_view only = (*item)[request.extra ? "extra" : "group"].text();
+        const std::string_view other = (*item)[request.extra ? "group" : "extra"].text();
+        if (is_for_linux((*item)["marker"].text()) && other.empty() &&
+            (only.empty() || normalised_name(only) == request.group))
+          candidates.push_back(item);
+      }
+      if (candidates.size() != 1) continue;
+      const Json& source = *candidates[0];
       if (const auto at = index_urls_.find(source["index"].text()); at != index_urls_.end())
         request.index = at->second;
       for (const std::string_view key : {"url", "git", "path"})

@@ -1,5 +1,6 @@
 // Versions that must match: the CUDA or ROCm of wheels, of their index and of the base.
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/format.h"
@@ -27,15 +28,15 @@ struct PlacedList {
 
 std::vector<PlacedList> placed_lists(const Project& project, const std::vector<FileView>& views) {
   std::vector<PlacedList> out;
-  std::vector<const PackageList*> installed;
+  std::set<const ProjectFile*> installed;
   for (const FileView& view : views)
-    for (const Install& install : view.installs)
-      for (const PackageList* list : lists_of(install)) {
+    for (const Install& install : view.installs) {
+      for (const PackageList* list : lists_of(install))
         out.push_back({list, &file_of(install, *list, *view.file), &view, &install});
-        installed.push_back(list);
-      }
+      installed.insert(install.files.begin(), install.files.end());
+    }
   for (const auto& file : project.files)
-    if (file->packages && std::ranges::find(installed, &*file->packages) == installed.end())
+    if (file->packages && !installed.contains(file.get()))
       out.push_back({&*file->packages, file.get(), nullptr, nullptr});
   return out;
 }
@@ -131,6 +132,32 @@ void wheel_against_base(const Project& project, const PlacedList& place, Finding
   }
 }
 
+/// Whether a package comes from an index whose builds are not those of the tables: for another CUDA
+/// than `major`, or nobody knows which.
+bool is_of_other_feed(const PlacedList& place, const PackageRequest& request,
+                      std::optional<std::uint64_t> major) {
+  std::vector<std::string_view> indexes;
+  if (!request.index.empty()) indexes.emplace_back(request.index);
+  for (const PackageList* list : {place.list, &place.install->command})
+    for (const Word& index : list->indexes) indexes.emplace_back(index.text);
+  return std::ranges::any_of(indexes, [&](std::string_view url) {
+    const std::uint64_t named = cuda_of_feed(url);
+    return url.contains('$') || (named != 0 && named != major.value_or(0));
+  });
+}
+
+/// Whether the stage installs NVIDIA's wheel of a cuDNN: libraries of Python find it there, or by
+/// LD_LIBRARY_PATH.
+bool installs_cudnn(const PlacedList& place, std::uint64_t major) {
+  for (const Install* install : place.view->installs_in(place.install->stage))
+    for (const PackageList* list : lists_of(*install))
+      for (const PackageRequest& request : list->packages)
+        if (request.name.starts_with("nvidia-cudnn-cu") &&
+            (request.version.empty() || first_number(request.version) == major))
+          return true;
+  return false;
+}
+
 void needed_against_base(const Project& project, const PlacedList& place, FindingSink& sink) {
   if (place.view == nullptr) return;
   const GpuImage& image = place.view->stages[place.install->stage].image;
@@ -139,7 +166,9 @@ void needed_against_base(const Project& project, const PlacedList& place, Findin
     if (request.version.empty() || !request.extras.empty()) continue;
     const auto* row = tables_of(project).cuda_of(request.name, request.version);
     if (row == nullptr) continue;
-    if (first_number(row->cuda) == first_number(image.cuda.value)) continue;
+    const auto major = first_number(row->cuda);
+    if (major == first_number(image.cuda.value) || is_of_other_feed(place, request, major))
+      continue;
     Finding& found =
         sink.add("wheel-cuda-mismatch", *place.file, request.span,
                  fmt::format("{} {} loads CUDA {} from the system, and the base has CUDA {}",
@@ -149,17 +178,6 @@ void needed_against_base(const Project& project, const PlacedList& place, Findin
         fmt::format("begin with a base of CUDA {}, or take the {} that is built for CUDA {}",
                     row->cuda, request.name, first_number(image.cuda.value).value_or(0));
   }
-}
-
-/// Whether a Dockerfile for GPUs installs the same list: it has to serve both.
-bool is_list_of_gpu_image(const std::vector<FileView>& views, const PackageList& list) {
-  return std::ranges::any_of(views, [&](const FileView& view) {
-    return std::ranges::any_of(view.installs, [&](const Install& install) {
-      const auto lists = lists_of(install);
-      return view.stages[install.stage].image.vendor.known() &&
-             std::ranges::find(lists, &list) != lists.end();
-    });
-  });
 }
 
 bool asks_for_gpu(const Project& project) {
@@ -179,12 +197,24 @@ bool is_plain_base(const StageView& stage) {
          is_for_other_device(repository);
 }
 
+/// Whether a Dockerfile for GPUs, or on a base of which nobody knows, installs the same file: it
+/// has to serve both.
+bool is_list_of_gpu_image(const std::vector<FileView>& views, const ProjectFile& file) {
+  return std::ranges::any_of(views, [&](const FileView& view) {
+    return std::ranges::any_of(view.installs, [&](const Install& install) {
+      const StageView& stage = view.stages[install.stage];
+      return (stage.image.vendor.known() || !is_plain_base(stage)) &&
+             std::ranges::find(install.files, &file) != install.files.end();
+    });
+  });
+}
+
 void implicit_index(const Project& project, const std::vector<FileView>& views,
                     const PlacedList& place, FindingSink& sink) {
   if (place.view == nullptr || place.list->manager == PackageManager::kConda) return;
   const StageView& stage = place.view->stages[place.install->stage];
   if (stage.image.vendor.known() || stage.image.platform == "jetson" || asks_for_gpu(project) ||
-      !is_plain_base(stage) || is_list_of_gpu_image(views, *place.list))
+      !is_plain_base(stage) || is_list_of_gpu_image(views, *place.file))
     return;
   // Another stage says what the file is for.
   for (const StageView& other : place.view->stages)
@@ -223,6 +253,9 @@ void cudnn_of_base(const Project& project, const PlacedList& place, FindingSink&
     if (request.version.empty()) continue;
     const auto* row = tables_of(project).cudnn_of(request.name, request.version);
     if (row == nullptr || fmt::format("{}", row->major) == image.cudnn.value) continue;
+    const auto* cuda = tables_of(project).cuda_of(request.name, request.version);
+    if (cuda != nullptr && is_of_other_feed(place, request, first_number(cuda->cuda))) continue;
+    if (request.name != "torch" && installs_cudnn(place, row->major)) continue;
     const bool own = request.name == "torch" ||
                      std::ranges::find(request.extras, "and-cuda") != request.extras.end();
     Finding& found = sink.add(

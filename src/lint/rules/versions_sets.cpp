@@ -19,7 +19,7 @@ struct HeldList {
   const ProjectFile* file = nullptr;
 };
 
-/// Extras of pyproject.toml are alternatives.
+/// Extras of pyproject.toml are alternatives until a command asks for both.
 bool together(const PackageRequest& a, const PackageRequest& b) {
   if (exclude_each_other(a.marker, b.marker)) return false;
   // Markers with alternatives: who writes two of them writes them against each other.
@@ -30,29 +30,28 @@ bool together(const PackageRequest& a, const PackageRequest& b) {
 
 /// Packages of one installation whose names or extras say different CUDA majors.
 void mixed_majors(const std::vector<HeldList>& lists, const Project& project, FindingSink& sink) {
-  const PackageRequest* first = nullptr;
-  std::string first_cuda, first_source;
+  constexpr std::size_t kMost = 200;  // each is compared with those before it
+  std::vector<Framework> seen;
   for (const auto& [list, file] : lists) {
-    for (const Framework& one : frameworks_of(*list, project.knowledge->frameworks)) {
+    for (Framework& one : frameworks_of(*list, project.knowledge->frameworks)) {
       if (!one.cuda.known() || one.request->manager == PackageManager::kConda) continue;
-      if (first == nullptr) {
-        first = one.request;
-        first_cuda = one.cuda.value;
-        first_source = one.cuda.evidence;
+      const auto other = std::ranges::find_if(seen, [&](const Framework& before) {
+        return first_number(one.cuda.value) != first_number(before.cuda.value) &&
+               together(*before.request, *one.request);
+      });
+      if (other == seen.end()) {
+        if (seen.size() < kMost) seen.push_back(std::move(one));
         continue;
       }
-      if (first_number(one.cuda.value) == first_number(first_cuda) ||
-          !together(*first, *one.request))
-        continue;
+      const auto cuda = first_number(one.cuda.value).value_or(0);
+      const auto others = first_number(other->cuda.value).value_or(0);
       Finding& found = sink.add(
           "cuda-major-mixed", *file, one.request->span,
           fmt::format("{} is for CUDA {}, and {} for CUDA {}: one of them finds no libraries, or "
                       "both sets are installed",
-                      one.package, *first_number(one.cuda.value), first->name,
-                      *first_number(first_cuda)));
-      found.evidence = {one.cuda.evidence, first_source, "young-geng/EasyLM#92"};
-      found.fix = fmt::format("take the packages of CUDA {} throughout",
-                              std::max(*first_number(one.cuda.value), *first_number(first_cuda)));
+                      one.package, cuda, other->request->name, others));
+      found.evidence = {one.cuda.evidence, other->cuda.evidence, "young-geng/EasyLM#92"};
+      found.fix = fmt::format("take the packages of CUDA {} throughout", std::max(cuda, others));
       return;
     }
   }
@@ -73,19 +72,17 @@ std::optional<Clash> clash_in(const std::vector<HeldList>& lists,
   const auto gone = [&](const PackageRequest& one) {
     return view != nullptr && uninstalls(*view, stage, one.name);
   };
-  Clash out;
+  // Each is compared with those before it.
+  constexpr std::size_t kMost = 200;
+  std::vector<std::pair<const PackageRequest*, const ProjectFile*>> found;
   for (const auto& [list, file] : lists)
     for (const PackageRequest& request : list->packages) {
       if (std::ranges::find(row.packages, request.name) == row.packages.end()) continue;
-      if (out.first == nullptr) {
-        out.first = &request;
-        out.first_file = file;
-      } else if (out.first->name != request.name && together(*out.first, request) &&
-                 !gone(*out.first) && !gone(request)) {
-        out.second = &request;
-        out.second_file = file;
-        return out;
-      }
+      for (const auto& [first, first_file] : found)
+        if (first->name != request.name && together(*first, request) && !gone(*first) &&
+            !gone(request))
+          return Clash{first, &request, first_file, file};
+      if (found.size() < kMost) found.emplace_back(&request, file);
     }
   return std::nullopt;
 }
@@ -131,7 +128,13 @@ void clashing(const std::vector<HeldList>& lists, const Project& project, const 
     for (const auto& [variant, package] : required)
       found.evidence.push_back(fmt::format("{} requires {}", package, variant));
     const std::string& extra = goes.group.empty() ? other.group : goes.group;
-    if (!replaces) {
+    if (!row.holds.empty() && required.empty() && clash->first_file == clash->second_file &&
+        !goes.version.empty() && goes.version == other.version) {
+      // Equal pins side by side are meant: others ask for each, and what one name writes over the
+      // other is the same.
+      found.fix = fmt::format("keep {} alone, if nothing requires {}", stays, goes.name);
+      found.pedantic = true;
+    } else if (!replaces) {
       // Whichever goes, comes back.
       found.fix = fmt::format("write one version for {} and {}", goes.name, other.name);
       found.pedantic = true;
@@ -154,9 +157,10 @@ void judge_versions_sets(const Project& project, const std::vector<FileView>& vi
       for (const Install* install : view.installs_in(stage.index))
         for (const PackageList* list : lists_of(*install)) {
           installed.insert(list);
-          // A lock file holds the packages of every extra.
-          if (file_of(*install, *list, *view.file).kind != FileKind::kUvLock)
-            lists.push_back({list, &file_of(*install, *list, *view.file)});
+          // What a lock adds, others require; what was written is in pyproject.toml.
+          if (const ProjectFile& file = file_of(*install, *list, *view.file);
+              file.kind != FileKind::kUvLock)
+            lists.push_back({list, &file});
         }
       mixed_majors(lists, project, sink);
       clashing(lists, project, &view, stage.index, sink);

@@ -332,11 +332,14 @@ class TorchTwice {
                            before.variant.value != now.variant.value;
       const bool other = nightly && !is_nightly(*earlier->install);
       if (!version && !variant && !forced && !other) continue;
-      report(again, earlier->install,
-             known   ? fmt::format("torch {} is installed over torch {}", shown(now), shown(before))
-             : other ? std::string("the nightly torch is installed over another one")
-                     : std::string("torch is installed once more over that of an earlier command"),
-             line_of(before.request->span));
+      Finding& found = report(
+          again, earlier->install,
+          known   ? fmt::format("torch {} is installed over torch {}", shown(now), shown(before))
+          : other ? std::string("the nightly torch is installed over another one")
+                  : std::string("torch is installed once more over that of an earlier command"),
+          line_of(before.request->span));
+      // One wheel alone, put over what others brought: who writes that knows of the first.
+      found.pedantic = found.pedantic || (forced && again.install->command.has_option("--no-deps"));
     }
   }
 
