@@ -41,6 +41,7 @@ std::vector<CachedInstall> cached_installs(const FileView& view, const StageStep
       continue;
     const ShellCommand* command = command_at(*install->instruction, install->command.span);
     if (!switched_off(*install->instruction, command, install->command, *tool).empty()) continue;
+    if (!keeps_copies(*install->instruction, command, install->command)) continue;
     // What lies on the disk is not downloaded.
     if (install->command.has_option("--no-index")) continue;
     if (!said.emplace(install->instruction, tool->tool).second) continue;
