@@ -1,4 +1,5 @@
 // Secrets that stay in an image's history.
+#include <algorithm>
 #include <set>
 
 #include "base/ascii.h"
@@ -60,6 +61,32 @@ bool is_placeholder(std::string_view value) {
          starts_with_any(low, {"your", "<", "replace"});
 }
 
+/// A key that is written down under a name that the table does not know: GOOGLE_GEMINI_API_KEY.
+bool is_written_key(std::string_view name, std::string_view value) {
+  constexpr std::size_t kShortest = 16;
+  return ends_with_any(name, {"_API_KEY", "_API_TOKEN", "_ACCESS_TOKEN", "_SECRET_KEY"}) &&
+         value.size() >= kShortest && std::ranges::all_of(value, is_token_letter) &&
+         std::ranges::any_of(value, is_digit) && std::ranges::any_of(value, is_letter) &&
+         !is_placeholder(value);
+}
+
+/// Where a secret has to go instead. What a step needs, a mount gives; what the program reads, the
+/// container gets.
+std::string instead_of(const Instruction& instruction, const std::string& name, bool address) {
+  if (instruction.keyword == Keyword::kEnv && address)
+    return fmt::format(
+        "delete it; give it to the container: docker run --env-file, env_file of the service, a "
+        "Secret of Kubernetes, each with {}",
+        name);
+  return fmt::format(
+      "delete it; give it to the step alone: RUN --mount=type=secret,id={0},env={0} …, with "
+      "docker build --secret id={0}{1}",
+      name,
+      instruction.keyword == Keyword::kEnv
+          ? "; what the program reads, to the container: docker run --env-file"
+          : "");
+}
+
 void variables(const FileView& view, FindingSink& sink) {
   const knowledge::BuildFacts& facts = view.project->knowledge->build;
   std::set<std::string> arguments;
@@ -74,26 +101,27 @@ void variables(const FileView& view, FindingSink& sink) {
       // ENV HF_TOKEN="" clears a value.
       const bool empty =
           (instruction.keyword == Keyword::kEnv && value.empty()) || is_placeholder(value);
-      if ((row == nullptr || empty) && form == nullptr && !password) continue;
+      const bool written = row == nullptr && is_written_key(pair.key.text, value);
+      if ((row == nullptr || empty) && form == nullptr && !password && !written) continue;
       // ARG TOKEN, ENV TOKEN=$TOKEN: one secret.
       if (instruction.keyword == Keyword::kArg)
         arguments.insert(pair.key.text);
       else if (arguments.contains(pair.key.text) && value.contains("$"))
         continue;
       Finding& found = sink.add(
-          "secret-in-build-variable", *view.file, row != nullptr ? pair.key.span : pair.value->span,
+          "secret-in-build-variable", *view.file,
+          row != nullptr || written ? pair.key.span : pair.value->span,
           fmt::format("{} {} keeps {} in the image", to_string(instruction.keyword), pair.key.text,
-                      row != nullptr    ? std::string("a secret")
-                      : form != nullptr ? form->what
-                                        : std::string("a password")));
+                      row != nullptr || (written && form == nullptr) ? std::string("a secret")
+                      : form != nullptr                              ? form->what
+                                                                     : std::string("a password")));
       found.evidence = {row != nullptr    ? row->source
                         : form != nullptr ? form->source
+                        : written         ? std::string("a key by its name, with its value")
                                           : std::string("the address holds user:password"),
                         std::string(kStays)};
-      found.fix = fmt::format(
-          "delete it; give it to the step alone: RUN --mount=type=secret,id={0},env={0} …, with "
-          "docker build --secret id={0}",
-          pair.key.text);
+      // A package index is read by the build, a database by the program.
+      found.fix = instead_of(instruction, pair.key.text, password && !value.starts_with("http"));
     }
   };
   for (const Instruction& instruction : view.dockerfile->globals) judge(instruction);
