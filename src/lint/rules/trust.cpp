@@ -79,6 +79,25 @@ bool takes_addresses(const ShellCommand& command) {
   return addresses > 0;
 }
 
+/// The server of the one https repository that a command writes down: "repos.example.com"; empty:
+/// another number, or other transports.
+std::string server_of_repository(const ShellCommand& command) {
+  std::string out;
+  for (const ShellWord& word : command.words) {
+    const std::string_view text = word.text;
+    for (std::size_t at = text.find("baseurl="); at != text.npos;
+         at = text.find("baseurl=", at + 1)) {
+      std::string_view url = text.substr(at + 8);
+      if (!url.starts_with("https://")) return {};
+      url.remove_prefix(8);
+      const std::string server(url.substr(0, url.find_first_of("/ \n\\\"'")));
+      if (!out.empty() && out != server) return {};
+      out = server;
+    }
+  }
+  return out;
+}
+
 void signatures(const FileView& view, FindingSink& sink) {
   for (const StageView& stage : view.stages)
     for (const Instruction& instruction : stage.stage->instructions)
@@ -108,9 +127,18 @@ void signatures(const FileView& view, FindingSink& sink) {
                                    "installed as root",
                                    at->says));
           found.evidence = {fmt::format("the step says {}", at->word)};
-          found.fix =
-              "import the key of the repository: cuda-keyring_1.1-1_all.deb for apt, rpm "
-              "--import of the repository's .pub for dnf, or signed-by= in the source line";
+          const std::string server = server_of_repository(command);
+          if (server.empty() || server.ends_with("nvidia.com")) {
+            found.fix =
+                "import the key of the repository: cuda-keyring_1.1-1_all.deb for apt, rpm "
+                "--import of the repository's .pub for dnf, or signed-by= in the source line";
+          } else {
+            found.fix = fmt::format(
+                "if {} publishes a key, import it: rpm --import, or signed-by= in the source line",
+                server);
+            // The vendor's own words; the transport says at least who it is.
+            found.pedantic = at->says == "gpgcheck=0";
+          }
         }
 }
 
