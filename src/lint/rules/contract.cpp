@@ -120,6 +120,7 @@ void driver_capabilities(const FileView& view, const StageSteps& steps, FindingS
   const std::vector<CapabilityUse> uses = capability_uses(view, steps);
   std::string wanted = "compute,utility";
   for (const CapabilityUse& use : uses) wanted += "," + use.row->capability;
+  std::string kept;  // what is written stays
   std::vector<std::string> has;
   std::string evidence;
   if (!set.empty()) {
@@ -162,6 +163,9 @@ void driver_capabilities(const FileView& view, const StageSteps& steps, FindingS
     if (!base) return;
     has = *base;
   }
+  for (const std::string& one : has) kept += (kept.empty() ? "" : ",") + one;
+  for (const CapabilityUse& use : uses)
+    if (std::ranges::find(has, use.row->capability) == has.end()) kept += "," + use.row->capability;
   for (const CapabilityUse& use : uses) {
     if (std::ranges::find(has, use.row->capability) != has.end()) continue;
     Finding& found =
@@ -170,9 +174,9 @@ void driver_capabilities(const FileView& view, const StageSteps& steps, FindingS
                  fmt::format("{} needs the driver's {} libraries, and the container gets only {}",
                              use.seen, use.row->capability, fmt::join(has, ",")));
     found.evidence = {use.row->what, use.row->source, evidence};
-    found.fix = "add ENV NVIDIA_DRIVER_CAPABILITIES=" + wanted;
+    found.fix = "add ENV NVIDIA_DRIVER_CAPABILITIES=" + kept;
     if (set.empty()) continue;
-    found.fix = "write NVIDIA_DRIVER_CAPABILITIES=" + wanted;
+    found.fix = "write NVIDIA_DRIVER_CAPABILITIES=" + kept;
     const Span value = part_span(set.back(), *set.back().value);
     if (!value.empty()) found.edits.push_back({{value.end, value.end}, "," + use.row->capability});
   }
@@ -268,6 +272,15 @@ bool is_for_one_gpu(const FileView& view) {
   });
 }
 
+/// Whether the file says of its GPU what the override says: gfx1100 and 11.0.0. There it changes
+/// nothing.
+bool names_same_gpu(std::string_view text, std::string_view value) {
+  std::string digits;
+  for (const char c : value)
+    if (c != '.') digits += c;
+  return digits.size() >= 3 && text.contains("gfx" + digits);
+}
+
 /// Whether the file names a GPU that the override makes up for: gfx1102 of 11.0.0.
 bool names_overridden_gpu(std::string_view text, std::string_view value) {
   for (std::size_t at = text.find("gfx1"); at != text.npos; at = text.find("gfx1", at + 1)) {
@@ -282,13 +295,15 @@ bool names_overridden_gpu(std::string_view text, std::string_view value) {
 void hsa_override(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   for (const EnvironmentLine& env : environment_lines(view, steps, "HSA_OVERRIDE_GFX_VERSION")) {
     if (env.value && env.value->empty()) continue;
+    const std::string_view text = view.file->source.text();
+    const bool made_up = names_overridden_gpu(text, env.pair->value->text);
+    if (!made_up && names_same_gpu(text, env.value.value_or(""))) continue;
     Finding& found = sink.add(
         "hsa-override-baked", *view.file, env.pair->key.span,
         fmt::format("every GPU is taken for {} on every host, also one that needs no override",
                     env.value.value_or(env.pair->value->text)));
     found.evidence = {"rocm.json; the variable holds for all GPUs of the process"};
-    found.pedantic = is_for_one_gpu(view) ||
-                     names_overridden_gpu(view.file->source.text(), env.pair->value->text);
+    found.pedantic = is_for_one_gpu(view) || made_up;
     found.fix = fmt::format(
         "delete it and set it where such a GPU is: docker run -e "
         "HSA_OVERRIDE_GFX_VERSION={}",
