@@ -63,6 +63,9 @@ bool is_blank_to_fill(std::string_view line) {
 
 /// Where the problem's own lines hold template syntax.
 bool is_of_template(const SourceText& source, const ParseProblem& problem) {
+  // "{base_image}" as a whole, which str.format or a replacement fills in.
+  if (problem.message.starts_with('{') && problem.message.ends_with("} is not an image name"))
+    return true;
   const std::string_view line = source.line(source.position(problem.span.begin).line);
   return line.contains("{{") || line.contains("{%") || line.contains("{#") || line.contains("<%") ||
          line.contains("#{") || is_blank_to_fill(line);

@@ -1,5 +1,7 @@
 // What could not be read, as findings: one for each cause, so that the rest is still checked.
 
+#include <algorithm>
+
 #include "base/ascii.h"
 #include "base/format.h"
 #include "lint/rules/rules.h"
@@ -41,6 +43,23 @@ bool is_harmless(const ProjectFile& file, const ParseProblem& problem) {
   return problem.message == "the file holds no instruction";
 }
 
+bool is_repeated_key(const ParseProblem& problem) {
+  return problem.message.contains("occurs twice");
+}
+
+/// A file in which two Compose files stand one behind the other: every key that both have occurs
+/// twice.
+const ParseProblem* second_compose_file(const ProjectFile& file,
+                                        const std::vector<ParseProblem>& problems) {
+  if (file.kind != FileKind::kCompose) return nullptr;
+  const auto at = std::ranges::find_if(problems, [&](const ParseProblem& problem) {
+    // At the beginning of its line: the file's own.
+    return problem.message.contains("\"services\" occurs twice") && !problem.span.empty() &&
+           (problem.span.begin == 0 || file.source.text()[problem.span.begin - 1] == '\n');
+  });
+  return at == problems.end() ? nullptr : &*at;
+}
+
 /// What is not valid syntax here may be valid once the values are filled in.
 void judge_template(const ProjectFile& file, const std::vector<ParseProblem>& problems,
                     FindingSink& sink) {
@@ -66,7 +85,16 @@ void judge_syntax(const Project& project, const std::vector<FileView>& /*views*/
       continue;
     }
     std::size_t foreign = 0;
+    const ParseProblem* joined = second_compose_file(*file, problems);
     for (const ParseProblem& problem : problems) {
+      if (joined != nullptr && is_repeated_key(problem)) {
+        if (&problem != joined) continue;
+        Finding& found = sink.add("syntax", *file, problem.span,
+                                  "a second Compose file begins here: of every key that occurs "
+                                  "twice, Compose takes the last, or refuses the file");
+        found.fix = "keep one of the two, or make two files of them";
+        continue;
+      }
       // A head of YAML, or a text that is no Dockerfile: one cause.
       if (problem.message.contains("is not an instruction") && ++foreign > 1) continue;
       Finding& found = sink.add("syntax", *file, problem.span, problem.message);
