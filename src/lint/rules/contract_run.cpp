@@ -5,6 +5,7 @@
 #include "base/format.h"
 #include "knowledge/table_rows.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/long_start.h"
 #include "lint/facts/workload_facts.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
@@ -144,20 +145,6 @@ void ngc_entrypoint(const FileView& view, const StageSteps& steps, FindingSink& 
     }
 }
 
-/// A package whose programs load models before they answer.
-bool serves_models(const FileView& view, std::string& why) {
-  const GpuImage& image = view.stages.back().image;
-  for (const Install* install : view.installs_in(view.stages.size() - 1))
-    for (const PackageList* list : lists_of(*install))
-      for (const PackageRequest& request : list->packages)
-        if (is_gpu_package(request.name) || request.name == "transformers") {
-          why = request.name + " is installed";
-          return true;
-        }
-  if (image.vendor.known()) why = image.vendor.evidence;
-  return image.vendor.known();
-}
-
 void health_check(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   const Instruction* check = nullptr;
   for (const Step& step : steps.all())
@@ -167,8 +154,10 @@ void health_check(const FileView& view, const StageSteps& steps, FindingSink& si
   if (check->commands.empty()) return;
   const Flag* period = check->flag("start-period");
   const bool none = period == nullptr || period->value == "0s" || period->value == "0";
-  std::string why;
-  if (!none || !serves_models(view, why)) return;
+  if (!none || is_queue_worker(steps)) return;
+  std::string why = long_start(view, steps);
+  const bool shown = !why.empty();
+  if (!shown && !may_load_models(view, why)) return;
   Finding& found =
       sink.add("health-check-start-period", *view.file,
                period == nullptr ? check->keyword_span : period->span,
@@ -177,6 +166,7 @@ void health_check(const FileView& view, const StageSteps& steps, FindingSink& si
   found.evidence = {why,
                     "Dockerfile reference, HEALTHCHECK: --start-period is 0s by default, three "
                     "failures make a container unhealthy"};
+  found.pedantic = !shown;
   found.fix = "add --start-period=10m, or as long as the largest model takes to load";
   if (period != nullptr)
     found.edits.push_back({period->span, "--start-period=10m"});
