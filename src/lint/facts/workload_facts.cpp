@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "lint/readers/reader_values.h"
+#include "lint/source/blanks.h"
 
 namespace flense::lint {
 
@@ -101,6 +103,25 @@ bool is_hub_model(std::string_view value) {
   return slash != value.npos && slash > 0 && slash + 1 < value.size() &&
          value.find('/', slash + 1) == value.npos && value[0] != '.' && value[0] != '~' &&
          value.find_first_of("$:\\ {}%") == value.npos;
+}
+
+bool is_small_model(std::string_view name) {
+  const std::string low = to_lower(file_name(name));
+  bool small = false;
+  std::string_view rest = low;
+  while (!rest.empty()) {
+    const std::size_t end = rest.find_first_of("-_");
+    const std::string_view part = rest.substr(0, end);
+    small = small || is_one_of(part, {"tiny", "mini", "small", "base", "nano", "gpt2"}) ||
+            starts_with_any(part, {"distil", "minilm"});
+    // Parameters: "0.6b" and "350m" are few, "7b" and "8x7b" are many.
+    const bool number = !part.empty() && is_digit(part.front());
+    if (number && part.ends_with('b')) return part.starts_with("0.");
+    if (number && part.ends_with('m')) return true;
+    if (end == rest.npos) break;
+    rest.remove_prefix(end + 1);
+  }
+  return small;
 }
 
 const knowledge::LaunchImageRow* known_image(const Workload& workload,

@@ -37,6 +37,9 @@ bool is_plain_path(std::string_view path);
 /// "org/name" of a model hub: something that is downloaded.
 bool is_hub_model(std::string_view value);
 
+/// A model that loads in seconds, by its name: "microsoft/DialoGPT-small", "Qwen/Qwen3-0.6B".
+bool is_small_model(std::string_view name);
+
 const knowledge::LaunchImageRow* known_image(const Workload& workload,
                                              const knowledge::Knowledge& known);
 

@@ -247,7 +247,7 @@ class ContainerRules {
 
   bool loads_model() {
     for (const NamedPath& one : named_paths(workload_, *project_.knowledge))
-      if (one.means == "model") return true;
+      if (one.means == "model" && !is_small_model(one.value)) return true;
     return false;
   }
 
