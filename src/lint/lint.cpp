@@ -7,6 +7,8 @@
 #include "base/ascii.h"
 #include "base/format.h"
 #include "knowledge/table_rows.h"
+#include "lint/facts/build_steps.h"
+#include "lint/facts/sent_files.h"
 #include "lint/pragmas.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
@@ -91,12 +93,29 @@ const std::string* foreign_directory(const Project& project, std::string_view pa
   return at == project.foreign.end() ? nullptr : &*at;
 }
 
-/// What an image weighs, or how its build could be better: of no interest while it cannot be built.
+/// What an image weighs, or how its build could be better: of no interest while it cannot be built,
+/// for its base is gone.
 bool waits_for_build(std::string_view rule) {
   return is_one_of(rule, {"apt-key", "apt-recommends-gpu", "base-cuda-unused", "cache-mount-unused",
                           "chown-in-own-layer", "conda-not-cleaned", "devel-final-stage",
                           "dockerignore-coverage", "git-clone-full", "package-cache-in-layer",
                           "removed-in-later-layer"});
+}
+
+/// The same of a Dockerfile of another time, which nobody builds: what it should have pinned or
+/// renewed neither.
+bool waits_for_file(std::string_view rule) {
+  return waits_for_build(rule) ||
+         is_one_of(rule, {"cuda-tag-unsupported", "gpu-wheel-unpinned", "health-check-start-period",
+                          "torch-index-implicit", "torch-installed-twice"});
+}
+
+/// What an image weighs: nothing to the reader of an example, nor to a test.
+bool is_of_size(std::string_view rule) {
+  return is_one_of(rule, {"apt-recommends-gpu", "base-cuda-unused", "chown-in-own-layer",
+                          "conda-not-cleaned", "cuda-toolkit-final", "devel-final-stage",
+                          "dockerignore-coverage", "git-clone-full", "layer-too-large",
+                          "package-cache-in-layer", "removed-in-later-layer", "weights-in-image"});
 }
 
 bool waived(const Finding& finding, const Policy& policy, const LintRules& rules) {
@@ -156,6 +175,10 @@ Outcome lint(const Project& project, const LintRules& rules, const Policy& polic
   for (const Finding& finding : found)
     if (finding.rule == "cuda-tag-deleted" && finding.severity == Severity::kError)
       without_base.insert(finding.path);
+  std::set<std::string, std::less<>> of_another_time;
+  for (const auto& file : project.files)
+    if (file->dockerfile && copies_lost_list(project, *file))
+      of_another_time.insert(file->source.path());
   Outcome out;
   for (Finding& finding : found) {
     const auto silence = silences.find(finding.path);
@@ -172,6 +195,8 @@ Outcome lint(const Project& project, const LintRules& rules, const Policy& polic
     if (severity != policy.severities.end()) finding.severity = severity->second;
     finding.pedantic = finding.pedantic || is_put_aside(finding.path) ||
                        (waits_for_build(finding.rule) && without_base.contains(finding.path)) ||
+                       (waits_for_file(finding.rule) && of_another_time.contains(finding.path)) ||
+                       (is_of_size(finding.rule) && is_example(finding.path)) ||
                        foreign_directory(project, finding.path) != nullptr;
     // Who names a rule wants it.
     if (policy.pedantic || !only.empty() || severity != policy.severities.end())

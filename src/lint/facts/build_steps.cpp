@@ -390,8 +390,9 @@ bool is_example(std::string_view path) {
   while (!path.empty()) {
     const std::size_t end = path.find('/');
     if (end == path.npos) break;
-    if (is_one_of(path.substr(0, end), {"example", "examples", "sample", "samples", "demo", "demos",
-                                        "test", "tests", "e2e", "docs"}))
+    if (is_one_of(path.substr(0, end),
+                  {"example", "examples", "sample", "samples", "demo", "demos", "test", "tests",
+                   "e2e", "docs", "integration_tests", "integration-tests"}))
       return true;
     path.remove_prefix(end + 1);
   }

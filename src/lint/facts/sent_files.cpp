@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lint/facts/build_steps.h"
+#include "lint/source/blanks.h"
 
 namespace flense::lint {
 
@@ -34,6 +35,32 @@ bool holds_sources(const FileView& view, const Context& context) {
 }
 
 }  // namespace
+
+bool copies_lost_list(const Project& project, const ProjectFile& dockerfile) {
+  const Context* context = project.context_of(dockerfile);
+  // Of a directory below, others may lie above.
+  if (!dockerfile.dockerfile || context == nullptr || !context->complete ||
+      context->directory != ".")
+    return false;
+  std::size_t asked = 0;
+  for (const Stage& stage : dockerfile.dockerfile->stages)
+    for (const Instruction& copy : stage.instructions) {
+      if (!copy.copies() || copy.flag("from") != nullptr || !copy.heredocs.empty()) continue;
+      for (std::size_t at = 0; at + 1 < copy.words.size() && ++asked < kMostSources; ++at) {
+        const std::string& source = copy.words[at].text;
+        const std::string_view name = file_name(source);
+        if (!name.starts_with("requirements") || !name.ends_with(".txt") ||
+            source.find_first_of("*?[$") != source.npos || source.contains("://"))
+          continue;
+        const auto here = [&](std::string_view path) { return file_name(path) == name; };
+        if (std::ranges::none_of(context->files, here, &ContextFile::path) &&
+            std::ranges::none_of(project.files,
+                                 [&](const auto& file) { return here(file->source.path()); }))
+          return true;
+      }
+    }
+  return false;
+}
 
 SentFiles::SentFiles(const FileView& view) {
   const std::string& own = view.file->source.path();

@@ -12,6 +12,10 @@
 
 namespace flense::lint {
 
+/// Whether a COPY takes a list of requirements that lies nowhere in the checkout: the Dockerfile is
+/// of another time, and builds nothing.
+bool copies_lost_list(const Project& project, const ProjectFile& dockerfile);
+
 class SentFiles {
  public:
   explicit SentFiles(const FileView& view);

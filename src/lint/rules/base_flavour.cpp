@@ -7,6 +7,7 @@
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/cuda_base.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
@@ -114,13 +115,6 @@ bool is_for_developers(std::string_view path) {
   return false;
 }
 
-/// The last stage and those below it, once for each base: findings point at the base.
-const StageView* final_base(const FileView& view) {
-  for (const StageView& stage : view.stages)
-    if (stage.final && stage.own_base) return &stage;
-  return nullptr;
-}
-
 void devel_final(const FileView& view, FindingSink& sink) {
   const StageView* base = final_base(view);
   if (base == nullptr || base->image.flavour.value != "devel") return;
@@ -153,68 +147,13 @@ void devel_final(const FileView& view, FindingSink& sink) {
                    is_for_developers(view.file->source.path()) || is_for_a_shell(view, last);
 }
 
-bool uses_system_cuda(const PackageList& list) {
-  constexpr auto kUsers = std::to_array<std::string_view>(
-      {"tensorflow", "onnxruntime-gpu", "tensorrt", "pycuda", "cudf", "ctranslate2",
-       "faster-whisper", "whisperx", "whisper-ctranslate2", "argostranslate", "libretranslate",
-       "paddlepaddle-gpu", "nvidia-dali"});
-  return std::ranges::any_of(list.packages, [&](const PackageRequest& request) {
-    return std::ranges::find(kUsers, request.name) != kUsers.end() ||
-           request.name.starts_with("cupy") || request.name.starts_with("dgl") ||
-           request.name.starts_with("nvidia-dali") ||
-           (request.name.starts_with("jax") && request.extras != std::vector<std::string>{});
-  });
-}
-
-/// A virtual environment or its packages, whole.
-bool copies_wheels(const Instruction& copy) {
-  for (std::size_t at = 0; at + 1 < copy.words.size(); ++at) {
-    const std::string& source = copy.words[at].text;
-    if (!source.contains("site-packages") && !source.contains("dist-packages") &&
-        !source.contains("venv"))
-      return false;
-  }
-  return copy.words.size() > 1;
-}
-
 void unused_cuda(const FileView& view, FindingSink& sink) {
   const StageView* base = final_base(view);
-  if (base == nullptr || base->image.repository != "nvidia/cuda" ||
-      base->image.flavour.value != "runtime")
+  const auto unused = unused_cuda_of(view);
+  // Who has to replace a tag that is not there is told of the smaller one in that finding.
+  if (base == nullptr || !unused || !cuda_tag_known(view.project->knowledge->images, base->image))
     return;
-  const std::size_t last = view.stages.size() - 1;
-  std::string variant;
-  bool torch = false, system = false;
-  const auto take = [&](std::size_t stage) {
-    for (const Install* install : view.installs_in(stage))
-      for (const PackageList* list : lists_of(*install)) {
-        system = system || uses_system_cuda(*list);
-        if (list->manager == PackageManager::kConda) continue;
-        for (const Framework& one : frameworks_of(*list, view.project->knowledge->frameworks))
-          if (one.package == "torch" && one.variant.value != "cpu") {
-            torch = true;
-            variant = one.variant.value;
-          }
-      }
-  };
-  take(last);
-  for (const std::size_t one : view.dockerfile->lineage(last))
-    for (const Instruction& copy : view.dockerfile->stages[one].instructions) {
-      const auto from = view.dockerfile->copied_from(copy);
-      if (!from || *from >= view.stages.size()) continue;
-      const GpuImage& image = view.stages[*from].image;
-      if (copies_wheels(copy)) take(*from);
-      // What another stage compiled, or an image of the project holds, may be linked against the
-      // libraries of this base.
-      // An image of Docker's own library (node, golang, python) and uv's hold no CUDA programs.
-      else if (image.vendor.known() || image.repository.empty() ||
-               (image.repository.contains('/') && !image.repository.starts_with("library/") &&
-                !image.repository.ends_with("astral-sh/uv")))
-        return;
-    }
-  if (system || !torch) return;
   const std::string& tag = base->stage->image ? base->stage->image->tag : "";
-  std::string smaller = base->image.cuda.value + "-base-" + base->image.distribution.value;
   Finding& found = sink.add(
       "base-cuda-unused", *view.file, base->stage->base.span,
       fmt::format("nvidia/cuda:{} brings CUDA libraries, and the wheels of torch bring their own: "
@@ -224,11 +163,11 @@ void unused_cuda(const FileView& view, FindingSink& sink) {
       "images.json, flavours, runtime: cuda-libraries, libcublas, libcusparse, libnpp, "
       "libnccl2",
       "onprem#73, h2o-llmstudio PR#1081"};
-  if (!variant.empty()) found.evidence.push_back("torch of " + variant);
+  if (!unused->variant.empty()) found.evidence.push_back("torch of " + unused->variant);
   found.fix = fmt::format(
-      "begin with nvidia/cuda:{}, or with a slim Python image and "
+      "begin with {}, or with a slim Python image and "
       "NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility",
-      smaller);
+      unused->instead);
 }
 
 void rocm_builder(const FileView& view, FindingSink& sink) {

@@ -1,11 +1,13 @@
-// The image a stage begins with: tags that do not exist or will be removed, distributions and
-// releases past their end of life.
+// The image a stage begins with: tags that do not exist or will be removed, tags that float, and
+// musl.
 #include <algorithm>
 
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/cuda_base.h"
 #include "lint/facts/table_facts.h"
+#include "lint/facts/workload_facts.h"
 #include "lint/readers/reader_values.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
@@ -32,6 +34,7 @@ struct ImageUse {
   const ImageName* name = nullptr;
   const GpuImage* image = nullptr;
   const knowledge::Images* tables = nullptr;
+  std::string smaller;  ///< the tag that suffices, as the base's libraries go unused; empty: none
 };
 
 bool is_cuda_tag(const ImageUse& use) {
@@ -63,21 +66,8 @@ void replace_version(const ImageUse& use, const knowledge::CudaImageRow& now,
 
 /// The tag of another version with the same cuDNN, flavour and distribution, where it has them.
 std::string tag_of(const ImageUse& use, const knowledge::CudaImageRow& row) {
-  std::string out = "nvidia/cuda:" + row.cuda;
-  if (use.name->tag.contains("cudnn")) {
-    if (row.cudnn.empty() || row.cudnn == "none") return "CUDA " + row.cuda;
-    out += "-" + row.cudnn;
-  }
-  const std::string& flavour = use.image->flavour.value;
-  out += "-" + (flavour.empty() ? "base" : flavour);
-  std::string distribution = use.image->distribution.value;
-  const auto* base = use.tables->cuda_distribution(distribution);
-  const bool fits =
-      base != nullptr && (base->first.empty() || compare_versions(row.cuda, base->first) >= 0) &&
-      (base->last.empty() || compare_versions(major_minor(row.cuda), base->last) <= 0);
-  if (!fits)
-    distribution = compare_versions(row.cuda, "11.7.0") >= 0 ? "ubuntu22.04" : "ubuntu20.04";
-  return out + "-" + distribution;
+  return cuda_tag(*use.tables, row, use.image->flavour.value, use.image->distribution.value,
+                  use.name->tag.contains("cudnn"));
 }
 
 void retired_tag(const ImageUse& use, FindingSink& sink) {
@@ -156,6 +146,9 @@ void unknown_tag(const ImageUse& use, FindingSink& sink) {
   Finding& found = sink.add("cuda-tag-unknown", *use.file, use.span, std::move(message));
   found.evidence = {std::move(evidence)};
   if (!fix.empty()) found.fix = std::move(fix);
+  if (use.smaller.empty() || cuda_tag_known(images, *use.image)) return;
+  found.evidence.emplace_back("the wheels of torch bring their own CUDA libraries");
+  found.fix += fmt::format("{}{} suffices here", found.fix.empty() ? "" : "; ", use.smaller);
 }
 
 /// Of the other vendors' images only what has no tag can be told to move.
@@ -179,6 +172,17 @@ void judge_use(const ImageUse& use, FindingSink& sink) {
   unknown_tag(use, sink);
 }
 
+/// A command that looks at the machine once: docker run IMAGE rocminfo.
+bool only_looks(const Workload& workload) {
+  if (!is_engine(workload.kind) || workload.kind == WorkloadKind::kCompose) return false;
+  const std::vector<Word> words = command_words(workload);
+  if (words.empty()) return false;
+  const std::string_view program = file_name(words.front().text);
+  return is_one_of(program, {"nvidia-smi", "rocm-smi", "rocminfo", "amd-smi", "hipconfig", "nvcc",
+                             "clinfo", "deviceQuery"}) ||
+         (program.starts_with("python") && words.size() > 1 && words[1].text == "-c");
+}
+
 /// Images that services, pods and command lines start.
 void started_images(const Project& project, FindingSink& sink) {
   for (const auto& file : project.files)
@@ -186,8 +190,13 @@ void started_images(const Project& project, FindingSink& sink) {
       // A service that builds gives its own image a name.
       if (!workload.image_name || workload.build_context || workload.image.span.empty()) continue;
       const GpuImage image = describe_image(*workload.image_name, project.knowledge->images);
-      judge_use({file.get(), workload.image.span, &*workload.image_name, &image,
-                 &project.knowledge->images},
+      if (image.repository != "nvidia/cuda" && only_looks(workload)) continue;
+      judge_use({file.get(),
+                 workload.image.span,
+                 &*workload.image_name,
+                 &image,
+                 &project.knowledge->images,
+                 {}},
                 sink);
     }
 }
@@ -197,7 +206,8 @@ void named_images(const Project& project, FindingSink& sink) {
   for (const auto& file : project.files)
     for (const NamedImage& one : file->names.images) {
       const GpuImage image = describe_image(one.name, project.knowledge->images);
-      const ImageUse use{file.get(), one.text.span, &one.name, &image, &project.knowledge->images};
+      const ImageUse use{file.get(), one.text.span, &one.name, &image, &project.knowledge->images,
+                         {}};
       if (is_cuda_tag(use)) judge_use(use, sink);
     }
 }
@@ -224,7 +234,7 @@ void given_bases(const Project& project, const ProjectFile& file, const std::str
     const auto name = at == args.end() || !text ? std::nullopt : parse_image_name(*text);
     if (!name || at->second.span.empty()) continue;
     const GpuImage image = describe_image(*name, project.knowledge->images);
-    judge_use({&file, at->second.span, &*name, &image, &project.knowledge->images}, sink);
+    judge_use({&file, at->second.span, &*name, &image, &project.knowledge->images, {}}, sink);
   }
 }
 
@@ -304,95 +314,19 @@ void musl_base(const FileView& view, const StageView& stage, FindingSink& sink) 
   }
 }
 
-void old_repository(const FileView& view, const StageView& stage, FindingSink& sink) {
-  if (!stage.own_base || !stage.stage->image) return;
-  const auto* row = images_of(view).old_repository(stage.stage->image->familiar());
-  if (row == nullptr) return;
-  Finding& found =
-      sink.add("old-cuda-repository", *view.file, stage.stage->base.span,
-               fmt::format("{} is a superseded repository: {}", row->repository, row->because));
-  found.evidence = {row->source};
-  found.fix = "begin with " + row->instead;
-  found.pedantic = row->repository == "nvidia/opengl";  // its tags are there, and hold no CUDA
-}
-
-bool installs_from_system(const FileView& view, const StageView& stage) {
-  return std::ranges::any_of(view.installs, [&](const Install& install) {
-    const auto lineage = view.dockerfile->lineage(install.stage);
-    return is_one_of(install.command.program, {"apt", "apt-get", "yum", "dnf", "microdnf"}) &&
-           std::ranges::find(lineage, stage.index) != lineage.end();
-  });
-}
-
-void past_its_life(const FileView& view, const StageView& stage, FindingSink& sink) {
-  if (!stage.own_base || !stage.reachable) return;
-  const auto* row = images_of(view).distribution(stage.image.distribution.value);
-  if (is_for_other_device(view.file->source.path()) && !stage.image.vendor.known()) return;
-  if (row == nullptr || knowledge::months_between(row->end, images_of(view).date) == 0) return;
-  // Whoever replaces a tag replaces its distribution too.
-  if (const auto* tag = images_of(view).cuda_version(stage.image.cuda.value);
-      stage.image.repository == "nvidia/cuda" && tag != nullptr && !tag->state.empty())
-    return;
-  bool gpu = stage.image.vendor.known();
-  for (const Install& install : view.installs)
-    if (const auto lineage = view.dockerfile->lineage(install.stage);
-        std::ranges::find(lineage, stage.index) != lineage.end())
-      for (const PackageList* list : lists_of(install))
-        gpu = gpu || std::ranges::any_of(list->packages, [](const PackageRequest& request) {
-                return is_gpu_package(request.name);
-              });
-  if (!gpu) return;
-  const std::string gone = servers_gone_since(*view.project->knowledge, row->distribution);
-  Finding& found = sink.add(
-      "base-end-of-life", *view.file, stage.stage->base.span,
-      gone.empty()
-          ? fmt::format("{} has had no updates since {}: new CUDA, drivers and wheels leave it "
-                        "behind",
-                        row->name, row->end)
-          : fmt::format("the package servers of {} were switched off in {}: installing from them "
-                        "fails",
-                        row->name, gone));
-  found.evidence = {stage.image.distribution.evidence, row->source};
-  // It builds and runs as before; without its servers it does not even build.
-  found.pedantic = gone.empty() || !installs_from_system(view, stage);
-}
-
-void old_release(const FileView& view, const StageView& stage, FindingSink& sink) {
-  constexpr unsigned kOldMonths = 24;
-  if (!stage.own_base || stage.image.release.empty()) return;
-  const std::string made =
-      "20" + stage.image.release.substr(0, 2) + "-" + stage.image.release.substr(3);
-  const unsigned age = knowledge::months_between(made, images_of(view).date);
-  if (age <= kOldMonths) return;
-  Finding& found = sink.add(
-      "ngc-release-old", *view.file, stage.stage->base.span,
-      fmt::format("{} {} is {} months old", stage.image.repository, stage.image.release, age));
-  found.evidence = {fmt::format("images.json ({})", images_of(view).date)};
-  if (stage.image.ngc != nullptr) found.evidence.push_back(stage.image.ngc->source);
-  const knowledge::NgcRow* newest = nullptr;
-  for (const knowledge::NgcRow& row : images_of(view).ngc)
-    if (newest == nullptr || compare_versions(row.release, newest->release) > 0) newest = &row;
-  if (newest != nullptr)
-    found.fix = fmt::format(
-        "take a newer month; the newest, {}, holds CUDA {} and was made for "
-        "driver {}",
-        newest->release, newest->cuda, newest->driver);
-}
-
 }  // namespace
 
 void judge_base_image(const Project& project, const std::vector<FileView>& views,
                       FindingSink& sink) {
   for (const FileView& view : views) {
     for (const StageView& stage : view.stages) {
-      if (stage.own_base && stage.stage->image)
+      if (stage.own_base && stage.stage->image) {
+        const auto unused = &stage == final_base(view) ? unused_cuda_of(view) : std::nullopt;
         judge_use({view.file, stage.stage->base.span, &*stage.stage->image, &stage.image,
-                   &images_of(view)},
+                   &images_of(view), unused ? unused->instead : std::string()},
                   sink);
+      }
       musl_base(view, stage, sink);
-      old_repository(view, stage, sink);
-      past_its_life(view, stage, sink);
-      old_release(view, stage, sink);
     }
   }
   started_images(project, sink);

@@ -1,5 +1,5 @@
 // What decides the CUDA of a build and may be different tomorrow: bases without a digest, wheels
-// without a version, installers that change daily; and conda environments that PATH does not match.
+// without a version, installers that change daily.
 #include <algorithm>
 #include <array>
 #include <map>
@@ -112,6 +112,14 @@ void unpinned(const ProjectFile& file, const PackageList& list, const Use& use, 
       continue;
     if (use.install != nullptr && is_gone_or_cut(*use.install, request)) continue;
     if (is_for_processors(request) && (use.base == nullptr || !use.base->vendor.known())) continue;
+    // PyPI's jax is for processors on every base; a plugin beside it decides.
+    if (request.name.starts_with("jax") && request.extras.empty() &&
+        std::ranges::none_of(list.packages,
+                             [](const PackageRequest& one) {
+                               return one.name.starts_with("jax-") || !one.extras.empty();
+                             }) &&
+        list.indexes.empty())
+      continue;
     // pip leaves what the base holds.
     if (use.base != nullptr && use.base->framework.value == request.name &&
         request.specifier.empty())
@@ -222,134 +230,10 @@ void floating(const FileView& view, FindingSink& sink) {
   }
 }
 
-bool is_conda_run(const std::vector<std::string>& words) {
-  if (words.size() < 2) return false;
-  const std::string_view program = std::string_view(words[0]).substr(words[0].rfind('/') + 1);
-  return (program == "conda" || program == "mamba") && words[1] == "run";
-}
-
-void conda_run(const FileView& view, FindingSink& sink) {
-  for (const StageView& stage : view.stages) {
-    if (!stage.reachable) continue;
-    for (const Instruction& instruction : stage.stage->instructions) {
-      const bool shell = instruction.keyword == Keyword::kShell;
-      if (!shell && instruction.keyword != Keyword::kEntrypoint &&
-          instruction.keyword != Keyword::kCmd)
-        continue;
-      if (!shell && !stage.final) continue;
-      std::vector<std::string> words;
-      Span span = instruction.arguments;
-      if (instruction.exec_form || shell) {
-        for (const Word& word : instruction.words) words.push_back(word.text);
-        if (instruction.words.size() > 1)
-          span = {instruction.words[0].span.begin, instruction.words[1].span.end};
-      } else if (!instruction.commands.empty()) {
-        const ShellCommand& command = instruction.commands.front();
-        const Program program = program_of(command);
-        for (std::size_t at = program.first; at < command.words.size(); ++at)
-          words.push_back(command.words[at].text);
-        if (words.size() > 1)
-          span = {command.words[program.first].span.begin,
-                  command.words[program.first + 1].span.end};
-      }
-      if (!is_conda_run(words)) continue;
-      const bool live = std::ranges::any_of(words, [](const std::string& word) {
-        return word == "--no-capture-output" || word == "--live-stream" || word == "-s";
-      });
-      if (shell && live) continue;
-      Finding& found = sink.add(
-          "conda-run-entrypoint", *view.file, span,
-          shell ? "conda run as the shell holds back the output of every step until it has ended"
-                : fmt::format("conda run stays in front of the program: SIGTERM does not reach "
-                              "it{}",
-                              live ? "" : ", and its output is held back until it ends"));
-      found.evidence = {"conda/conda#10351, conda/conda#8586"};
-      found.fix = shell ? "add --no-capture-output, or put the environment's bin folder in front "
-                          "of PATH"
-                        : "call the program by its path: ENTRYPOINT "
-                          "[\"/opt/conda/envs/NAME/bin/python\", \"app.py\"], or put that folder "
-                          "in front of PATH";
-    }
-  }
-}
-
-/// "NAME" of ".../envs/NAME/…"; empty: none.
-std::string environment_in(std::string_view path) {
-  const std::size_t at = path.find("/envs/");
-  if (at == path.npos) return {};
-  const std::string_view rest = path.substr(at + 6);
-  const std::string_view name = rest.substr(0, rest.find_first_of("/:\"' "));
-  return name.find('$') == name.npos ? std::string(name) : std::string();
-}
-
-/// Names of the environments that a stage creates; false: one of them is unknown.
-bool environments_of(const FileView& view, std::size_t stage, std::set<std::string>& out) {
-  bool any = false;
-  for (const Install* install : view.installs_in(stage)) {
-    const PackageList& list = install->command;
-    if (list.manager != PackageManager::kConda) continue;
-    if (list.verb != "create" && list.verb != "env create" && list.verb != "env update") continue;
-    any = true;
-    std::string name;
-    for (const std::string& option : list.options) {
-      for (const std::string_view prefix : {"-n=", "--name="})
-        if (option.starts_with(prefix)) name = option.substr(prefix.size());
-      for (const std::string_view prefix : {"-p=", "--prefix="})
-        if (option.starts_with(prefix)) {
-          const std::string path = option.substr(prefix.size());
-          name = environment_in(path + "/");
-          if (name.empty()) name = path;
-        }
-    }
-    if (name.empty() && install->files.size() == 1) name = install->files[0]->packages->name;
-    if (name.empty() || name.find('$') != std::string::npos) return false;
-    out.insert(name);
-  }
-  return any;
-}
-
-void environment_path(const FileView& view, FindingSink& sink) {
-  for (const StageView& stage : view.stages) {
-    if (!stage.reachable) continue;
-    std::set<std::string> made;
-    if (!environments_of(view, stage.index, made)) continue;
-    const auto judge = [&](const std::string& name, Span span, std::string_view where) {
-      if (name.empty() || name == "base" || made.contains(name)) return;
-      std::string all;
-      for (const std::string& one : made) all += (all.empty() ? "" : ", ") + one;
-      Finding& found = sink.add(
-          "conda-environment-path", *view.file, span,
-          fmt::format("{} names the environment '{}', and the one that is made is called '{}'",
-                      where, name, all));
-      found.evidence = {"environments that the stage creates: " + all};
-      found.fix = fmt::format("write {} in place of {}", *made.begin(), name);
-    };
-    for (const Instruction& instruction : stage.stage->instructions) {
-      if (instruction.keyword == Keyword::kEnv)
-        for (const KeyValue& pair : instruction.pairs) {
-          if (!pair.value) continue;
-          if (pair.key.text == "PATH")
-            judge(environment_in(pair.value->text), pair.value->span, "PATH");
-          if (pair.key.text == "CONDA_DEFAULT_ENV" &&
-              pair.value->text.find('$') == std::string::npos)
-            judge(pair.value->text, pair.value->span, "CONDA_DEFAULT_ENV");
-        }
-      if (instruction.exec_form || instruction.keyword == Keyword::kShell) {
-        for (std::size_t at = 0; at + 1 < instruction.words.size(); ++at)
-          if (at > 0 &&
-              (instruction.words[at].text == "-n" || instruction.words[at].text == "--name") &&
-              is_conda_run({instruction.words[0].text, instruction.words[1].text}))
-            judge(instruction.words[at + 1].text, instruction.words[at + 1].span,
-                  to_string(instruction.keyword));
-      }
-    }
-  }
-}
-
 /// "numpy>=1.24" where the shell reads a package and a redirection.
 struct Redirected {
   Span span;
-  std::string name;
+  std::string name, op, target;  ///< of the redirection: ">", "=1.24"
   bool quoted = false;
 };
 
@@ -377,7 +261,7 @@ std::vector<Redirected> redirected_in(const ShellCommand& command, std::string_v
       // torch>=2,<3: the next bound follows at once.
       for (const ShellRedirection& next : command.redirections)
         if (next.target.span.begin == whole.end + next.op.size()) whole.end = next.target.span.end;
-      out.push_back({whole, request->name,
+      out.push_back({whole, request->name, redirection.op, redirection.target.text,
                      file.substr(whole.begin, whole.end - whole.begin).find_first_of("\"'") !=
                          std::string_view::npos});
     }
@@ -405,11 +289,11 @@ void redirected(const ProjectFile& file, const ShellCommand& command, FindingSin
     words += fmt::format("{}\"{}\"", words.empty() ? "" : " ", plain);
   }
   const Redirected& first = all.front();
+  const bool writes = first.op == ">";
   Finding& found = sink.add(
       "specifier-redirected", file, first.span,
-      fmt::format("without quotes the shell reads '{}' as a file: {} {} installed in any "
-                  "version",
-                  file.source.slice({first.span.begin + first.name.size(), first.span.end}), names,
+      fmt::format("without quotes the shell {} a file named '{}': {} {} installed in any version",
+                  writes ? "writes" : "reads", first.target, names,
                   all.size() == 1 ? "is" : "are"));
   found.evidence = {"POSIX shell: redirection"};
   found.fix = fmt::format("write {}", words);
@@ -429,8 +313,6 @@ void judge_reproducibility(const Project& project, const std::vector<FileView>& 
   for (const FileView& view : views) {
     digests(view, sink);
     floating(view, sink);
-    conda_run(view, sink);
-    environment_path(view, sink);
     for (const StageView& stage : view.stages)
       for (const Instruction& run : stage.stage->instructions)
         for (const ShellCommand& command : run.commands) redirected(*view.file, command, sink);

@@ -1,12 +1,14 @@
-// What makes an image or its build large: recommended packages, toolkits, weights, whole
-// repositories, build contexts, single layers.
+// What makes an image or its build large: recommended packages, toolkits, whole repositories, build
+// contexts, single layers.
 #include <algorithm>
+#include <array>
 #include <map>
 
 #include "base/ascii.h"
 #include "base/format.h"
 #include "knowledge/table_rows.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/layer_paths.h"
 #include "lint/facts/sent_files.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
@@ -85,174 +87,6 @@ void toolkit(const FileView& view, FindingSink& sink) {
       found.evidence = {row->source};
       found.fix = fmt::format("compile in a stage of its own, and take {} here", instead);
     }
-  }
-}
-
-bool is_weights(std::string_view path) {
-  path = path.substr(0, path.find('?'));
-  for (const std::string_view end :
-       {".safetensors", ".ckpt", ".pt", ".pth", ".gguf", ".ggml", ".engine", ".plan", ".onnx"})
-    if (path.ends_with(end)) return true;
-  return holds(path, "pytorch_model") && path.ends_with(".bin");
-}
-
-struct Weights {
-  Span span;
-  std::string what;
-  std::string evidence;
-  bool may_be_small = false;
-};
-
-/// Detectors and policies of a few megabytes have these names too.
-bool may_be_small(std::string_view path) {
-  path = path.substr(0, path.find('?'));
-  return path.ends_with(".pt") || path.ends_with(".pth") || path.ends_with(".engine") ||
-         path.ends_with(".plan");
-}
-
-/// What a command downloads; empty where it is kept in a mount.
-std::optional<Weights> downloaded(const StepCommand& command) {
-  const Span span = command.shell->span;
-  const std::string& program = command.program;
-  const auto has_part = [&](std::string_view part) {
-    return std::ranges::any_of(command.arguments,
-                               [&](const Argument& word) { return holds(word.text, part); });
-  };
-  const std::string first = command.arguments.empty() ? "" : command.arguments.front().text;
-  if ((program == "huggingface-cli" || program == "hf") && first == "download") {
-    const bool data = command.value_of("--repo-type") == "dataset";
-    return Weights{span, data ? "a data set" : "a model", program + " download"};
-  }
-  if (program == "wget" || program == "curl" || program == "aria2c") {
-    for (const Argument& word : command.arguments)
-      // Most ONNX files that are fetched by name are megabytes.
-      if (holds(word.text, "://") && is_weights(word.text) && !word.text.ends_with(".onnx"))
-        return Weights{word.span, "weights", word.text, may_be_small(word.text)};
-  }
-  if (program == "git" && has_part("huggingface.co/") && first == "clone")
-    return Weights{span, "a model", "git clone of huggingface.co"};
-  if (program == "ollama" && first == "pull") return Weights{span, "a model", "ollama pull"};
-  if (program == "kaggle" && command.has("download"))
-    return Weights{span, "a data set", "kaggle download"};
-  if (program == "modelscope" && first == "download")
-    return Weights{span, "a model", "modelscope download"};
-  if (program.starts_with("python")) {
-    const std::string script = command.value_of("-c");
-    for (const std::string_view call :
-         {"from_pretrained(", "snapshot_download(", "hf_hub_download(", "load_dataset("})
-      if (holds(script, call))
-        return Weights{span, call == "load_dataset(" ? "a data set" : "a model",
-                       std::string(call) + "…)"};
-  }
-  return std::nullopt;
-}
-
-/// A cache mount where the hub's files go, or anything that the command names.
-bool goes_to_mount(const Instruction& run, const StepCommand& command) {
-  for (const CacheMount& mount : cache_mounts(run)) {
-    if (mount.target.empty() || holds(mount.target, "huggingface") ||
-        mount.target.ends_with("/.cache"))
-      return command.value_of("--local-dir").empty();
-    for (const Argument& word : command.arguments)
-      if (lies_in(word.text, mount.target)) return true;
-  }
-  return false;
-}
-
-/// The last layer, linked: it is taken over as it is whatever changes below.
-bool is_own_last_layer(const StageSteps& steps, const Instruction& copy) {
-  if (copy.flag("link") == nullptr) return false;
-  for (const Step& step : steps.all())
-    if (step.instruction->span.begin > copy.span.begin &&
-        (step.instruction->keyword == Keyword::kRun || step.instruction->copies()))
-      return false;
-  return true;
-}
-
-/// Named as people name what a program reads or keeps.
-bool is_data_directory(std::string_view source) {
-  while (source.ends_with('/')) source.remove_suffix(1);
-  return is_one_of(file_name(source), {"data", "dataset", "datasets", "checkpoints", "checkpoint",
-                                       "ckpt", "ckpts", "weights", "models"});
-}
-
-/// More than lists of packages and settings, which change seldom.
-bool takes_code(const Instruction& copy) {
-  for (std::size_t at = 0; at + 1 < copy.words.size(); ++at)
-    if (!ends_with_any(copy.words[at].text,
-                       {".txt", ".in", ".toml", ".lock", ".yml", ".yaml", ".json", ".cfg"}))
-      return true;
-  return false;
-}
-
-void weights(const FileView& view, const StageSteps& steps, const SentFiles& sent,
-             FindingSink& sink) {
-  const std::uint64_t least = view.project->knowledge->build.limit("weights");
-  bool code_before = false;
-  const auto report = [&](const Weights& one) {
-    Finding& found = sink.add(
-        "weights-in-image", *view.file, one.span,
-        fmt::format("{} in a layer: every host pulls and keeps it with each version "
-                    "of the image{}",
-                    one.what,
-                    code_before ? ", and as it stands behind the code, each change of the code "
-                                  "makes it anew"
-                                : ""));
-    found.evidence = {one.evidence};
-    // One that is made to be carried to where there is no network.
-    const std::string path = to_lower(view.file->source.path());
-    found.pedantic = one.may_be_small || path.contains("offline") || path.contains("airgap") ||
-                     path.contains("air-gap");
-    found.fix =
-        "mount it: a volume, a claim, or an OCI artifact as image volume; if it must be in the "
-        "image, put it into a stage of its own and end with COPY --link --from=weights";
-  };
-  for (const Step& step : steps.all()) {
-    const Instruction& one = *step.instruction;
-    const bool copies = one.copies();
-    if (one.keyword == Keyword::kRun) {
-      for (const StepCommand& command : commands_of(one))
-        if (const auto found = downloaded(command); found && !goes_to_mount(one, command)) {
-          report(*found);
-          break;
-        }
-    }
-    if (!copies || one.words.size() < 2) continue;
-    const bool from_context = one.flag("from") == nullptr;
-    for (std::size_t at = 0; at + 1 < one.words.size(); ++at) {
-      const Word& source = one.words[at];
-      if (is_weights(source.text) && !holds(source.text, "*")) {
-        const std::uint64_t bytes = from_context ? sent.bytes_below(source.text) : 0;
-        // A file known to be small is not a burden.
-        if ((bytes > 0 && bytes < least) || (bytes == 0 && source.text.ends_with(".onnx")) ||
-            is_own_last_layer(steps, one))
-          continue;
-        report({source.span, "weights", source.text, bytes == 0 && may_be_small(source.text)});
-        break;
-      }
-      if (!from_context || is_own_last_layer(steps, one)) continue;
-      if (!sent.known()) continue;
-      if (is_data_directory(source.text)) {
-        const std::uint64_t held = sent.bytes_below(source.text);
-        if (held >= least) {
-          report({source.span, fmt::format("{} of {}", human_bytes(held), source.text),
-                  "COPY " + source.text});
-          break;
-        }
-      }
-      std::uint64_t bytes = 0;
-      std::string example;
-      for (const ContextFile* file : sent.below(source.text))
-        if (is_weights(file->path)) {
-          bytes += file->bytes;
-          if (example.empty()) example = file->path;
-        }
-      if (bytes < least) continue;
-      report({source.span, fmt::format("{} of weights", human_bytes(bytes)),
-              fmt::format("{} in the build context", example)});
-      break;
-    }
-    code_before = code_before || (from_context && takes_code(one));
   }
 }
 
@@ -468,7 +302,6 @@ void judge_size(const Project& /*project*/, const std::vector<FileView>& views, 
     const SentFiles sent(view);
     recommends(view, sink);
     toolkit(view, sink);
-    weights(view, steps, sent, sink);
     ignore_coverage(view, sent, sink);
     clones(view, sink);
     large_layers(view, steps, sent, sink);

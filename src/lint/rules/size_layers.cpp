@@ -6,6 +6,7 @@
 #include "base/ascii.h"
 #include "base/format.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/layer_paths.h"
 #include "lint/facts/sent_files.h"
 #include "lint/facts/tool_caches.h"
 #include "lint/rules/rules.h"
@@ -18,90 +19,11 @@ namespace {
 constexpr std::size_t kMostQuestions = 2'000;
 /// What is worth a finding where the size is known.
 constexpr std::uint64_t kWorth = 10'000'000;
-/// What is much beside a framework.
-constexpr std::uint64_t kMuch = 50'000'000;
-
-/// A path of a command as an absolute one, patterns at its end taken off; empty: not known.
-std::string path_of(const Step& step, std::string_view word, const std::string& directory) {
-  // Everything in the working directory.
-  if (word == "*" || word == "./*" || word == "./") return directory;
-  while (word.ends_with('*')) word.remove_suffix(1);
-  if (word.empty() || word.starts_with('-') || holds(word, "$") || holds(word, "*")) return {};
-  if (word.starts_with("~/") || word == "~")
-    return step.home.empty() ? std::string() : normal_path(step.home + std::string(word.substr(1)));
-  if (word.starts_with('/')) return normal_path(word);
-  return directory.empty() ? std::string() : path_below(directory, word);
-}
-
-/// Runs through the commands of a RUN with the directory that `cd` set.
-template <typename Take>
-void each_command(const Step& step, Take&& take) {
-  std::string directory = step.directory;
-  for (const StepCommand& command : commands_of(*step.instruction)) {
-    if (command.program == "cd") {
-      directory = command.arguments.empty() || command.shell->depth > 0
-                      ? std::string()
-                      : path_of(step, command.arguments.front().text, directory);
-      continue;
-    }
-    take(command, directory);
-  }
-}
 
 bool only_removes(const Instruction& run) {
   return std::ranges::all_of(commands_of(run), [](const StepCommand& command) {
     return command.program == "rm" || command.program == "cd";
   });
-}
-
-/// Scripts, keys and package lists: kilobytes.
-bool is_small_name(std::string_view path) {
-  const std::string_view name = file_name(path);
-  for (const std::string_view end : {".sh", ".py", ".asc", ".gpg", ".key", ".pub", ".list", ".repo",
-                                     ".txt", ".json", ".toml", ".lock", ".yml", ".yaml"})
-    if (name.ends_with(end)) return true;
-  return name.contains("keyring");
-}
-
-/// Of a few megabytes at most; "remove" stands among the arguments.
-bool is_small_package(std::string_view name) {
-  return is_one_of(name, {"purge",
-                          "remove",
-                          "autoremove",
-                          "curl",
-                          "git",
-                          "sudo",
-                          "vim",
-                          "wget",
-                          "jq",
-                          "gnupg",
-                          "gnupg2",
-                          "unzip",
-                          "zip",
-                          "xz-utils",
-                          "libcap2-bin",
-                          "bzip2",
-                          "patch",
-                          "make",
-                          "ca-certificates",
-                          "lsb-release",
-                          "apt-transport-https",
-                          "software-properties-common",
-                          "dirmngr"});
-}
-
-/// What a step is known to fill with much: an environment, a model, a toolkit.
-bool is_much(const Written& one, std::uint64_t bytes) {
-  const std::string path = to_lower(one.path);
-  const auto names = [&](std::initializer_list<std::string_view> parts) {
-    return std::ranges::any_of(parts, [&](std::string_view part) { return path.contains(part); });
-  };
-  if (bytes > 0) return bytes >= kMuch;
-  return one.how.contains("environment") || one.how.contains("conda") ||
-         names(
-             {"venv", "conda", "-packages", "model", "wheels", ".safetensors", ".ckpt", ".gguf"}) ||
-         (ends_with_any(path, {".run", ".deb", ".rpm", ".whl", ".zip", ".tgz", ".gz", ".xz"}) &&
-          names({"cuda", "cudnn", "tensorrt", "torch"}));
 }
 
 class Layers {
@@ -196,9 +118,10 @@ class Layers {
         // A part of something that was fetched or taken over, of no known size.
         found.pedantic = inside || !is_much(one, bytes);
         found.fix =
-            copy ? fmt::format("leave it out by .dockerignore, or copy only what is needed{}",
-                               one.step->flag("from") != nullptr ? " from the stage" : "")
-                 : "delete it in the same RUN that makes it, or make it in a stage of its own";
+            !copy ? "delete it in the same RUN that makes it, or make it in a stage of its own"
+            : one.step->flag("from") != nullptr
+                ? "mount it where it is used: RUN --mount=type=bind,from=STAGE,source=…,target=… …"
+                : "leave it out by .dockerignore, or copy only what is needed";
         return;
       }
       if (of_base(step, word.span, path)) return;
@@ -289,7 +212,7 @@ class Layers {
         if (!off && lies_in(cache_directory(*own, at, *tool), path)) {
           maker = install->instruction;
           what = fmt::format("{} fills {}", tool->tool, path);
-          much = brings_much(view_, *install);
+          much = brings_much(view_, *install) && keeps_copies(*install->instruction, at, list);
         }
       }
       if (list.manager == PackageManager::kApt && lies_in("/var/lib/apt/lists", path)) {
@@ -420,7 +343,8 @@ class Layers {
             fmt::format("line {}: {} writes {}",
                         view_.file->source.position(one.step->span.begin).line, one.how, one.path),
             "overlay file systems copy a file whole when its owner or mode changes"};
-        found.pedantic = !is_much(one, bytes);
+        // What cp and mv take is mostly a file of something that weighs more.
+        found.pedantic = !is_much(one, bytes) || one.how == "cp" || one.how == "mv";
         found.fix = copy ? fmt::format("write {} --{}=… and delete this step", one.how,
                                        command.program == "chmod" ? "chmod" : "chown")
                          : fmt::format(

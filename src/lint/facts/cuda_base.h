@@ -1,0 +1,32 @@
+// The CUDA of a base: tags of nvidia/cuda that exist, and libraries that nothing in the image
+// loads.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "lint/facts/stage_view.h"
+
+namespace flense::lint {
+
+/// The base of the last stage and of those below it; null: it is not known.
+const StageView* final_base(const FileView& view);
+
+/// "nvidia/cuda:12.4.1-cudnn-runtime-ubuntu22.04": the tag of a release with this flavour, on this
+/// distribution where it has one. With `cudnn` and a release of which that is not known, "CUDA
+/// 12.4.1" alone.
+std::string cuda_tag(const knowledge::Images& images, const knowledge::CudaImageRow& row,
+                     std::string_view flavour, std::string_view distribution, bool cudnn);
+
+/// Whether the table holds the release that an image of nvidia/cuda names, or is not to be asked.
+bool cuda_tag_known(const knowledge::Images& images, const GpuImage& image);
+
+struct UnusedCuda {
+  std::string variant;  ///< of torch: "cu124"; empty: not known
+  std::string instead;  ///< "nvidia/cuda:12.4.1-base-ubuntu22.04", a tag that exists
+};
+/// A final image on nvidia/cuda's runtime, in which torch alone uses CUDA: its own.
+std::optional<UnusedCuda> unused_cuda_of(const FileView& view);
+
+}  // namespace flense::lint

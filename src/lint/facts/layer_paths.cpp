@@ -1,0 +1,78 @@
+#include "lint/facts/layer_paths.h"
+
+#include <algorithm>
+#include <initializer_list>
+
+#include "base/ascii.h"
+#include "lint/source/blanks.h"
+
+namespace flense::lint {
+
+std::string path_of(const Step& step, std::string_view word, const std::string& directory) {
+  // Everything in the working directory.
+  if (word == "*" || word == "./*" || word == "./") return directory;
+  while (word.ends_with('*')) word.remove_suffix(1);
+  if (word.empty() || word.starts_with('-') || holds(word, "$") || holds(word, "*")) return {};
+  if (word.starts_with("~/") || word == "~")
+    return step.home.empty() ? std::string() : normal_path(step.home + std::string(word.substr(1)));
+  if (word.starts_with('/')) return normal_path(word);
+  return directory.empty() ? std::string() : path_below(directory, word);
+}
+
+bool is_small_name(std::string_view path) {
+  const std::string_view name = file_name(path);
+  for (const std::string_view end : {".sh", ".py", ".asc", ".gpg", ".key", ".pub", ".list", ".repo",
+                                     ".txt", ".json", ".toml", ".lock", ".yml", ".yaml"})
+    if (name.ends_with(end)) return true;
+  return name.contains("keyring");
+}
+
+bool is_small_package(std::string_view name) {
+  return is_one_of(name, {"purge",
+                          "remove",
+                          "autoremove",
+                          "curl",
+                          "git",
+                          "sudo",
+                          "vim",
+                          "wget",
+                          "jq",
+                          "gnupg",
+                          "gnupg2",
+                          "unzip",
+                          "zip",
+                          "xz-utils",
+                          "libcap2-bin",
+                          "bzip2",
+                          "patch",
+                          "make",
+                          "ca-certificates",
+                          "lsb-release",
+                          "apt-transport-https",
+                          "software-properties-common",
+                          "dirmngr"});
+}
+
+bool is_much(const Written& one, std::uint64_t bytes) {
+  const std::string path = to_lower(one.path);
+  const auto names = [&](std::initializer_list<std::string_view> parts) {
+    return std::ranges::any_of(parts, [&](std::string_view part) { return path.contains(part); });
+  };
+  constexpr std::uint64_t kMuch = 50'000'000;  // beside a framework
+  if (bytes > 0) return bytes >= kMuch;
+  return one.how.contains("environment") || one.how.contains("conda") ||
+         names(
+             {"venv", "conda", "-packages", "model", "wheels", ".safetensors", ".ckpt", ".gguf"}) ||
+         (ends_with_any(path, {".run", ".deb", ".rpm", ".whl", ".zip", ".tgz", ".gz", ".xz"}) &&
+          names({"cuda", "cudnn", "tensorrt", "torch"}));
+}
+
+bool is_weights(std::string_view path) {
+  path = path.substr(0, path.find('?'));
+  for (const std::string_view end :
+       {".safetensors", ".ckpt", ".pt", ".pth", ".gguf", ".ggml", ".engine", ".plan", ".onnx"})
+    if (path.ends_with(end)) return true;
+  return holds(path, "pytorch_model") && path.ends_with(".bin");
+}
+
+}  // namespace flense::lint

@@ -1,0 +1,40 @@
+// The paths that the commands of a step name, and what a name says of the size behind it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "lint/facts/build_steps.h"
+
+namespace flense::lint {
+
+/// A path of a command as an absolute one, patterns at its end taken off; empty: not known.
+std::string path_of(const Step& step, std::string_view word, const std::string& directory);
+
+/// Runs through the commands of a RUN with the directory that `cd` set.
+template <typename Take>
+void each_command(const Step& step, Take&& take) {
+  std::string directory = step.directory;
+  for (const StepCommand& command : commands_of(*step.instruction)) {
+    if (command.program == "cd") {
+      directory = command.arguments.empty() || command.shell->depth > 0
+                      ? std::string()
+                      : path_of(step, command.arguments.front().text, directory);
+      continue;
+    }
+    take(command, directory);
+  }
+}
+
+/// Scripts, keys and package lists: kilobytes.
+bool is_small_name(std::string_view path);
+/// Of a few megabytes at most; "remove" stands among the arguments.
+bool is_small_package(std::string_view name);
+/// What a step is known to fill with much: an environment, a model, a toolkit. `bytes`: 0 where
+/// they are not known.
+bool is_much(const Written& one, std::uint64_t bytes);
+/// A file of a model, by its name.
+bool is_weights(std::string_view path);
+
+}  // namespace flense::lint

@@ -1,0 +1,104 @@
+// Bases past their time: superseded repositories, distributions without updates, old releases.
+#include <algorithm>
+
+#include "base/format.h"
+#include "base/version_numbers.h"
+#include "lint/facts/build_steps.h"
+#include "lint/facts/table_facts.h"
+#include "lint/rules/rules.h"
+#include "lint/source/blanks.h"
+
+namespace flense::lint {
+
+namespace {
+
+void old_repository(const FileView& view, const StageView& stage, FindingSink& sink) {
+  if (!stage.own_base || !stage.stage->image) return;
+  const auto* row = view.project->knowledge->images.old_repository(stage.stage->image->familiar());
+  if (row == nullptr) return;
+  Finding& found =
+      sink.add("old-cuda-repository", *view.file, stage.stage->base.span,
+               fmt::format("{} is a superseded repository: {}", row->repository, row->because));
+  found.evidence = {row->source};
+  found.fix = "begin with " + row->instead;
+  found.pedantic = row->repository == "nvidia/opengl";  // its tags are there, and hold no CUDA
+}
+
+bool installs_from_system(const FileView& view, const StageView& stage) {
+  return std::ranges::any_of(view.installs, [&](const Install& install) {
+    const auto lineage = view.dockerfile->lineage(install.stage);
+    return is_one_of(install.command.program, {"apt", "apt-get", "yum", "dnf", "microdnf"}) &&
+           std::ranges::find(lineage, stage.index) != lineage.end();
+  });
+}
+
+void past_its_life(const FileView& view, const StageView& stage, FindingSink& sink) {
+  if (!stage.own_base || !stage.reachable) return;
+  const auto* row = view.project->knowledge->images.distribution(stage.image.distribution.value);
+  if (is_for_other_device(view.file->source.path()) && !stage.image.vendor.known()) return;
+  if (row == nullptr ||
+      knowledge::months_between(row->end, view.project->knowledge->images.date) == 0)
+    return;
+  // Whoever replaces a tag replaces its distribution too.
+  if (const auto* tag = view.project->knowledge->images.cuda_version(stage.image.cuda.value);
+      stage.image.repository == "nvidia/cuda" && tag != nullptr && !tag->state.empty())
+    return;
+  bool gpu = stage.image.vendor.known();
+  for (const Install& install : view.installs)
+    if (const auto lineage = view.dockerfile->lineage(install.stage);
+        std::ranges::find(lineage, stage.index) != lineage.end())
+      for (const PackageList* list : lists_of(install))
+        gpu = gpu || std::ranges::any_of(list->packages, [](const PackageRequest& request) {
+                return is_gpu_package(request.name);
+              });
+  if (!gpu) return;
+  const std::string gone = servers_gone_since(*view.project->knowledge, row->distribution);
+  Finding& found = sink.add(
+      "base-end-of-life", *view.file, stage.stage->base.span,
+      gone.empty()
+          ? fmt::format("{} has had no updates since {}: new CUDA, drivers and wheels leave it "
+                        "behind",
+                        row->name, row->end)
+          : fmt::format("the package servers of {} were switched off in {}: installing from them "
+                        "fails",
+                        row->name, gone));
+  found.evidence = {stage.image.distribution.evidence, row->source};
+  // It builds and runs as before; without its servers it does not even build.
+  found.pedantic = gone.empty() || !installs_from_system(view, stage);
+}
+
+void old_release(const FileView& view, const StageView& stage, FindingSink& sink) {
+  constexpr unsigned kOldMonths = 24;
+  if (!stage.own_base || stage.image.release.empty()) return;
+  const std::string made =
+      "20" + stage.image.release.substr(0, 2) + "-" + stage.image.release.substr(3);
+  const unsigned age = knowledge::months_between(made, view.project->knowledge->images.date);
+  if (age <= kOldMonths) return;
+  Finding& found = sink.add(
+      "ngc-release-old", *view.file, stage.stage->base.span,
+      fmt::format("{} {} is {} months old", stage.image.repository, stage.image.release, age));
+  found.evidence = {fmt::format("images.json ({})", view.project->knowledge->images.date)};
+  if (stage.image.ngc != nullptr) found.evidence.push_back(stage.image.ngc->source);
+  const knowledge::NgcRow* newest = nullptr;
+  for (const knowledge::NgcRow& row : view.project->knowledge->images.ngc)
+    if (newest == nullptr || compare_versions(row.release, newest->release) > 0) newest = &row;
+  if (newest != nullptr)
+    found.fix = fmt::format(
+        "take a newer month; the newest, {}, holds CUDA {} and was made for "
+        "driver {}",
+        newest->release, newest->cuda, newest->driver);
+}
+
+}  // namespace
+
+void judge_base_life(const Project& /*project*/, const std::vector<FileView>& views,
+                     FindingSink& sink) {
+  for (const FileView& view : views)
+    for (const StageView& stage : view.stages) {
+      old_repository(view, stage, sink);
+      past_its_life(view, stage, sink);
+      old_release(view, stage, sink);
+    }
+}
+
+}  // namespace flense::lint
