@@ -55,6 +55,14 @@ std::string long_start(const FileView& view, const StageSteps& steps) {
           (command.has("download") || command.has("pull")))
         return "a model is fetched in the build";
     }
+    if (one.keyword == Keyword::kVolume)
+      for (const Word& word : one.words)
+        if (file_name(word.text).starts_with("model"))
+          return "its models are in the volume " + word.text;
+    if (one.keyword == Keyword::kEnv)
+      for (const KeyValue& pair : one.pairs)
+        if (ends_with_any(pair.key.text, {"MODEL_DIR", "MODELS_DIR", "MODEL_PATH", "MODEL_ID"}))
+          return pair.key.text + " names its model";
     if (one.copies())
       for (const Word& word : one.words)
         if (ends_with_any(word.text, {".safetensors", ".gguf", ".ggml"}))

@@ -292,9 +292,9 @@ void redirected(const ProjectFile& file, const ShellCommand& command, FindingSin
   const bool writes = first.op == ">";
   Finding& found = sink.add(
       "specifier-redirected", file, first.span,
-      fmt::format("without quotes the shell {} a file named '{}': {} {} installed in any version",
-                  writes ? "writes" : "reads", first.target, names,
-                  all.size() == 1 ? "is" : "are"));
+      fmt::format("without quotes the shell {} {} '{}': {} {} installed in any version",
+                  writes ? "writes" : "reads", all.size() == 1 ? "a file" : "files such as",
+                  first.target, names, all.size() == 1 ? "is" : "are"));
   found.evidence = {"POSIX shell: redirection"};
   found.fix = fmt::format("write {}", words);
   for (const Redirected& one : all)

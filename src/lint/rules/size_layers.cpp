@@ -120,7 +120,10 @@ class Layers {
         found.fix =
             !copy ? "delete it in the same RUN that makes it, or make it in a stage of its own"
             : one.step->flag("from") != nullptr
-                ? "mount it where it is used: RUN --mount=type=bind,from=STAGE,source=…,target=… …"
+                ? fmt::format(
+                      "mount it where it is used: RUN --mount=type=bind,from={},source={},"
+                      "target={} …",
+                      one.step->flag("from")->value, view_.text(one.span), one.path)
                 : "leave it out by .dockerignore, or copy only what is needed";
         return;
       }
