@@ -17,6 +17,8 @@ using NameSet = std::set<std::string, std::less<>>;
 /// The options of a command that choose among extras and groups.
 struct Asked {
   NameSet extras, groups, without;
+  std::string member;        ///< of a workspace; empty: the project itself
+  bool all_members = false;  ///< of the workspace
   bool all_extras = false, all_groups = false, defaults = false;
   bool project = true;       ///< the project's own dependencies
   bool dependencies = true;  ///< false: --no-deps
@@ -64,6 +66,10 @@ Asked asked_by(const PackageList& command) {
       out.defaults = false;
     } else if (is_one_of(name, {"--no-group", "--without", "--no-extra"})) {
       add_names(value, out.without);
+    } else if (name == "--package") {
+      out.member = normalised_name(value);
+    } else if (name == "--all-packages") {
+      out.all_members = true;
     } else if (name == "--all-extras") {
       out.all_extras = true;
     } else if (name == "--all-groups") {
@@ -184,8 +190,11 @@ PackageList taken_by(const PackageList& command, const PackageList& file, const 
   Asked asked = asked_by(command);
   if (!asked.dependencies) return out;
   if (file.lock != nullptr) {
-    const auto root = std::ranges::find_if(file.lock->nodes, &LockGraph::Node::root);
-    if (root == file.lock->nodes.end()) return file;
+    const auto root = std::ranges::find_if(file.lock->nodes, [&](const LockGraph::Node& node) {
+      return asked.member.empty() ? node.root
+                                  : node.request == LockGraph::kNone && node.name == asked.member;
+    });
+    if (root == file.lock->nodes.end() || asked.all_members) return file;
     // The lock does not say which groups are installed unasked; uv's own default is dev.
     if (beside != nullptr)
       follow(*beside, asked);

@@ -138,6 +138,32 @@ source = {registry = "https://pypi.org/simple"}
   EXPECT_EQ(taken("uv sync", file, &beside), (Texts{"a", "c"}));
 }
 
+TEST(Asked, AMemberOfAWorkspace) {
+  const PackageList file = lock(R"(version = 1
+[[package]]
+name = "app"
+version = "1"
+source = {virtual = "."}
+dependencies = [{name = "a"}]
+[[package]]
+name = "my-worker"
+version = "1"
+source = {editable = "worker"}
+dependencies = [{name = "b"}]
+[[package]]
+name = "a"
+version = "1"
+source = {registry = "x"}
+[[package]]
+name = "b"
+version = "1"
+source = {registry = "x"}
+)");
+  EXPECT_EQ(taken("uv sync --package my_worker", file), (Texts{"b"}));
+  EXPECT_EQ(taken("uv sync", file), (Texts{"a"}));
+  EXPECT_EQ(taken("uv sync --all-packages", file), (Texts{"a", "b"}));
+}
+
 TEST(Asked, ALockWithoutItsProjectIsTakenWhole) {
   const PackageList file = lock(
       "version = 1\n[[package]]\nname = \"a\"\nversion = \"1\"\nsource = {registry = \"x\"}\n");

@@ -16,12 +16,14 @@ bool is_conda_run(const std::vector<std::string>& words) {
   return (program == "conda" || program == "mamba") && words[1] == "run";
 }
 
-/// Whether a step behind SHELL runs in that shell. A start in shell form is judged as a start.
+/// Whether a step behind SHELL runs in that shell, or the program is started through it.
 bool runs_in_shell_after(const StageView& stage, const Instruction& shell) {
   for (const Instruction& one : stage.stage->instructions) {
     if (one.span.begin <= shell.span.begin) continue;
     if (one.keyword == Keyword::kShell) return false;
-    if (one.keyword == Keyword::kRun && !one.exec_form) return true;
+    const bool runs = one.keyword == Keyword::kRun || one.keyword == Keyword::kCmd ||
+                      one.keyword == Keyword::kEntrypoint;
+    if (runs && !one.exec_form) return true;
   }
   return false;
 }

@@ -1,0 +1,81 @@
+// What findings say is to be written: names that exist, of this place.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "lint/lint.h"
+
+namespace flense::lint {
+
+namespace {
+
+class Fixes : public ::testing::Test {
+ protected:
+  /// The first finding of a rule, message and fix; empty: none.
+  std::string said(const std::string& rule, std::string dockerfile) {
+    const Project project =
+        read_project({{"Dockerfile", std::move(dockerfile)}}, {}, {}, knowledge_);
+    Policy policy;
+    policy.pedantic = true;
+    for (const Finding& one : lint(project, rules_, policy).findings)
+      if (one.rule == rule) return one.message + " | " + one.fix;
+    return {};
+  }
+
+  knowledge::Knowledge knowledge_ = *knowledge::Knowledge::load();
+  knowledge::LintRules rules_ = *knowledge::LintRules::load();
+};
+
+TEST_F(Fixes, ASmallerBaseIsATagThatExists) {
+  const std::string torch = "RUN pip install torch==2.3.0\n";
+  const std::string unknown = "FROM nvidia/cuda:12.1-cudnn8-runtime-ubuntu22.04\n" + torch;
+  EXPECT_EQ(said("base-cuda-unused", unknown), "");
+  EXPECT_TRUE(said("cuda-tag-unknown", unknown)
+                  .ends_with("| write 12.1.1; nvidia/cuda:12.1.1-base-ubuntu22.04 suffices here"));
+  EXPECT_TRUE(said("base-cuda-unused", "FROM nvidia/cuda:12.4.0-runtime-ubuntu22.04\n" + torch)
+                  .contains("begin with nvidia/cuda:12.4.1-base-ubuntu22.04,"));
+}
+
+TEST_F(Fixes, WhatTheShellWritesIsNamed) {
+  const std::string from = "FROM python:3.12-slim\n";
+  EXPECT_TRUE(said("specifier-redirected", from + "RUN pip install tensorflow[and-cuda]>=2.13.0\n")
+                  .contains("writes a file '=2.13.0'"));
+  EXPECT_TRUE(said("specifier-redirected", from + "RUN pip install a>=1.0 b>=2.0\n")
+                  .contains("writes files such as '=1.0'"));
+}
+
+TEST_F(Fixes, AStageIsMounted) {
+  EXPECT_TRUE(said("removed-in-later-layer",
+                   "FROM python:3.12-slim AS build\nRUN pip wheel -w /wheels torch\n"
+                   "FROM python:3.12-slim\nCOPY --from=build /wheels /tmp/wheels\n"
+                   "RUN pip install /tmp/wheels/*\nRUN rm -rf /tmp/wheels\n")
+                  .contains("--mount=type=bind,from=build,source=/wheels,target=/tmp/wheels"));
+}
+
+TEST_F(Fixes, ASecretOfTheProgramIsNoBuildSecret) {
+  const std::string from = "FROM python:3.12-slim\n";
+  const std::string database =
+      said("secret-in-build-variable", from + "ENV DATABASE_URL=postgresql://a:b@db:5432/c\n");
+  EXPECT_TRUE(database.contains("--env-file"));
+  EXPECT_FALSE(database.contains("type=secret"));
+  EXPECT_TRUE(said("secret-in-build-variable", from + "ARG PIP_INDEX_URL=https://a:b@pypi.x/s\n")
+                  .contains("type=secret"));
+}
+
+TEST_F(Fixes, CapabilitiesThatAreWrittenStay) {
+  EXPECT_TRUE(said("driver-capability-missing",
+                   "FROM nvidia/cuda:12.8.1-base-ubuntu24.04\n"
+                   "ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility,video MUJOCO_GL=egl\n")
+                  .ends_with("NVIDIA_DRIVER_CAPABILITIES=compute,utility,video,graphics"));
+}
+
+TEST_F(Fixes, AnothersKeyringIsNotNamed) {
+  EXPECT_FALSE(said("package-signature-off",
+                    "FROM rockylinux:9\nRUN printf \"baseurl=https://repos.example.com/r/\\n"
+                    "gpgcheck=0\" > /etc/yum.repos.d/sdk.repo\n")
+                   .contains("cuda-keyring"));
+}
+
+}  // namespace
+
+}  // namespace flense::lint
