@@ -51,9 +51,9 @@ namespace {
 
 bool uses_system_cuda(const PackageList& list) {
   constexpr auto kUsers = std::to_array<std::string_view>(
-      {"tensorflow", "onnxruntime-gpu", "tensorrt", "pycuda", "cudf", "ctranslate2",
-       "faster-whisper", "whisperx", "whisper-ctranslate2", "argostranslate", "libretranslate",
-       "paddlepaddle-gpu", "nvidia-dali"});
+      {"tensorflow", "onnxruntime-gpu", "fastembed-gpu", "tensorrt", "pycuda", "cudf",
+       "ctranslate2", "faster-whisper", "whisperx", "whisper-ctranslate2", "argostranslate",
+       "libretranslate", "paddlepaddle-gpu", "nvidia-dali"});
   return std::ranges::any_of(list.packages, [&](const PackageRequest& request) {
     return std::ranges::find(kUsers, request.name) != kUsers.end() ||
            request.name.starts_with("cupy") || request.name.starts_with("dgl") ||
@@ -84,7 +84,11 @@ std::optional<UnusedCuda> unused_cuda_of(const FileView& view) {
   UnusedCuda out;
   bool torch = false, system = false;
   const auto take = [&](std::size_t stage) {
-    for (const Install* install : view.installs_in(stage))
+    for (const Install* install : view.installs_in(stage)) {
+      // An extra by a variable may be another one in another build.
+      if (view.text(install->command.span).contains('$'))
+        for (const ProjectFile* file : install->files)
+          system = system || uses_system_cuda(*file->packages);
       for (const PackageList* list : lists_of(*install)) {
         system = system || uses_system_cuda(*list);
         if (list->manager == PackageManager::kConda) continue;
@@ -94,6 +98,7 @@ std::optional<UnusedCuda> unused_cuda_of(const FileView& view) {
             out.variant = one.variant.value;
           }
       }
+    }
   };
   take(last);
   for (const std::size_t one : view.dockerfile->lineage(last))
