@@ -144,11 +144,15 @@ class LockWalk {
   }
 
  private:
+  /// A lock of thousands of packages has tens of thousands of needs.
+  static constexpr std::size_t kMostVisits = 200'000;
+
   void take(const std::vector<LockGraph::Need>& needs) {
     for (const LockGraph::Need& need : needs) {
       if (!may_hold(need.marker, place_)) continue;
       const auto [begin, end] = by_name_.equal_range(need.name);
-      for (auto at = begin; at != end; ++at) {
+      for (auto at = begin; at != end && visits_ <= kMostVisits; ++at) {
+        ++visits_;
         if (!need.version.empty() && graph_.nodes[at->second].version != need.version) continue;
         visit(at->second, {});
         for (const std::string& extra : need.extras) visit(at->second, extra);
@@ -157,6 +161,7 @@ class LockWalk {
   }
 
   void visit(std::size_t node, const std::string& extra) {
+    if (++visits_ > kMostVisits) return;
     if (seen_.emplace(node, extra).second) open_.emplace_back(node, extra);
   }
 
@@ -168,6 +173,7 @@ class LockWalk {
   std::set<std::pair<std::size_t, std::string>> seen_;
   std::vector<std::pair<std::size_t, std::string>> open_;
   std::set<std::size_t> out_;
+  std::size_t visits_ = 0;
 };
 
 /// All but the requests.

@@ -1,6 +1,7 @@
 // conda in images: `conda run` in front of the program, and environments that PATH does not match.
 #include <algorithm>
 #include <set>
+#include <span>
 
 #include "base/format.h"
 #include "lint/facts/build_steps.h"
@@ -18,8 +19,9 @@ bool is_conda_run(const std::vector<std::string>& words) {
 
 /// Whether a step behind SHELL runs in that shell, or the program is started through it.
 bool runs_in_shell_after(const StageView& stage, const Instruction& shell) {
-  for (const Instruction& one : stage.stage->instructions) {
-    if (one.span.begin <= shell.span.begin) continue;
+  const auto& all = stage.stage->instructions;
+  for (const Instruction& one :
+       std::span(all).subspan(static_cast<std::size_t>(&shell - all.data()) + 1)) {
     if (one.keyword == Keyword::kShell) return false;
     const bool runs = one.keyword == Keyword::kRun || one.keyword == Keyword::kCmd ||
                       one.keyword == Keyword::kEntrypoint;

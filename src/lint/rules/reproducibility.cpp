@@ -99,6 +99,10 @@ void unpinned(const ProjectFile& file, const PackageList& list, const Use& use, 
   if (has_constraints(list) || is_for_other_device(file.source.path())) return;
   for (const Word& index : list.indexes)
     if (is_for_other_device(index.text)) return;
+  const bool plain_jax =
+      list.indexes.empty() && std::ranges::none_of(list.packages, [](const PackageRequest& one) {
+        return one.name.starts_with("jax-") || (one.name.starts_with("jax") && !one.extras.empty());
+      });
   for (const PackageRequest& request : list.packages) {
     if (!decides_cuda(request.name) || !request.url.empty() || !request.version.empty()) continue;
     // "==${TORCH_VERSION}" names one, although it is not known here.
@@ -113,13 +117,7 @@ void unpinned(const ProjectFile& file, const PackageList& list, const Use& use, 
     if (use.install != nullptr && is_gone_or_cut(*use.install, request)) continue;
     if (is_for_processors(request) && (use.base == nullptr || !use.base->vendor.known())) continue;
     // PyPI's jax is for processors on every base; a plugin beside it decides.
-    if (request.name.starts_with("jax") && request.extras.empty() &&
-        std::ranges::none_of(list.packages,
-                             [](const PackageRequest& one) {
-                               return one.name.starts_with("jax-") || !one.extras.empty();
-                             }) &&
-        list.indexes.empty())
-      continue;
+    if (request.name.starts_with("jax") && request.extras.empty() && plain_jax) continue;
     // pip leaves what the base holds.
     if (use.base != nullptr && use.base->framework.value == request.name &&
         request.specifier.empty())

@@ -1,6 +1,7 @@
 // Package sources and downloads whose signatures or certificates are not checked.
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "base/ascii.h"
 #include "base/format.h"
@@ -101,7 +102,8 @@ std::string server_of_repository(const ShellCommand& command) {
 void signatures(const FileView& view, FindingSink& sink) {
   for (const StageView& stage : view.stages)
     for (const Instruction& instruction : stage.stage->instructions)
-      for (const ShellCommand& command : instruction.commands)
+      for (const ShellCommand& command : instruction.commands) {
+        std::optional<std::string> server;  // asked once
         for (const ShellWord& word : command.words) {
           const auto at = std::ranges::find_if(
               kUnchecked, [&](const Unchecked& one) { return holds(word.text, one.word); });
@@ -127,19 +129,20 @@ void signatures(const FileView& view, FindingSink& sink) {
                                    "installed as root",
                                    at->says));
           found.evidence = {fmt::format("the step says {}", at->word)};
-          const std::string server = server_of_repository(command);
-          if (server.empty() || server.ends_with("nvidia.com")) {
+          if (!server) server = server_of_repository(command);
+          if (server->empty() || server->ends_with("nvidia.com")) {
             found.fix =
                 "import the key of the repository: cuda-keyring_1.1-1_all.deb for apt, rpm "
                 "--import of the repository's .pub for dnf, or signed-by= in the source line";
           } else {
             found.fix = fmt::format(
                 "if {} publishes a key, import it: rpm --import, or signed-by= in the source line",
-                server);
+                *server);
             // The vendor's own words; the transport says at least who it is.
             found.pedantic = at->says == "gpgcheck=0";
           }
         }
+      }
 }
 
 /// What makes a download trust any server; empty: nothing.

@@ -1,5 +1,6 @@
 // Versions that must match: the CUDA or ROCm of wheels, of their index and of the base.
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -136,18 +137,19 @@ void wheel_against_base(const Project& project, const PlacedList& place, Finding
 /// than `major`, or nobody knows which.
 bool is_of_other_feed(const PlacedList& place, const PackageRequest& request,
                       std::optional<std::uint64_t> major) {
+  constexpr std::size_t kMost = 100;  // each package is compared with them
   std::vector<std::string_view> indexes;
   if (!request.index.empty()) indexes.emplace_back(request.index);
   for (const PackageList* list : {place.list, &place.install->command})
-    for (const Word& index : list->indexes) indexes.emplace_back(index.text);
+    for (const Word& index : list->indexes)
+      if (indexes.size() < kMost) indexes.emplace_back(index.text);
   return std::ranges::any_of(indexes, [&](std::string_view url) {
     const std::uint64_t named = cuda_of_feed(url);
     return url.contains('$') || (named != 0 && named != major.value_or(0));
   });
 }
 
-/// Whether the stage installs NVIDIA's wheel of a cuDNN: libraries of Python find it there, or by
-/// LD_LIBRARY_PATH.
+/// Whether the stage installs NVIDIA's wheel of a cuDNN, where libraries of Python find it.
 bool installs_cudnn(const PlacedList& place, std::uint64_t major) {
   for (const Install* install : place.view->installs_in(place.install->stage))
     for (const PackageList* list : lists_of(*install))
@@ -249,13 +251,18 @@ void cudnn_of_base(const Project& project, const PlacedList& place, FindingSink&
   if (place.view == nullptr) return;
   const GpuImage& image = place.view->stages[place.install->stage].image;
   if (!image.cudnn.known()) return;
+  std::map<std::uint64_t, bool> installed;  // by major, asked once
   for (const PackageRequest& request : place.list->packages) {
     if (request.version.empty()) continue;
     const auto* row = tables_of(project).cudnn_of(request.name, request.version);
     if (row == nullptr || fmt::format("{}", row->major) == image.cudnn.value) continue;
     const auto* cuda = tables_of(project).cuda_of(request.name, request.version);
     if (cuda != nullptr && is_of_other_feed(place, request, first_number(cuda->cuda))) continue;
-    if (request.name != "torch" && installs_cudnn(place, row->major)) continue;
+    if (request.name != "torch") {
+      const auto [at, fresh] = installed.try_emplace(row->major, false);
+      if (fresh) at->second = installs_cudnn(place, row->major);
+      if (at->second) continue;
+    }
     const bool own = request.name == "torch" ||
                      std::ranges::find(request.extras, "and-cuda") != request.extras.end();
     Finding& found = sink.add(

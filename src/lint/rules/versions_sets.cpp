@@ -30,7 +30,7 @@ bool together(const PackageRequest& a, const PackageRequest& b) {
 
 /// Packages of one installation whose names or extras say different CUDA majors.
 void mixed_majors(const std::vector<HeldList>& lists, const Project& project, FindingSink& sink) {
-  constexpr std::size_t kMost = 200;  // each is compared with those before it
+  constexpr std::size_t kMost = 20;  // each is compared with those before it
   std::vector<Framework> seen;
   for (const auto& [list, file] : lists) {
     for (Framework& one : frameworks_of(*list, project.knowledge->frameworks)) {
@@ -73,7 +73,7 @@ std::optional<Clash> clash_in(const std::vector<HeldList>& lists,
     return view != nullptr && uninstalls(*view, stage, one.name);
   };
   // Each is compared with those before it.
-  constexpr std::size_t kMost = 200;
+  constexpr std::size_t kMost = 20;
   std::vector<std::pair<const PackageRequest*, const ProjectFile*>> found;
   for (const auto& [list, file] : lists)
     for (const PackageRequest& request : list->packages) {

@@ -104,21 +104,21 @@ bool takes_code(const Instruction& copy) {
   return false;
 }
 
-/// A step behind that ends the build unless checksums are the stated ones: the model belongs to
-/// what the image is.
-bool is_checked(const StageSteps& steps, Span weights) {
+/// The end of the last step that ends the build unless checksums are the stated ones: a model
+/// before it belongs to what the image is. 0: there is none.
+std::size_t last_check(const StageSteps& steps) {
+  std::size_t out = 0;
   for (const Step& step : steps.all()) {
-    if (step.instruction->keyword != Keyword::kRun || step.instruction->span.end < weights.begin)
-      continue;
+    if (step.instruction->keyword != Keyword::kRun) continue;
     for (const StepCommand& command : commands_of(*step.instruction))
       if (is_one_of(command.program, {"sha256sum", "sha512sum", "b2sum", "shasum"}) &&
           std::ranges::any_of(command.arguments, [](const Argument& word) {
             return word.text == "--check" || (word.text.size() > 1 && word.text[0] == '-' &&
                                               word.text[1] != '-' && word.text.contains('c'));
           }))
-        return true;
+        out = step.instruction->span.end;
   }
-  return false;
+  return out;
 }
 
 /// Whether a comment right above says that it has to work without a network.
@@ -146,6 +146,7 @@ bool is_meant(const FileView& view, Span place) {
 void weights(const FileView& view, const StageSteps& steps, const SentFiles& sent,
              FindingSink& sink) {
   const std::uint64_t least = view.project->knowledge->build.limit("weights");
+  const std::size_t checked = last_check(steps);
   bool code_before = false;
   const auto report = [&](const Weights& one) {
     Finding& found = sink.add(
@@ -160,7 +161,7 @@ void weights(const FileView& view, const StageSteps& steps, const SentFiles& sen
     // One that is made to be carried to where there is no network.
     const std::string path = to_lower(view.file->source.path());
     found.pedantic = one.may_be_small || path.contains("offline") || path.contains("airgap") ||
-                     path.contains("air-gap") || is_checked(steps, one.span) ||
+                     path.contains("air-gap") || one.span.begin < checked ||
                      is_meant(view, one.span);
     found.fix =
         "mount it: a volume, a claim, or an OCI artifact as image volume; if it must be in the "
