@@ -133,8 +133,7 @@ void wheel_against_base(const Project& project, const PlacedList& place, Finding
   }
 }
 
-/// Whether a package comes from an index whose builds are not those of the tables: for another CUDA
-/// than `major`, or nobody knows which.
+/// Whether an index gives other builds than the tables say: for another CUDA than `major`.
 bool is_of_other_feed(const PlacedList& place, const PackageRequest& request,
                       std::optional<std::uint64_t> major) {
   constexpr std::size_t kMost = 100;  // each package is compared with them
