@@ -10,6 +10,9 @@
          examples/cuda-cpp by its Dockerfile, and by the one that beginners write
   models small models in eight formats and the frameworks that load them
 
+  giant, giant-rocm
+         more than 25 GB for CUDA and more than 20 GB for ROCm, as OCI layouts only: wheels, tree and layers
+         are never on the disk all at once
   and those of bench/real_images.py: conda, devel, jax, onnx, rocm, tensorflow, torch12,
   torch24, trt, vllm
 
@@ -19,10 +22,10 @@ gzip layers), the wheels to $FLENSE_CACHE/wheels. FLENSE_CACHE defaults to ~/.ca
 """
 
 import argparse
+import contextlib
 import email.utils
 import fcntl
 import glob
-import hashlib
 import json
 import os
 import re
@@ -33,7 +36,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(HERE)
 sys.path.insert(0, HERE)
-from imagebuild import builder, conda, dockerfile, index, jar, sandbox  # noqa: E402
+from imagebuild import builder, conda, dockerfile, index, jar, output, sandbox  # noqa: E402
 
 # name: (build context, folder of wheels[, its Dockerfile])
 IMAGES = {
@@ -42,10 +45,14 @@ IMAGES = {
     "clean": ("tests/images/clean", "torch"),
     "fat": ("examples/pytorch-inference", "torch"),
     "small": ("tests/images/small", "small"),
+    "giant": ("tests/images/giant", "giant"),
+    "giant-rocm": ("tests/images/giant-rocm", "giant-rocm"),
     **{name: (f"tests/images/{name}", name)
        for name in ("conda", "devel", "jax", "models", "onnx", "rocm", "tensorflow", "torch12", "torch24", "trt",
                     "vllm")},
 }
+# What compresses the layers of an image that is built as an OCI layout only, and the suffix of their media type.
+PACKED = {"giant": (["zstd", "-q", "-1", "-T2"], "zstd"), "giant-rocm": (["gzip", "-1", "-n"], "gzip")}
 # What Debian 12's glibc 2.36 runs: pip takes such tags by name, not "this one and older".
 PLATFORMS = [f"manylinux_2_{minor}" for minor in range(36, 4, -1)] + ["manylinux2014", "manylinux2010", "manylinux1"]
 
@@ -76,11 +83,9 @@ def fetch_wheels(requirements, folder):
 
 def record(out, archive):
     """Writes and prints the digests by which results name this input."""
-    digest = hashlib.sha256()
-    with open(out + ".tar", "rb") as data:
-        while block := data.read(1 << 20):
-            digest.update(block)
-    text = f"sha256 {digest.hexdigest()}\nsize {os.path.getsize(out + '.tar')}\n"
+    text = ""
+    if os.path.isfile(archive.path):
+        text = f"sha256 {output.file_digest(archive.path)}\nsize {os.path.getsize(archive.path)}\n"
     text += "".join(f"layer sha256:{d} {size}\n" for d, _, size in archive.layers)
     with open(out + ".digests", "w", encoding="utf-8") as target:
         target.write(text)
@@ -100,8 +105,11 @@ def main():
     context, wheels = os.path.join(TOP, context), os.path.join(cache, "wheels", wheels)
     out = os.path.join(cache, "images", args.image)
 
+    packed = PACKED.get(args.image)
+    result = out + (".oci" if packed else ".tar")
+
     def present():
-        return not args.force and os.path.exists(out + ".tar") and (not args.oci or os.path.exists(out + ".oci"))
+        return not args.force and os.path.exists(result) and (not args.oci or os.path.exists(out + ".oci"))
 
     if not present():
         os.makedirs(cache, exist_ok=True)
@@ -109,12 +117,24 @@ def main():
         lock = open(os.path.join(cache, "make-image.lock"), "w")  # noqa: SIM115
         fcntl.flock(lock, fcntl.LOCK_EX)
     if present():
-        builder.say(f"{out}.tar exists")
+        builder.say(f"{result} exists")
         return 0
     started = time.monotonic()
     os.makedirs(wheels, exist_ok=True)
-    for requirements in sorted(glob.glob(os.path.join(context, "requirements*.txt"))):
-        fetch_wheels(requirements, wheels)
+    around_run = None
+    if packed:
+        @contextlib.contextmanager
+        def around_run(text):
+            """The wheels of a step are there while it runs."""
+            names = re.findall(r"requirements[\w-]*\.txt", text)
+            for name in names:
+                fetch_wheels(os.path.join(context, name), wheels)
+            yield
+            for name in os.listdir(wheels) if names else []:
+                os.unlink(os.path.join(wheels, name))
+    else:
+        for requirements in sorted(glob.glob(os.path.join(context, "requirements*.txt"))):
+            fetch_wheels(requirements, wheels)
     fetch_wheels(os.path.join(TOP, "tests/images/pip.txt"), os.path.join(cache, "wheels", "pip"))
     server, url = index.serve([wheels], email.utils.formatdate(builder.EPOCH, usegmt=True))
     pip = glob.glob(os.path.join(cache, "wheels", "pip", "pip-*.whl"))[0]
@@ -127,6 +147,8 @@ def main():
         "PIP": "python3 /run/pip.whl/pip",
     }
     binds = [(pip, "/run/pip.whl")]
+    if packed:
+        binds, step_env = [*binds, (wheels, "/run/wheels")], {**step_env, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/run/wheels"}
     try:
         if os.path.exists(os.path.join(context, "packages.json")):
             builder.say("building the conda channel")
@@ -139,7 +161,8 @@ def main():
             builder.say(f"taking libraries out of {spec['url']}")
             jar.libraries(spec, os.path.join(cache, "jars"), folder)
             binds = [*binds, (folder, "/run/libraries")]
-        archive = builder.build_image(context, file, cache, out, f"flense-test/{args.image}:latest", step_env, binds, args.oci)
+        archive = builder.build_image(context, file, cache, out, f"flense-test/{args.image}:latest", step_env, binds, args.oci,
+                                      packed, around_run)
     except (dockerfile.DockerfileError, sandbox.StepFailed, subprocess.CalledProcessError) as error:
         print(f"make-image: {error}", file=sys.stderr)
         return 1
@@ -149,7 +172,7 @@ def main():
     record(out, archive)
     if "SUDO_UID" in os.environ:
         subprocess.run(["chown", "-R", f"{os.environ['SUDO_UID']}:{os.environ['SUDO_GID']}", cache], check=True)
-    builder.say(f"{out}.tar in {time.monotonic() - started:.0f} s")
+    builder.say(f"{result} in {time.monotonic() - started:.0f} s")
     return 0
 
 

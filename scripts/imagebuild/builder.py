@@ -1,10 +1,12 @@
 """Executes the instructions of a Dockerfile, one layer for each of the last stage that changes the root directory."""
 
+import contextlib
 import datetime
 import os
 import platform
 import re
 import shutil
+import stat
 import subprocess
 
 from . import dockerfile, output, sandbox, snapshot
@@ -34,12 +36,14 @@ def base_tar(cache, suite):
 
 
 class Builder:
-    """One stage. Only the last one has an archive; `earlier` are those before it by name."""
+    """One stage. Only the last one has an archive; `earlier` are those before it by name. `around_run` is for an image that
+    is larger than the disk likes: each RUN is within it, and what the step leaves below /opt is spent once it is in a layer."""
 
-    def __init__(self, context, cache, root, step_env, binds, earlier, archive):
+    def __init__(self, context, cache, root, step_env, binds, earlier, archive,
+                 around_run=None):
         self.context, self.cache, self.root = context, cache, root
         self.step_env, self.binds = step_env, binds
-        self.earlier, self.archive = earlier, archive
+        self.earlier, self.archive, self.around_run = earlier, archive, around_run
         self.args = {}
         self.env = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
         self.config = {}
@@ -80,6 +84,16 @@ class Builder:
         self.diff_ids.append(self.archive.add_layer(
             lambda sink: snapshot.write_layer(self.root, paths, removed, EPOCH, sink)))
         self.note(instruction, False)
+
+    def spend(self):
+        """The large files below /opt lose their bytes and keep their size: no later step reads them."""
+        for path, (mode, _, _, size, *_) in self.before.items():
+            full = os.path.join(self.root, path)
+            if path.startswith("opt/") and stat.S_ISREG(mode) and size > 1 << 16 and os.lstat(full).st_blocks:
+                os.truncate(full, 0)
+                os.truncate(full, size)
+        # Hard links share what changed.
+        self.before = snapshot.scan(self.root)
 
     def normalise(self):
         """Takes out what depends on the time of day."""
@@ -128,9 +142,12 @@ class Builder:
         self.commit(instruction)
 
     def do_run(self, instruction):
-        sandbox.run(self.root, instruction.argv(), {**self.args, **self.env, "HOME": "/root", **self.step_env},
-                    self.workdir, self.user, self.binds)
+        with self.around_run(instruction.text) if self.around_run else contextlib.nullcontext():
+            sandbox.run(self.root, instruction.argv(), {**self.args, **self.env, "HOME": "/root", **self.step_env},
+                        self.workdir, self.user, self.binds)
         self.commit(instruction)
+        if self.around_run:
+            self.spend()
 
     def do_copy(self, instruction):
         *sources, target = [dockerfile.expand(w, {**self.args, **self.env}) for w in instruction.words()]
@@ -216,28 +233,32 @@ class Builder:
         self.note(instruction, True)
 
 
-def build_image(context, file, cache, out, tag, step_env, binds, with_oci):
-    """Builds `context`/`file` to `out`.tar and, if asked, `out`.oci. Returns the archive."""
+def build_image(context, file, cache, out, tag, step_env, binds, with_oci, packed=None, around_run=None):
+    """Builds `context`/`file` to `out`.tar and, if asked, `out`.oci, or only to the latter with layers that the command of
+    `packed` compresses. Returns the archive."""
     with open(os.path.join(context, file), encoding="utf-8") as source:
         stages = dockerfile.stages(source.read())
     work = os.path.join(cache, "work", os.path.basename(out))
     shutil.rmtree(work, ignore_errors=True)
     os.makedirs(work)
     os.makedirs(os.path.dirname(out), exist_ok=True)
-    archive = output.DockerArchive(out + ".tar.part", EPOCH)
+    target = out + (".oci" if packed else ".tar")
+    archive = output.OciLayout(target + ".part", *packed) if packed else output.DockerArchive(target + ".part", EPOCH)
     built = {}
     try:
         for number, stage in enumerate(stages):
             last = number == len(stages) - 1
             built[stage.name] = Builder(context, cache, os.path.join(work, f"root{number}"), step_env, binds, built,
-                                        archive if last else None)
+                                        archive if last else None, around_run)
             config = built[stage.name].build(stage)
         archive.finish(config, tag)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    os.rename(archive.path, out + ".tar")
-    archive.path = out + ".tar"
-    if with_oci:
+    if os.path.isdir(target):
+        shutil.rmtree(target)
+    os.rename(archive.path, target)
+    archive.path = target
+    if with_oci and not packed:
         say("compressing the layers of the OCI layout")
         output.write_oci_layout(archive, config, tag, out + ".oci.part")
         shutil.rmtree(out + ".oci", ignore_errors=True)

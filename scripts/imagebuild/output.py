@@ -1,4 +1,4 @@
-"""Writes the built layers: a docker-archive with plain layers, an OCI layout with gzip layers."""
+"""Writes the built layers: a docker-archive with plain layers, an OCI layout with compressed ones."""
 
 import hashlib
 import json
@@ -68,6 +68,44 @@ class DockerArchive:
         self.file.close()
 
 
+class OciLayout:
+    """Layers are compressed as they are made, so that no plain copy of them takes room."""
+
+    def __init__(self, path, command, suffix):
+        self.path, self.command, self.suffix, self.layers = path, command, suffix, []
+        shutil.rmtree(path, ignore_errors=True)
+        self.blobs = os.path.join(path, "blobs", "sha256")
+        os.makedirs(self.blobs)
+
+    def add_layer(self, produce):
+        """`produce(sink)` writes the tar stream. Returns the diff id."""
+        temporary = os.path.join(self.blobs, "layer")
+        with open(temporary, "wb") as out:
+            process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=out)
+            sink = HashingSink(process.stdin)
+            produce(sink)
+            process.stdin.close()
+            if process.wait() != 0:
+                raise OSError(f"{self.command[0]} failed for {temporary}")
+        digest = file_digest(temporary)
+        self.layers.append((digest, os.path.getsize(temporary), sink.size))
+        os.rename(temporary, os.path.join(self.blobs, digest))
+        return sink.hash.hexdigest()
+
+    def finish(self, config, tag):
+        write_index(self.path, config, tag, [
+            {"mediaType": f"application/vnd.oci.image.layer.v1.tar+{self.suffix}", "digest": f"sha256:{digest}",
+             "size": packed} for digest, packed, _ in self.layers])
+
+
+def file_digest(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as data:
+        while block := data.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
 def gzip_range(source, offset, size, target):
     """Compresses one range of `source`; returns (digest, compressed size)."""
     with open(target, "wb") as out, open(source, "rb") as data:
@@ -81,11 +119,7 @@ def gzip_range(source, offset, size, target):
         process.stdin.close()
         if process.wait() != 0:
             raise OSError(f"gzip failed for {target}")
-    digest = hashlib.sha256()
-    with open(target, "rb") as data:
-        while block := data.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest(), os.path.getsize(target)
+    return file_digest(target), os.path.getsize(target)
 
 
 def write_oci_layout(archive, config, tag, directory):
@@ -104,6 +138,13 @@ def write_oci_layout(archive, config, tag, directory):
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         layers = list(pool.map(compress, enumerate(archive.layers)))
+
+    write_index(directory, config, tag, layers)
+
+
+def write_index(directory, config, tag, layers):
+    """What an OCI layout says of its one image."""
+    blobs = os.path.join(directory, "blobs", "sha256")
 
     def blob(value):
         data = json.dumps(value, sort_keys=True).encode()

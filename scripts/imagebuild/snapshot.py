@@ -13,6 +13,11 @@ import tarfile
 EXCLUDED = {"dev", "proc", "sys", "run", "etc/resolv.conf"}
 
 
+def state(info):
+    """What identifies the state of a path."""
+    return (info.st_mode, info.st_uid, info.st_gid, info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino, info.st_rdev)
+
+
 def scan(root):
     """Path relative to root -> what identifies its state."""
     result = {}
@@ -22,8 +27,7 @@ def scan(root):
             for entry in entries:
                 path = f"{relative}/{entry.name}" if relative else entry.name
                 info = entry.stat(follow_symlinks=False)
-                result[path] = (info.st_mode, info.st_uid, info.st_gid, info.st_size,
-                                info.st_mtime_ns, info.st_ctime_ns, info.st_ino, info.st_rdev)
+                result[path] = state(info)
                 if stat.S_ISDIR(info.st_mode) and path not in EXCLUDED:
                     visit(path)
 

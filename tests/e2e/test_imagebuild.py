@@ -4,13 +4,14 @@
 import glob
 import os
 import re
+import shutil
 import subprocess
 import sys
 
 import harness
 
 sys.path.insert(0, os.path.join(harness.TOP, "scripts"))
-from imagebuild import builder, dockerfile  # noqa: E402
+from imagebuild import builder, dockerfile, output  # noqa: E402
 
 CUDA_CPP = os.path.join(harness.TOP, "examples/cuda-cpp")
 
@@ -59,6 +60,34 @@ class Stages(harness.Case):
         self.assertNotIn("PLACE", made.env)
 
 
+class Spent(harness.Case):
+    def test_a_layer_has_what_the_root_has_not_any_more(self):
+        """The files of a layer below /opt lose their bytes afterwards, and are neither changed nor gone for the next layer."""
+        for name, content in (("first", os.urandom(1 << 20)), ("second", b"2"), ("third", b"3")):
+            with open(self.path(name), "wb") as out:
+                out.write(content)
+        os.makedirs(self.path("root"))
+        for kind, command in (("gzip", ["gzip", "-1", "-n"]), ("zstd", ["zstd", "-q", "-1"])):
+            with self.subTest(kind=kind):
+                archive = output.OciLayout(self.path(kind), command, kind)
+                made = builder.Builder(self.work, self.path("cache"), self.path("root"), {}, [], {}, archive)
+                for text in ("COPY first /opt/first", "COPY second /srv/second", "COPY third /opt/third"):
+                    instruction, = dockerfile.parse("FROM debian:bookworm-slim\n" + text)[1:]
+                    made.do_copy(instruction)
+                    made.spend()
+                archive.finish({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {
+                    "type": "layers", "diff_ids": [f"sha256:{one}" for one in made.diff_ids]}}, "flense-test/spent:latest")
+                spent = os.stat(self.path("root/opt/first"))
+                self.assertEqual((spent.st_size, spent.st_blocks), (1 << 20, 0))
+                self.flense("slim", f"oci:{self.path(kind)}", "--gpu", "h100", "-o", f"dir:{self.path(kind + '.dir')}")
+                for name, place in (("first", "opt"), ("second", "srv"), ("third", "opt")):
+                    self.assertEqual(harness.file_digest(self.path(f"{kind}.dir/{place}/{name}")), harness.file_digest(self.path(name)))
+                report = self.flense("inspect", f"oci:{self.path(kind)}", "--json").json
+                self.assertEqual([one["files"] for one in report["layers"]], [1, 1, 1])
+                shutil.rmtree(self.path("root"))
+                os.makedirs(self.path("root"))
+
+
 class Examples(harness.Case):
     def test_every_dockerfile_is_within_the_subset(self):
         for path in glob.glob(os.path.join(CUDA_CPP, "Dockerfile*")) + [os.path.join(
@@ -85,7 +114,7 @@ class Examples(harness.Case):
     def test_build_scripts_name_images_that_are_known(self):
         known = subprocess.run([sys.executable, os.path.join(harness.TOP, "scripts/make-image.py"), "--help"], check=True,
                                stdout=subprocess.PIPE, text=True).stdout
-        for image in ("cuda-cpp", "cuda-cpp-one-stage", "fat"):
+        for image in ("cuda-cpp", "cuda-cpp-one-stage", "fat", "giant", "giant-rocm"):
             self.assertRegex(known, rf"[{{,]{image}[,}}]")
 
 

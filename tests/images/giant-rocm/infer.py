@@ -1,0 +1,1 @@
+../rocm/infer.py

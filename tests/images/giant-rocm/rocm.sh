@@ -1,0 +1,20 @@
+#!/bin/sh
+# rocm.sh SUITE PREFIX PACKAGE...: ROCm as a suite of Debian has it, below a folder of its own, where AMD's packages put it too.
+# Only the files: nothing of another suite is installed into this one.
+set -e
+suite=$1 prefix=$2
+shift 2
+mirror=$(awk '$1 == "deb" { print $2; exit }' /etc/apt/sources.list)
+echo "deb $mirror $suite main" > /etc/apt/sources.list.d/rocm.list
+apt-get -q update
+mkdir -p /tmp/rocm "$prefix"
+cd /tmp/rocm
+for package; do
+  apt-get -q -o APT::Sandbox::User=root download "$package/$suite"
+  dpkg-deb -f ./*.deb Package Version >> "$prefix/packages"
+  dpkg-deb -x ./*.deb "$prefix"
+  rm ./*.deb
+done
+mv "$prefix"/usr/* "$prefix/"
+rmdir "$prefix/usr"
+rm -rf /tmp/rocm /etc/apt/sources.list.d/rocm.list /var/lib/apt/lists/*
