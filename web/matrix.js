@@ -40,7 +40,7 @@ function gathered({ columns, files }) {
 function cellOf(found, most, column) {
   if (found === undefined || found[1] === 0) return element("td", { class: "none" });
   const [, bytes, goes, entries] = found;
-  const depth = 16 + 84 * Math.sqrt(bytes / most);
+  const depth = 16 + 84 * Math.sqrt(Math.min(1, bytes / most));
   const part = (100 * goes) / bytes;
   const fate = goes === 0 ? "stays" : goes === bytes ? "goes" : `${size(goes)} of it goes`;
   return element("td", {
@@ -60,7 +60,7 @@ function ordered({ columns, files, light }, named) {
 }
 
 export function matrix(model, actions) {
-  const { device } = model.data.matrix;
+  const { device, count: number } = model.data.matrix;
   const named = new Set(model.data.gpus.split(/[ ,]+/));
   const all = gathered(model.data.matrix);
   const { columns, files, light } = matchMedia("(max-width: 860px)").matches ? ordered(all, named) : all;
@@ -68,11 +68,13 @@ export function matrix(model, actions) {
   const judged = model.data.gpus !== "";
   const totals = summed(files, columns);
   const largest = (cells) => cells.reduce((most, cell) => Math.max(most, cell[1]), 1);
-  const most = files.reduce((found, file) => Math.max(found, largest(file.cells)), 1);
+  // The last row may be the sum of many small files.
+  const most = files.reduce((found, file) => (file.more ? found : Math.max(found, largest(file.cells))), 1);
   const mostTotal = largest(totals);
   const body = element("tbody");
   const row = (file) => element("tr", {},
-    element("th", { scope: "row" }, element("button", {
+    file.more ? element("th", { scope: "row" }, plural(file.more, "smaller file", "smaller files"))
+    : element("th", { scope: "row" }, element("button", {
       class: "link", title: `/${file.path}${file.left ? `\nleft as it is: ${file.left}` : ""}`, onclick: () => actions.revealPath(file.path, file.layer),
     }, element("bdi", {}, file.path.split("/").pop())), file.left && element("span", { class: "quiet" }, " left as it is")),
     element("td", { class: "number" }, shortSize(file.device)),
@@ -81,10 +83,10 @@ export function matrix(model, actions) {
   const more = files.length > FEW && element("button", { class: "more", onclick: () => {
     body.append(...files.slice(FEW).map(row));
     more.remove();
-  } }, `Show ${count(files.length - FEW)} more files`);
+  } }, `Show ${count(number - FEW)} more files`);
   return element("section", { id: "device-code" },
     element("h2", {}, "Device code"),
-    element("p", { class: "quiet" }, `${size(device)} in ${plural(files.length, "file", "files")}, by GPU architecture. `,
+    element("p", { class: "quiet" }, `${size(device)} in ${plural(number, "file", "files")}, by GPU architecture. `,
       judged && element("span", { class: "key" }, element("i", { class: "swatch is-code", "aria-hidden": "true" }), " stays ",
         element("i", { class: "swatch is-other", "aria-hidden": "true" }), " goes; the deeper, the more bytes."),
       light.length > 0 && ` Others: ${light.join(", ")}.`),

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import stat
+import struct
 import subprocess
 import unittest
 
@@ -123,6 +124,22 @@ class Structure(harness.Case):
                               capture_output=True, check=True)
         self.assertEqual([layer["diff_id"] for layer in json.loads(done.stdout)["layers"]],
                          [layer["diff_id"] for layer in whole["layers"]])
+
+    def test_thousands_of_kernel_files(self):
+        """Files of device code beyond a thousand are one row, and nothing of them is lost from the sums."""
+        layer = fixtures.Layer()
+        for number in range(1100):
+            arch = (80, 90)[number % 2]
+            head = struct.pack("<9B7xHHI24xIHHHHHH", *b"\x7fELF\x02\x01\x01\x41\x08", 2, 190, 1, 0x06000002 | arch << 8, 64, 0, 0, 0, 0, 0)
+            layer.file(f"opt/kernels/kernel_{number}.cubin", head + fixtures.noise(number, 200 + 8 * number))
+        fixtures.docker_archive(self.path("many.tar"), [layer.done()], ["COPY . /"])
+        matrix = self.report("inspect", self.path("many.tar"), "--gpu", "sm_90").data["matrix"]
+        *named, rest = matrix["files"]
+        self.assertEqual((matrix["count"], len(named), rest["more"]), (1100, 1000, 100))
+        self.assertLess(rest["device"] / rest["more"], min(file["device"] for file in named))
+        told = self.flense("inspect", self.path("many.tar"), "--json").json["device_code"]
+        self.assertEqual(sum(file["device"] for file in matrix["files"]), told["device_bytes"])
+        self.assertEqual({matrix["columns"][column]: entries for column, _, _, entries in rest["cells"]}, {"sm_80": 50, "sm_90": 50})
 
     def test_directories_have_no_layers(self):
         os.makedirs(self.path("tree/usr/share/doc/x"))

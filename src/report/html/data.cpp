@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <span>
 #include <utility>
 
 #include "base/printable.h"
@@ -126,6 +127,8 @@ DroppedCode dropped_code(const HtmlReport& report, const MemberFates& fates,
 
 /// Architectures beyond share the last column; real images have some forty.
 constexpr std::size_t kMostCodeColumns = 200;
+/// Files beyond share the last row: FlashInfer alone has ten thousand.
+constexpr std::size_t kMostCodeFiles = 1'000;
 
 /// Columns are those of the totals; a cell is [column, bytes, bytes that go, entries].
 Json matrix_json(const HtmlReport& report, const MemberFates& fates) {
@@ -138,14 +141,9 @@ Json matrix_json(const HtmlReport& report, const MemberFates& fates) {
     if (columns.emplace(title, columns.size()).second) titles.push(printable(title));
   }
   if (columns.size() == kMostCodeColumns) titles.push("more");
-  Json files = list_of(code.files, [&](const inventory::DeviceFile& file) {
-    Json row = Json::object();
-    row.set("path", printable(file.path)).set("layer", file.layer);
-    row.set("size", file.size_bytes).set("device", file.device_bytes);
-    if (file.prune && !file.prune->left_alone.empty())
-      row.set("left", printable(file.prune->left_alone));
+  using Cells = std::map<std::uint64_t, std::array<std::uint64_t, 3>>;
+  const auto add = [&](const inventory::DeviceFile& file, Cells& cells) {
     const DroppedCode dropped = dropped_code(report, fates, file);
-    std::map<std::uint64_t, std::array<std::uint64_t, 3>> cells;
     for (const inventory::ArchCount& count : file.entries) {
       const auto at = columns.find(code_name(count.vendor, count.kind, count.arch));
       auto& cell = cells[at == columns.end() ? kMostCodeColumns : at->second];
@@ -153,15 +151,42 @@ Json matrix_json(const HtmlReport& report, const MemberFates& fates) {
       cell[1] += dropped.of(count);
       cell[2] += count.count;
     }
-    return row.set("cells", list_of(cells, [](const auto& cell) {
-                     Json out = Json::array();
-                     out.push(cell.first);
-                     for (const std::uint64_t number : cell.second) out.push(number);
-                     return out;
-                   }));
+  };
+  const auto to_json = [](const Cells& cells) {
+    return list_of(cells, [](const auto& cell) {
+      Json out = Json::array();
+      out.push(cell.first);
+      for (const std::uint64_t number : cell.second) out.push(number);
+      return out;
+    });
+  };
+  const std::span<const inventory::DeviceFile> all = code.files;
+  const std::size_t named = std::min(all.size(), kMostCodeFiles);
+  Json files = list_of(all.first(named), [&](const inventory::DeviceFile& file) {
+    Json row = Json::object();
+    row.set("path", printable(file.path)).set("layer", file.layer);
+    row.set("size", file.size_bytes).set("device", file.device_bytes);
+    if (file.prune && !file.prune->left_alone.empty())
+      row.set("left", printable(file.prune->left_alone));
+    Cells cells;
+    add(file, cells);
+    return row.set("cells", to_json(cells));
   });
+  if (named < all.size()) {
+    Cells cells;
+    std::uint64_t device = 0;
+    for (const inventory::DeviceFile& file : all.subspan(named)) {
+      add(file, cells);
+      device += file.device_bytes;
+    }
+    files.push(Json::object()
+                   .set("more", static_cast<std::uint64_t>(all.size() - named))
+                   .set("device", device)
+                   .set("cells", to_json(cells)));
+  }
   return Json::object()
       .set("device", code.device_bytes)
+      .set("count", static_cast<std::uint64_t>(all.size()))
       .set("columns", std::move(titles))
       .set("files", std::move(files));
 }

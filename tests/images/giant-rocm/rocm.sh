@@ -12,9 +12,8 @@ cd /tmp/rocm
 for package; do
   apt-get -q -o APT::Sandbox::User=root download "$package/$suite"
   dpkg-deb -f ./*.deb Package Version >> "$prefix/packages"
-  dpkg-deb -x ./*.deb "$prefix"
+  dpkg-deb --fsys-tarfile ./*.deb | tar -x -C "$prefix" --strip-components=2 ./usr
   rm ./*.deb
 done
-mv "$prefix"/usr/* "$prefix/"
-rmdir "$prefix/usr"
+cd /
 rm -rf /tmp/rocm /etc/apt/sources.list.d/rocm.list /var/lib/apt/lists/*
