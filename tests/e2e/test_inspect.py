@@ -44,6 +44,17 @@ class Inspect(harness.Case):
         self.assertIn({"type": "pip", "name": "fake", "version": "1.0"},
                       [{k: p[k] for k in ("type", "name", "version")} for p in self.report["packages"]])
 
+    def test_environments_that_say_the_same_say_it_once(self):
+        layer = fixtures.Layer()
+        for name in ("one", "two", "three"):
+            info = f"opt/{name}/lib/python3.11/site-packages/nvidia_cuda_runtime_cu12-12.9.79.dist-info"
+            layer.file(f"{info}/METADATA", b"Metadata-Version: 2.1\nName: nvidia-cuda-runtime-cu12\nVersion: 12.9.79\n")
+        fixtures.docker_archive(self.path("venvs.tar"), [layer.done()], ["COPY . /"])
+        told = self.flense("inspect", self.path("venvs.tar"), "--json").json
+        self.assertEqual(len(told["packages"]), 3)
+        self.assertEqual([(one["version"], one["evidence"]) for one in told["runtimes"] if one["name"] == "CUDA runtime"],
+                         [("12.9.79", "Python package nvidia-cuda-runtime-cu12 12.9.79")])
+
     def test_terminal_report(self):
         text = self.flense("inspect", self.input, "--gpu", "sm_90").out
         for word in ("libfake.so.1", "sm_90", "sm_70", "pip install fake"):

@@ -138,12 +138,15 @@ class Sightings {
   void flush(std::string_view name, std::vector<Runtime>& out) {
     merge();
     for (const Sighting& sighting : sightings_) {
+      // Virtual environments hold the same packages, which say the same.
+      std::vector<std::string_view> told;
+      for (const std::string& one : sighting.evidence)
+        if (std::ranges::find(told, one) == told.end()) told.push_back(one);
       std::string evidence;
       constexpr std::size_t kShown = 3;
-      for (std::size_t i = 0; i < std::min(kShown, sighting.evidence.size()); ++i)
-        evidence += (i == 0 ? "" : "; ") + sighting.evidence[i];
-      if (sighting.evidence.size() > kShown)
-        evidence += fmt::format("; and {} more", sighting.evidence.size() - kShown);
+      for (std::size_t i = 0; i < std::min(kShown, told.size()); ++i)
+        evidence.append(i == 0 ? "" : "; ").append(told[i]);
+      if (told.size() > kShown) evidence += fmt::format("; and {} more", told.size() - kShown);
       out.push_back({std::string(name), sighting.version, std::move(evidence)});
     }
   }
