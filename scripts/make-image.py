@@ -52,7 +52,7 @@ IMAGES = {
                     "vllm")},
 }
 # What compresses the layers of an image that is built as an OCI layout only, and the suffix of their media type.
-PACKED = {"giant": (["zstd", "-q", "-1", "-T2"], "zstd"), "giant-rocm": (["gzip", "-1", "-n"], "gzip")}
+PACKED = {"giant": (["zstd", "-q", "-1", "-T2"], "zstd"), "giant-rocm": (["zstd", "-q", "-1", "-T2"], "zstd")}
 # What Debian 12's glibc 2.36 runs: pip takes such tags by name, not "this one and older".
 PLATFORMS = [f"manylinux_2_{minor}" for minor in range(36, 4, -1)] + ["manylinux2014", "manylinux2010", "manylinux1"]
 

@@ -1,6 +1,10 @@
 #include "verify/contents.h"
 
 #include <algorithm>
+#include <functional>
+#include <map>
+#include <numeric>
+#include <set>
 #include <unordered_map>
 
 #include "base/parallel.h"
@@ -24,14 +28,59 @@ std::uint64_t key_of(EntryRef ref) {
   return std::uint64_t{ref.layer} << 32 | ref.index;
 }
 
+using Pairs = std::vector<const ContentPair*>;
+
+/// Pairs whose contents are looked at together: those of layers that have to do with one another.
+/// Mostly each layer is a group of its own, so that the contents of one after another are set
+/// aside.
+std::vector<Pairs> groups_of(const Reading& before, const TreeResult& tree) {
+  const std::size_t layers = before.layers.size();
+  // Layers after have numbers behind those before; each leads to the first of its group.
+  std::vector<std::size_t> parents(layers);
+  std::iota(parents.begin(), parents.end(), std::size_t{0});
+  const auto root = [&](std::size_t at) {
+    while (parents[at] != at) at = parents[at];
+    return at;
+  };
+  const auto number = [&](EntryRef after) {
+    const std::size_t at = layers + after.layer;
+    while (parents.size() <= at) parents.push_back(parents.size());
+    return at;
+  };
+  const auto join = [&](std::size_t one, std::size_t other) { parents[root(one)] = root(other); };
+  for (const ContentPair& one : tree.contents)
+    if (one.before && one.after) join(number(*one.after), one.before->layer);
+  // Lists of files are compared with what the files now hold.
+  for (std::size_t i = 0; i < tree.fates.size(); ++i)
+    for (const auto& [path, after] : tree.fates[i])
+      if (after) join(number(*after), i);
+  std::map<std::size_t, Pairs> groups;
+  for (const ContentPair& one : tree.contents)
+    groups[tree.merged ? 0 : root(one.before ? one.before->layer : number(*one.after))].push_back(
+        &one);
+  std::vector<Pairs> out;
+  for (auto& [first, pairs] : groups) out.push_back(std::move(pairs));
+  return out;
+}
+
+std::uint64_t bytes_after(const Reading& after, const Pairs& pairs) {
+  std::set<std::uint64_t> counted;
+  std::uint64_t out = 0;
+  for (const ContentPair* one : pairs)
+    if (one->after && counted.insert(key_of(*one->after)).second)
+      out += after.member(*one->after).entry.size;
+  return out;
+}
+
 class ContentComparison {
  public:
   ContentComparison(const Reading& before, const Reading& after, const TreeResult& tree,
-                    const CodeRule& rule, const std::filesystem::path& scratch, Progress* progress,
-                    Findings& findings)
+                    const Pairs& pairs, const CodeRule& rule, const std::filesystem::path& scratch,
+                    Progress* progress, Findings& findings)
       : before_(before),
         after_(after),
         tree_(tree),
+        pairs_(pairs),
         rule_(rule),
         scratch_(scratch),
         progress_(progress),
@@ -40,8 +89,8 @@ class ContentComparison {
   Result<void> run() {
     TRY(aside_, SetAside::create(scratch_));
     TRY_DO(set_aside());
-    for (const ContentPair& one : tree_.contents)
-      if (!one.before) marker(as_text(content_after(*one.after)));
+    for (const ContentPair* one : pairs_)
+      if (!one->before) marker(as_text(content_after(*one->after)));
     return compare();
   }
 
@@ -67,8 +116,8 @@ class ContentComparison {
 
   Result<void> set_aside() {
     std::map<std::uint32_t, std::map<std::uint32_t, bool>> wanted;
-    for (const ContentPair& one : tree_.contents)
-      if (one.after) wanted[one.after->layer][one.after->index] = true;
+    for (const ContentPair* one : pairs_)
+      if (one->after) wanted[one->after->layer][one->after->index] = true;
     std::size_t number = 0;
     for (const auto& [layer, members] : wanted)
       TRY_DO(walk(after_, layer, options(),
@@ -83,8 +132,8 @@ class ContentComparison {
 
   Result<void> compare() {
     std::map<std::uint32_t, std::multimap<std::uint32_t, const ContentPair*>> wanted;
-    for (const ContentPair& one : tree_.contents)
-      if (one.before) wanted[one.before->layer].emplace(one.before->index, &one);
+    for (const ContentPair* one : pairs_)
+      if (one->before) wanted[one->before->layer].emplace(one->before->index, one);
     std::vector<std::uint32_t> layers;
     for (const auto& [layer, members] : wanted) layers.push_back(layer);
     return parallel_for(
@@ -234,6 +283,7 @@ class ContentComparison {
   const Reading& before_;
   const Reading& after_;
   const TreeResult& tree_;
+  const Pairs& pairs_;
   const CodeRule& rule_;
   const std::filesystem::path& scratch_;
   Progress* progress_;
@@ -248,7 +298,18 @@ Result<void> compare_contents(const Reading& before, const Reading& after, const
                               const CodeRule& rule, const std::filesystem::path& scratch,
                               Progress* progress, Findings& findings) {
   if (tree.contents.empty()) return {};
-  return ContentComparison(before, after, tree, rule, scratch, progress, findings).run();
+  constexpr unsigned kAtOnce = 2;
+  const std::vector<Pairs> groups = groups_of(before, tree);
+  std::vector<std::uint64_t> sizes;
+  for (const Pairs& pairs : groups) sizes.push_back(bytes_after(after, pairs));
+  std::ranges::sort(sizes, std::greater());
+  sizes.resize(std::min<std::size_t>(sizes.size(), kAtOnce));
+  TRY_DO(
+      SetAside::check_room(scratch, std::accumulate(sizes.begin(), sizes.end(), std::uint64_t{0})));
+  return parallel_for(groups.size(), std::min(processor_count(), kAtOnce), [&](std::size_t turn) {
+    return ContentComparison(before, after, tree, groups[turn], rule, scratch, progress, findings)
+        .run();
+  });
 }
 
 }  // namespace flense::verify

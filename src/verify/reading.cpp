@@ -1,8 +1,11 @@
 #include "verify/reading.h"
 
+#include <sys/statvfs.h>
+
 #include <algorithm>
 #include <map>
 
+#include "base/format.h"
 #include "base/parallel.h"
 #include "codec/sha256.h"
 
@@ -121,6 +124,18 @@ Result<BothReadings> read_both(const image::Image& before, const image::Image& a
   TRY_DO(build_tree(out.before));
   TRY_DO(build_tree(out.after));
   return out;
+}
+
+Result<void> SetAside::check_room(const std::filesystem::path& directory, std::uint64_t bytes) {
+  TRY(const UniqueFd file, open_scratch(directory));
+  struct statvfs disk{};
+  if (::fstatvfs(file.get(), &disk) != 0) return {};
+  const std::uint64_t free = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+  if (bytes <= free) return {};
+  return fail(Code::kEnvironment,
+              "not enough scratch space: {} of changed files are set aside, and {} are free",
+              human_bytes(bytes), human_bytes(free))
+      .hint("choose a roomier directory with --tmpdir");
 }
 
 Result<SetAside> SetAside::create(const std::filesystem::path& directory) {

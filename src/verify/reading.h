@@ -79,6 +79,8 @@ Result<Reading> read_one(const image::Image& image, const std::filesystem::path&
 /// Contents of members set aside, in one scratch file.
 class SetAside {
  public:
+  /// An environment error where the directory has no room for so much, before any work.
+  static Result<void> check_room(const std::filesystem::path& directory, std::uint64_t bytes);
   static Result<SetAside> create(const std::filesystem::path& directory);
   /// Adds what the source holds; contents have numbers from 0.
   Result<void> add(Source& content);

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import struct
+import subprocess
 import tarfile
 
 import fixtures
@@ -113,6 +114,27 @@ class Verify(harness.Case):
                              expect=expect).json
         self.assertEqual(schema.complaints(answer, "flense/verify/v1"), [])
         return answer
+
+    def test_scratch_space_is_that_of_two_layers(self):
+        """What changed is set aside layer by layer; where even that does not fit, it is told before the work."""
+        layers = []
+        for number in range(6):
+            library = self.path(f"lib{number}.so")
+            fixtures.cuda_library(library, payload=60_000, name=f"layer{number}", archs=[(fixtures.CUBIN, arch, "") for arch in (70, 90, 90, 90)])
+            layers.append(fixtures.Layer().disk_file(f"opt/{number}/lib{number}.so", library).done())
+        fixtures.docker_archive(self.input, layers, [f"COPY lib{number}.so" for number in range(6)])
+        self.slim()
+        kept = sum(os.path.getsize(self.path(f"lib{number}.so")) for number in range(2)) // 1024
+        scratch = self.path("scratch")
+        os.mkdir(scratch)
+        for kilobytes, status in ((kept + 200, 0), (kept // 2, 4)):
+            if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", scratch], check=False).returncode != 0:
+                self.skipTest("the kernel forbids mounting a tmpfs")
+            self.addCleanup(subprocess.run, ["umount", "-q", scratch], check=False)
+            done = self.flense("verify", f"docker-archive:{self.path('slim')}", "--against", self.input, "--tmpdir", scratch, expect=status)
+            subprocess.run(["umount", scratch], check=True)
+        self.assertRegex(done.err, r"error: not enough scratch space: [0-9.]+ MB of changed files are set aside, and [0-9.]+ MB are free\n")
+        self.assertIn("--tmpdir", done.err)
 
     def test_what_slim_writes_passes(self):
         for level in ["safe", "standard", "aggressive"]:

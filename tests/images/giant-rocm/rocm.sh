@@ -6,7 +6,8 @@ suite=$1 prefix=$2
 shift 2
 mirror=$(awk '$1 == "deb" { print $2; exit }' /etc/apt/sources.list)
 echo "deb $mirror $suite main" > /etc/apt/sources.list.d/rocm.list
-apt-get -q update
+# A mirror of a suite that moves may stand still for a while.
+apt-get -q -o Acquire::Check-Valid-Until=false update
 mkdir -p /tmp/rocm "$prefix"
 cd /tmp/rocm
 for package; do
