@@ -58,6 +58,21 @@ class Passes(harness.Case):
         fixtures.docker_archive(path, [layer.done() for layer in layers], ["ADD"] * len(layers))
         return path
 
+    def test_few_equal_files_come_with_other_cuts_only(self):
+        """A layer is not written anew for them; where it is, a second run finds none that the first one left."""
+        content = fixtures.noise("equal", 70_000)
+        for lists, passes in ((0, []), (60_000_000, ["apt-lists", "equal-files"])):
+            with self.subTest(lists=lists):
+                layer = fixtures.Layer().file("opt/model.bin", b"x" * 80_000_000).file("opt/one.so", content).file("opt/two.so", content)
+                if lists:
+                    layer.file("var/lib/apt/lists/index", b"x" * lists)
+                source = self.archive("few.tar", layer)
+                first = self.flense("slim", source, "--gpu", "h100", "-o", f"oci:{self.path(f'first{lists}')}", "--json").json
+                self.assertEqual(sorted(one["id"] for one in first["passes"]), passes)
+                second = self.flense("slim", f"oci:{self.path(f'first{lists}')}", "--gpu", "h100", "-o",
+                                     f"oci:{self.path(f'second{lists}')}", "--json").json
+                self.assertEqual(second["passes"], [])
+
     def test_equal_files_survive_every_unpacker(self):
         if os.geteuid() != 0:
             self.skipTest("the unpackers are tested as root")

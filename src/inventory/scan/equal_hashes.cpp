@@ -20,14 +20,8 @@ std::set<std::uint32_t> candidates(const LayerScan& scan) {
     // A sparse file may show a terabyte of zeros.
     if (!scan.stored.contains(index)) groups[{scan.listing->at(index).size, head}].push_back(index);
   std::set<std::uint32_t> out;
-  std::uint64_t gain = 0;
-  for (const auto& [key, members] : groups) {
-    if (members.size() < 2) continue;
-    gain += key.first * (members.size() - 1);
-    out.insert(members.begin(), members.end());
-  }
-  constexpr std::uint64_t kWorthTheSecondLook = 1000;
-  if (gain < scan.unpacked_bytes / kWorthTheSecondLook) out.clear();
+  for (const auto& [key, members] : groups)
+    if (members.size() > 1) out.insert(members.begin(), members.end());
   return out;
 }
 

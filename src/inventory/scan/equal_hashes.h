@@ -26,8 +26,8 @@ struct MembersSeen {
 /// Files with extended attributes are left out; a sparse file may show a terabyte of zeros.
 bool may_have_equals(const image::LayerEntry& entry);
 
-/// Fills `scan.hashes` where equal files could give back a thousandth of the layer or more. Takes a
-/// second look at the layer where nothing was `seen`. Depends on the layer alone.
+/// Fills `scan.hashes`. Takes a second look at the layer where nothing was `seen`. Depends on the
+/// layer alone.
 Result<void> hash_equal_files(const image::Image& image, std::size_t layer,
                               const ScanOptions& options, const MembersSeen& seen, LayerScan& scan);
 

@@ -67,7 +67,10 @@ class Draft {
   bool raises_driver_floor_ = false;
 };
 
-/// Not a pass of its own: keeps the hard links of dropped members true.
+/// Not a pass of its own: links of equal files that give next to nothing are no reason to write a
+/// layer anew; where it is written anyway, they stay.
+void withdraw_few_links(const PassContext& context, Draft& draft);
+/// Nor this: keeps the hard links of dropped members true.
 void settle_hard_links(const PassContext& context, Draft& draft);
 /// Nor this: what an older layer holds under the path of a dropped member stays hidden.
 void hide_older_entries(const PassContext& context, Draft& draft);

@@ -127,6 +127,7 @@ Result<Plan> make_plan(const image::Image& image, const inventory::Contents& con
   Draft draft(contents, options.cuts.keep, options.packing.kept_layers,
               options.cuts.rewrite_signed ? VouchedFiles() : VouchedFiles::find(image, contents));
   for (const auto pass : kPassesInOrder) pass(context, draft);
+  withdraw_few_links(context, draft);
   settle_hard_links(context, draft);
   hide_older_entries(context, draft);
   Plan plan = std::move(draft).finish();

@@ -1,4 +1,6 @@
 // Passes that put a link where a copy was.
+#include <algorithm>
+
 #include "slim/candidates/cuda_copies.h"
 #include "slim/candidates/equal_files.h"
 #include "slim/candidates/hub_cache.h"
@@ -52,6 +54,19 @@ void equal_files_pass(const PassContext& context, Draft& draft) {
     if (draft.may_claim(file.entry, file.path))
       draft.claim(file.entry,
                   {Action::kLink, kEqualFiles, file.path, file.target_path, file.bytes, 0});
+}
+
+void withdraw_few_links(const PassContext& context, Draft& draft) {
+  constexpr std::uint64_t kWorthALayer = 1000;
+  for (std::size_t i = 0; i < draft.layers().size(); ++i) {
+    std::map<std::uint64_t, Edit>& edits = draft.layers()[i];
+    std::uint64_t gain = 0;
+    for (const auto& [position, edit] : edits) gain += edit.bytes_before - edit.bytes_after;
+    const bool links_alone = std::ranges::all_of(
+        edits, [](const auto& row) { return row.second.pass == Pass(kEqualFiles); });
+    if (links_alone && gain < context.contents.scans()[i]->unpacked_bytes / kWorthALayer)
+      edits.clear();
+  }
 }
 
 }  // namespace flense::slim
