@@ -9,6 +9,7 @@
 
 #include "base/parallel.h"
 #include "base/path.h"
+#include "device/amd_bundle.h"
 #include "device/amd_target.h"
 #include "device/fatbin.h"
 #include "text/json.h"
@@ -216,7 +217,8 @@ class ContentComparison {
       findings_.count("lists of packages that name what is there");
   }
 
-  /// A stand-alone cubin, fat binary or code object: it may be gone if no target can load it.
+  /// A stand-alone cubin, fat binary, code object or bundle of them: it may be gone if no target
+  /// can load it.
   void gone_code(const std::string& path, Bytes bytes) {
     const auto wrong = [&](const std::string& why) {
       findings_.differ({path, "device code", "", "there: " + why, "gone"});
@@ -231,6 +233,19 @@ class ContentComparison {
       return;
     }
     if (is_named_for_others(path, rule_.targets)) return;
+    if (device::looks_like_amd_bundle(bytes)) {
+      const auto bundles = device::read_amd_bundles(bytes);
+      if (!bundles) return wrong("its code objects cannot be read");
+      for (const device::AmdBundle& bundle : *bundles) {
+        if (!bundle.unread.empty()) return wrong(bundle.unread);
+        for (const device::AmdEntry& entry : bundle.entries)
+          for (const std::string& gpu : rule_.targets.amd)
+            if (entry.target == "unknown" ||
+                can_load_amd(entry.target.substr(0, entry.target.find(':')), gpu))
+              return wrong(gpu + " can load it");
+      }
+      return;
+    }
     const auto file = elf::looks_like_elf(bytes) ? elf::File::parse(bytes, path)
                                                  : Result<elf::File>(bad_input("no ELF file"));
     if (!file) return wrong("it is no device code, and its name is of no GPU");

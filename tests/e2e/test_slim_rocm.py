@@ -9,6 +9,7 @@ import shutil
 import struct
 import subprocess
 
+import fixtures
 import harness
 
 ROCBLAS = "opt/rocm-6.4.0/lib/rocblas/library/"
@@ -44,15 +45,28 @@ IDS = ["host-x86_64-unknown-linux-gnu-"] + [f"hipv4-amdgcn-amd-amdhsa--{target}"
                                             ("gfx906", "gfx90a:xnack+", "gfx942", "gfx9-4-generic")]
 
 
-def bundle():
+def bundle(ids=IDS):
     begin, rows, body = 4096, b"", b""
-    for index, name in enumerate(IDS):
+    for index, name in enumerate(ids):
         size = 9000 + 100 * index if index else 0
         rows += struct.pack("<QQQ", begin + len(body), size, len(name)) + name.encode()
         body += hashlib.shake_256(name.encode()).digest(size)
-        if index + 1 < len(IDS):
+        if index + 1 < len(ids):
             body += bytes(-len(body) % 4096)
-    return (b"__CLANG_OFFLOAD_BUNDLE__" + struct.pack("<Q", len(IDS)) + rows).ljust(begin, b"\0") + body
+    return (b"__CLANG_OFFLOAD_BUNDLE__" + struct.pack("<Q", len(ids)) + rows).ljust(begin, b"\0") + body
+
+
+class Bundles(harness.Case):
+    def test_one_of_other_gpus_alone_goes_and_verify_knows_it(self):
+        path = HIPBLASLT + "hipblasltTransform.hsaco"
+        layer = fixtures.Layer().file(path, bundle([IDS[0], "hipv4-amdgcn-amd-amdhsa--gfx908"]))
+        fixtures.docker_archive(self.path("app.tar"), [layer.done()], ["COPY rocm /opt"])
+        slim = f"oci:{self.path('slim')}"
+        self.flense("slim", self.path("app.tar"), "--gpu", "gfx90a", "-o", slim)
+        self.assertEqual(self.flense("inspect", slim, "--json").json["device_code"]["files"], [])
+        self.flense("verify", slim, "--against", self.path("app.tar"))
+        told = self.flense("verify", slim, "--against", self.path("app.tar"), "--gpu", "gfx908", "--json", expect=1).json
+        self.assertIn((path, "there: gfx908 can load it"), [(one["path"], one["expected"]) for one in told["differences"]])
 
 
 class SlimRocm(harness.Case):
