@@ -84,6 +84,16 @@ struct Decision {
   std::string reason;
 };
 
+/// A note without drivers tells of the CUDA alone.
+std::optional<Decision> by_note_of_cuda(const CompatPackage& package,
+                                        const std::optional<DriverCuda>& own) {
+  if (!package.drivers.empty() || package.cuda.empty()) return std::nullopt;
+  if (!own) return std::nullopt;
+  const bool newer = compare_versions(package.cuda, own->cuda) > 0;
+  return Decision{newer, fmt::format("the note of the compat library names CUDA {}, and {}",
+                                     package.cuda, own->statement)};
+}
+
 Decision by_note(const CompatPackage& package, const HostDriver& driver) {
   if (std::ranges::find(package.drivers, driver.branch) == package.drivers.end())
     return {false, fmt::format("the note of the compat library does not list driver branch {}",
@@ -126,7 +136,10 @@ CompatUse toolkit_decision(const Question& question, CompatUse use) {
   if (!driver) return with(State::kUnknown, driver_unknown_reason(question.host));
   const Decision majors = by_majors(package, *driver);
   const Reads reads = package.note ? reads_of(question) : Reads::kMajors;
-  const Decision decision = reads == Reads::kMajors ? majors : by_note(package, *driver);
+  const auto by_cuda = by_note_of_cuda(package, driver_cuda(question));
+  const Decision decision = reads == Reads::kMajors ? majors
+                            : by_cuda               ? *by_cuda
+                                                    : by_note(package, *driver);
   if (reads == Reads::kEither && majors.use != decision.use)
     return with(State::kUnknown,
                 fmt::format("{}, which container toolkits heed from {} on, and the host's is {}",
@@ -213,6 +226,11 @@ DriverMode driver_mode(const Question& question) {
               cuda->cuda, wanted->version);
   // For a driver that is not in the table only the lower bound is known.
   return mode == DriverMode::kTooOld && !cuda->exact ? DriverMode::kUnknown : mode;
+}
+
+bool is_for_tegra(const needs::CompatPackage& package) {
+  constexpr std::uint64_t kFirstBranch = 100;
+  return first_number(package.version).value_or(kFirstBranch) < kFirstBranch;
 }
 
 CompatUse compat_use(const Question& question) {

@@ -38,6 +38,9 @@ struct CompatUse {
 };
 CompatUse compat_use(const Question& question);
 
+/// Of Jetson's own line, whose libcuda.so.1.1 is named for no driver.
+bool is_for_tegra(const needs::CompatPackage& package);
+
 /// The CUDA of the libcuda that programs of the image will load: the driver's, or the compat
 /// library's where it is in use; a lower bound where that is not known. Nullopt when unknown.
 std::optional<DriverCuda> effective_cuda(const Question& question);

@@ -86,6 +86,12 @@ Finding judge_gpu(const Question& question, const CompatPackage& package, const 
                         "(error 804)",
                         text),
             kExcluded, gpu_class->source};
+  const bool own_package = is_for_tegra(package);
+  if (gpu_class->guide == GpuClass::Guide::kOwnPackages && own_package) return {};
+  if (own_package)
+    return {Verdict::kFail,
+            fmt::format("the compat library /{} is for Jetson, and {} is none", package.path, text),
+            "take the compat package for servers (cuda-compat)", gpu_class->source};
   if (gpu_class->guide == GpuClass::Guide::kOwnPackages)
     return {Verdict::kUnknown,
             fmt::format("{} takes compat packages of Jetson's own line, and whether this is one is "
@@ -148,8 +154,11 @@ Finding judge_by_guide(const Question& question, const CompatUse& use, const Hos
   if (cell == row->cells.end())
     return {Verdict::kUnsupported,
             fmt::format("NVIDIA's guide does not support compat library {} (CUDA {}) on driver "
-                        "branch {}, which has ended or is a feature branch",
-                        use.package->version, cuda, driver.branch),
+                        "branch {}, which has ended or is a feature branch{}",
+                        use.package->version, cuda, driver.branch,
+                        use.package->drivers.empty()
+                            ? ""
+                            : ", though its note lists the branch, on which it loads"),
             "move the host to a long-term or production branch", row->source};
   if (cell->second == CompatCell::kTooOld)
     return {Verdict::kFail,
@@ -163,15 +172,42 @@ Finding judge_by_guide(const Question& question, const CompatUse& use, const Hos
           "", row->source};
 }
 
+/// Jetson's packages are told by their CUDA, and from JetPack 6 on by no list of releases.
+Finding judge_tegra(const Question& question, const CompatUse& use) {
+  const auto own = driver_cuda(question);
+  const std::string source = "/" + use.package->path + "; NVIDIA, CUDA for Tegra: upgradable CUDA";
+  const std::string fix = "install the cuda-compat package of the JetPack release";
+  const auto release = first_number(question.host.system.jetson.value.value_or("0"));
+  constexpr std::uint64_t kJetPack6 = 36;
+  if (use.cuda.empty() || !own || release < kJetPack6)
+    return {Verdict::kUnknown,
+            fmt::format("whether the image's compat library of CUDA {} runs on this release of "
+                        "Jetson Linux is not told",
+                        use.cuda.empty() ? "unknown" : use.cuda),
+            fix, source};
+  if (compare_versions(use.cuda, own->cuda) < 0)
+    return {Verdict::kUnknown,
+            fmt::format("the image's compat library gives CUDA {}, and {} itself", use.cuda,
+                        own->statement),
+            "take the compat folder off LD_LIBRARY_PATH", source};
+  return {Verdict::kOk,
+          fmt::format("the image's compat library for Jetson gives CUDA {}", use.cuda), "", source};
+}
+
 Finding judge_driver(const Question& question, const CompatUse& use, const HostDriver& driver) {
   const CompatPackage& package = *use.package;
+  if (is_for_tegra(package)) {
+    if (is_tegra(question.host)) return judge_tegra(question, use);
+    return {};  // the GPU decides
+  }
   if (compare_versions(package.version, driver.version) < 0)
     return {Verdict::kFail,
             fmt::format("compat library {} is older than driver {}, which refuses it (error 803)",
                         package.version, driver.version),
             "take the compat folder off LD_LIBRARY_PATH, or remove the package",
             "forward_compat.json, matrix: a package must be newer than the driver"};
-  if (package.note && std::ranges::find(package.drivers, driver.branch) == package.drivers.end())
+  if (package.note && !package.drivers.empty() &&
+      std::ranges::find(package.drivers, driver.branch) == package.drivers.end())
     return {Verdict::kFail,
             fmt::format("compat library {} does not load on driver branch {}: its note lists {}",
                         package.version, driver.branch, fmt::join(package.drivers, ", ")),
@@ -184,8 +220,8 @@ Finding judge_driver(const Question& question, const CompatUse& use, const HostD
 Finding judge_reach(const Question& question, const CompatUse& use) {
   const auto wanted = image_cuda(question);
   if (!wanted || use.cuda.empty()) return {};
-  if (mode_of(question.tables.drivers, use.package->version, use.cuda, wanted->version) !=
-      DriverMode::kTooOld)
+  const std::string driver = is_for_tegra(*use.package) ? std::string() : use.package->version;
+  if (mode_of(question.tables.drivers, driver, use.cuda, wanted->version) != DriverMode::kTooOld)
     return {};
   return {Verdict::kFail,
           fmt::format("the image needs CUDA {}, and its compat library {} gives CUDA {} only",

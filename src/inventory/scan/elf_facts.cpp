@@ -250,10 +250,9 @@ std::optional<ForwardNote> forward_note(const elf::File& file) {
       if (item.is_number() && to.size() < kMostNumbers) to.push_back(item.unsigned_or(0));
   };
   for (const auto& [name, value] : json->members()) {
-    if ((name == "CUDA version" || name == "CUDA Version") && value.text().size() <= 32)
-      out.cuda = value.text();
-    if (name == "driver") numbers(value, out.drivers);
-    if (name == "device") numbers(value, out.brands);
+    if (same_text(name, "CUDA version") && value.text().size() <= 32) out.cuda = value.text();
+    if (same_text(name, "driver")) numbers(value, out.drivers);
+    if (same_text(name, "device")) numbers(value, out.brands);
   }
   return out;
 }

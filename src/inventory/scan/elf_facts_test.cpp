@@ -176,6 +176,17 @@ TEST(ElfFacts, CountsDeviceCodeByKindAndArchitecture) {
   EXPECT_EQ(facts->forward, (ForwardNote{"12.9", {535, 550}, {1, 2}}));
 }
 
+// The toolkit's reader takes the keys in any case.
+TEST(ElfFacts, ANoteOfForwardCompatibilityInCapitals) {
+  elf::testing::Builder builder;
+  builder.add(testing::note_section(".note.cuda.fwd_compatibility", "NVIDIA Corporation", 19,
+                                    R"({"Format": 1, "CUDA VERSION": "13.0", "Driver": [550]})",
+                                    0x1000));
+  const std::string bytes = builder.build();
+  EXPECT_EQ(read_elf_facts(as_bytes(bytes), "usr/lib/libcuda.so.580.65.06", nullptr)->forward,
+            (ForwardNote{"13.0", {550}, {}}));
+}
+
 TEST(ElfFacts, ReadsTheBannerOfGlibc) {
   elf::testing::Builder builder;
   const std::string banner = "GNU C Library (Debian GLIBC 2.36-9) stable release version 2.36.\n";
