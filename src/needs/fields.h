@@ -83,6 +83,7 @@ void each_field(text::FieldsOf<EnginePlan> auto& plan, auto&& see) {
 void each_field(text::FieldsOf<StartNeeds> auto& start, auto&& see) {
   see("program", start.program);
   see("missing", start.missing);
+  see("uncached", start.uncached);
   see("driver_libraries", start.driver_libraries);
 }
 

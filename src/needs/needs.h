@@ -49,8 +49,9 @@ struct Sighting {
 struct MissingLibrary {
   std::string library;  ///< SONAME
   std::string user;     ///< path of the file that asks
-  std::string how;      ///< "DT_NEEDED", "dlopen", "PT_INTERP"
-  std::string path;     ///< of one that the loader does not find; empty: there is none
+  /// "DT_NEEDED", "dlopen", "PT_INTERP"; "execve", "mode": the command itself, or its permission
+  std::string how;
+  std::string path;  ///< of one that the loader does not find; empty: there is none
   std::vector<std::string> askers = {};  ///< paths of those that load the user, from near to far
   std::string machine = {};  ///< of one that is there for another processor: "aarch64"; else empty
   bool operator==(const MissingLibrary&) const = default;
@@ -112,8 +113,10 @@ struct EnginePlan {
 
 /// What the image's own command loads before it runs.
 struct StartNeeds {
-  std::string program;                     ///< what the kernel maps first; empty: none is known
-  std::vector<MissingLibrary> missing;     ///< with the program's own loader ("PT_INTERP")
+  std::string program;                  ///< what the kernel maps first; empty: none is known
+  std::vector<MissingLibrary> missing;  ///< with the program's own loader ("PT_INTERP")
+  /// In directories that ld.so.conf names and ld.so.cache lacks: found where ldconfig runs first.
+  std::vector<MissingLibrary> uncached = {};
   std::vector<Sighting> driver_libraries;  ///< names, with who asks for them
   bool operator==(const StartNeeds&) const = default;
 };

@@ -1,6 +1,7 @@
 // The libraries without which the image's own command does not start, looked for as glibc's
 // ld.so(8) does. What a program opens by name while it runs is not followed.
 #include <algorithm>
+#include <array>
 #include <deque>
 #include <map>
 #include <optional>
@@ -24,6 +25,7 @@ using inventory::ElfFacts;
 
 constexpr std::size_t kMostLoaded = 2000;
 constexpr std::size_t kMostAside = 200;
+constexpr std::uint32_t kAnyExecute = 0111;
 
 struct Loaded {
   std::string path;
@@ -44,6 +46,14 @@ bool is_open_list(std::string_view list) {
     list.remove_prefix(colon + 1);
   }
   return false;
+}
+
+/// musl's loader answers these names itself, whatever follows the dot (ldso/dynlink.c).
+bool is_of_musl_loader(std::string_view name) {
+  static constexpr auto kReserved = std::to_array<std::string_view>(
+      {"libc.", "libpthread.", "librt.", "libm.", "libdl.", "libutil.", "libxnet."});
+  return std::ranges::any_of(kReserved,
+                             [&](std::string_view stem) { return name.starts_with(stem); });
 }
 
 class Loader {
@@ -152,8 +162,13 @@ class Loader {
       out_.driver_libraries.push_back({name, user.path, 0});
       return;
     }
+    if (!loaded_.empty() && loaded_.front().elf->interpreter.contains("/ld-musl-") &&
+        is_of_musl_loader(name))
+      return;
     if (auto path = find(name, user)) {
       const ElfFacts* elf = survey_.elf_at(*path);
+      if (!musl_ && !survey_.configured.empty() && !is_open(user) && !find(name, user, false))
+        out_.uncached.push_back({name, user.path, "DT_NEEDED", *path});
       loaded_.push_back({*std::move(path), elf, &user});
       at->second = &loaded_.back();
       if (!elf->soname.empty()) names_.try_emplace(elf->soname, &loaded_.back());
@@ -185,7 +200,9 @@ class Loader {
 
   /// ld.so(8): the RPATH of the user and of what loaded it, unless the user has a RUNPATH;
   /// LD_LIBRARY_PATH; the user's RUNPATH; ld.so.cache; the loader's own directories.
-  std::optional<std::string> find(const std::string& name, const Loaded& user) const {
+  /// `configured`: after ldconfig, which launchers of NVIDIA run, and which reads ld.so.conf.
+  std::optional<std::string> find(const std::string& name, const Loaded& user,
+                                  bool configured = true) const {
     for (const Loaded* at = &user; at != nullptr && user.elf->runpath.empty(); at = at->loader)
       if (at->elf->runpath.empty() && !at->elf->rpath.empty())
         if (auto path = first_of({at->path, {}, at->elf->rpath, {}, {}}, name, {})) return path;
@@ -194,8 +211,8 @@ class Loader {
     if (const auto cached = elf::cached_paths(cache(), name, survey_.machine))
       for (const std::string& path : *cached)
         if (auto real = library_at(resolve_link_text("", path))) return real;
-    // The launchers of NVIDIA run ldconfig, which reads ld.so.conf.
-    inventory::LibraryPaths system = {{}, survey_.configured};
+    inventory::LibraryPaths system;
+    if (configured) system.system = survey_.configured;
     for (const char* directory :
          {"lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu",
           "usr/lib/aarch64-linux-gnu", "lib64", "usr/lib64", "lib", "usr/lib"})
@@ -249,7 +266,11 @@ void ask_command(const inventory::Survey& survey, StartNeeds& out) {
     if (!word.empty()) out.missing.push_back({word, "the command", "execve", {}});
     return;
   }
-  const image::EntryRef ref = *survey.contents.tree().find(*file)->content;
+  const image::MergedTree& tree = survey.contents.tree();
+  const auto node = tree.find(*file);
+  if (node->entry && (tree.entry(*node->entry).mode & kAnyExecute) == 0)
+    out.missing.push_back({*file, "the command", "mode", *file});
+  const image::EntryRef ref = *node->content;
   const auto& scripts = survey.contents.scan(ref).scripts;
   const auto script = scripts.find(ref.index);
   if (script == scripts.end()) return;

@@ -173,6 +173,18 @@ std::set<std::string_view> judge_start(const Question& question, std::vector<Che
            "execve(2): exec format error"});
       continue;
     }
+    if (missing.how == "mode") {
+      checks.push_back(
+          {"library-missing",
+           Verdict::kFail,
+           fmt::format("nobody may execute /{}, which the image starts: permission denied "
+                       "(status 126)",
+                       missing.library),
+           {{"image", fmt::format("/{}: its mode has no x", missing.library)}},
+           "chmod +x before it is copied, or COPY --chmod=755",
+           "execve(2): EACCES"});
+      continue;
+    }
     if (missing.path.empty()) {
       nowhere.push_back(&missing);
       continue;
@@ -189,6 +201,20 @@ std::set<std::string_view> judge_start(const Question& question, std::vector<Che
         parent_path(missing.path));
     check.source = "ld.so(8): RPATH, LD_LIBRARY_PATH, RUNPATH, ld.so.cache";
     checks.push_back(std::move(check));
+  }
+  const bool runs_ldconfig =
+      question.launcher != Launcher::kNone && question.launcher != Launcher::kApptainer;
+  for (const MissingLibrary& one : start.uncached) {
+    if (runs_ldconfig || !out.insert(one.library).second) continue;
+    checks.push_back(
+        {"library-missing", Verdict::kFail,
+         fmt::format("/{} lies in a folder that ld.so.conf names and ld.so.cache of the image does "
+                     "not have, and {} runs no ldconfig",
+                     one.path, question.launcher == Launcher::kNone ? "no launcher" : "apptainer"),
+         evidence_of({&one}),
+         fmt::format("run ldconfig when the image is built, or set LD_LIBRARY_PATH=/{}",
+                     parent_path(one.path)),
+         "ld.so(8): ld.so.cache; ldconfig(8)"});
   }
   const std::string program =
       start.program.empty() ? std::string() : ", which starts /" + start.program;
