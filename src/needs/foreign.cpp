@@ -60,6 +60,27 @@ std::string python_of_module(std::string_view name) {
   return {};
 }
 
+/// "3.9" where the image has one Python, by its program or its library; else empty.
+std::string only_python(const inventory::Survey& survey) {
+  constexpr std::string_view kLibrary = "libpython3.";
+  std::string out;
+  for (const inventory::SurveyFile& file : survey.files) {
+    if (file.elf == nullptr || file.elf->machine != survey.machine) continue;
+    const std::string_view name = base_name(file.path);
+    std::string_view version;
+    if (name.starts_with("python3."))
+      version = name.substr(kPython.size());
+    else if (name.starts_with(kLibrary))
+      version = name.substr(kLibrary.size() - 2, name.find(".so") - (kLibrary.size() - 2));
+    std::string_view minor = version.substr(std::min<std::size_t>(2, version.size()));
+    if (minor.ends_with('t')) minor.remove_suffix(1);
+    if (!all_digits(minor)) continue;
+    if (!out.empty() && out != version) return {};
+    out = version;
+  }
+  return out;
+}
+
 /// What the files of one package are for.
 struct Package {
   /// The first file that does not fit.
@@ -75,7 +96,8 @@ struct Package {
 
 class Packages {
  public:
-  explicit Packages(const inventory::Survey& survey) : survey_(survey) {}
+  explicit Packages(const inventory::Survey& survey)
+      : survey_(survey), only_python_(only_python(survey)) {}
 
   void see(const inventory::VisibleFile& file) {
     const std::string_view name = base_name(file.path);
@@ -87,17 +109,20 @@ class Packages {
         (elf == nullptr || elf->type != ET_DYN || processor_name(elf->machine).empty()))
       return;
     const auto place = package_file(file.path);
-    if (!place) return;
+    if (!place) {
+      if (elf != nullptr) see_alone(file.path, *elf);
+      return;
+    }
     Package& package = packages_[{std::string(place->root), std::string(place->package)}];
-    package.python = place->python;
+    package.python = place->python.empty() ? only_python_ : place->python;
     if (windows || mac) return keep(package.elsewhere, file.path, windows ? "Windows" : "macOS");
     see_gpu(*elf, package);
     if (elf->machine != survey_.machine)
       return keep(package.elsewhere, file.path, processor_name(elf->machine));
     ++package.own_libraries;
     const std::string python = python_of_module(name);
-    if (python.empty() || place->python.empty()) return;
-    if (python == place->python)
+    if (python.empty() || package.python.empty()) return;
+    if (python == package.python)
       ++package.own_modules;
     else
       keep(package.other_python, file.path, fmt::format("Python {}", python));
@@ -118,6 +143,25 @@ class Packages {
   }
 
  private:
+  /// A module beside the packages, of a program's own: "app/_ext.cpython-311-….so".
+  void see_alone(std::string_view path, const inventory::ElfFacts& elf) {
+    const std::string python = python_of_module(base_name(path));
+    // Programs bring Pythons of their own, whose folders tell their version.
+    if (only_python_.empty() || python.empty() || elf.machine != survey_.machine ||
+        path.contains("python3."))
+      return;
+    const std::string_view name = base_name(path);
+    Package& package =
+        packages_[{std::string(parent_path(path)), std::string(name.substr(0, name.find('.')))}];
+    package.python = only_python_;
+    see_gpu(elf, package);
+    ++package.own_libraries;
+    if (python == only_python_)
+      ++package.own_modules;
+    else
+      keep(package.other_python, path, fmt::format("Python {}", python));
+  }
+
   static void keep(Package::Misfit& misfit, std::string_view path, std::string_view built_for) {
     if (misfit.path.empty()) misfit = {std::string(path), std::string(built_for)};
   }
@@ -130,6 +174,7 @@ class Packages {
   }
 
   const inventory::Survey& survey_;
+  const std::string only_python_;
   std::map<std::pair<std::string, std::string>, Package> packages_;
 };
 

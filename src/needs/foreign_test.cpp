@@ -77,5 +77,24 @@ TEST_F(NeedsForeign, ALibraryOfAnotherProcessorIsMissing) {
   EXPECT_THAT(needs_of(tar).missing_libraries, SizeIs(1));
 }
 
+// Without a folder that tells a version, the image's only Python decides.
+TEST_F(NeedsForeign, ModulesForAPythonThatTheImageDoesNotHave) {
+  const std::string debian =
+      "usr/lib/python3/dist-packages/ctranslate2/_ext.cpython-311-x86_64-linux-gnu.so";
+  const std::string own = "app/gpuext.cpython-311-x86_64-linux-gnu.so";
+  Tar tar, two, fits;
+  for (Tar* one : {&tar, &two, &fits})
+    one->file(debian, elf_file({})).file(own, elf_file({.needed = {"libcudart.so.12"}}));
+  tar.file("usr/bin/python3.9", elf_file({}), 0755);
+  EXPECT_THAT(
+      needs_of(tar).foreign,
+      ElementsAre(ForeignPackage{"gpuext", own, "Python 3.11", "Python 3.9", true},
+                  ForeignPackage{"ctranslate2", debian, "Python 3.11", "Python 3.9", false}));
+  two.file("usr/bin/python3.9", elf_file({}), 0755).file("opt/bin/python3.11", elf_file({}), 0755);
+  EXPECT_THAT(needs_of(two).foreign, IsEmpty());
+  fits.file("usr/lib/libpython3.11.so.1.0", elf_file({}));
+  EXPECT_THAT(needs_of(fits).foreign, IsEmpty());
+}
+
 }  // namespace
 }  // namespace flense::needs
