@@ -1,5 +1,6 @@
 // Is there a code object for each AMD GPU? There is no PTX to fall back on.
 #include <algorithm>
+#include <array>
 #include <iterator>
 
 #include "base/path.h"
@@ -175,6 +176,45 @@ void judge_setting(const std::vector<std::string>& code, const std::string& proc
   if (asked) check.evidence.push_back({"image", fmt::format("environment HSA_XNACK={}", wish)});
 }
 
+/// Libraries that choose their kernels from files beside them, and end without one for the GPU.
+struct KernelLibrary {
+  std::string_view folder, name, effect;
+};
+constexpr auto kKernelLibraries = std::to_array<KernelLibrary>({
+    {"rocblas/library/", "rocBLAS", "ends (Cannot read TensileLibrary)"},
+    {"hipblaslt/library/", "hipBLASLt", "has no kernel there"},
+});
+
+void judge_kernel_files(const Question& question, const host::Gpu& gpu, const std::string& gfx,
+                        std::vector<Check>& checks) {
+  const AmdCode& code = question.facts->amd_code;
+  const AmdTarget target = parse_amd_target(gfx);
+  for (const KernelLibrary& library : kKernelLibraries) {
+    std::vector<const CodeFile*> files;
+    bool fits = false;
+    for (const AmdCode::File& file : code.files) {
+      if (!file.file->path.contains(library.folder)) continue;
+      files.push_back(file.file);
+      for (const std::size_t i : file.targets)
+        fits |= code.names[i] == "unknown" ||
+                is_same_processor(code.targets[i], target, question.tables.rocm);
+    }
+    if (files.empty() || fits) continue;
+    // PyTorch links it; who else uses it nothing tells.
+    const bool used = library.name == "rocBLAS" && question.facts->torch.has_value();
+    Check check{"gfx-code",
+                used ? Verdict::kFail : Verdict::kWarn,
+                fmt::format("{} has kernel files for other GPUs alone, and {} on {}", library.name,
+                            library.effect, target.processor),
+                {{"host", gpu_text(gpu)}},
+                "install the library with its files for the GPU, or use a build whose targets "
+                "include it",
+                fmt::format("{}: files by target in {}", library.name, library.folder)};
+    add_files(files, "nothing for " + target.processor, check);
+    checks.push_back(std::move(check));
+  }
+}
+
 }  // namespace
 
 void rule_gfx_code(const Question& question, std::vector<Check>& checks) {
@@ -202,6 +242,7 @@ void rule_gfx_code(const Question& question, std::vector<Check>& checks) {
     const std::string processor = parse_amd_target(gfx).processor;
     const Override asked = override_of(question, processor);
     const bool overridden = !asked.text.empty() && asked.gfx != processor;
+    judge_kernel_files(question, *gpu, overridden ? asked.gfx : gfx, checks);
     const GfxService own = serve(question, gfx, xnack);
     if (overridden) {
       judge_override(asked, *gpu, own.served.empty(), checks);
