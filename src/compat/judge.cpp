@@ -13,12 +13,23 @@ namespace flense::compat {
 
 namespace {
 
+Question question_for(const Question& asked, const host::Profile& host) {
+  return {asked.image,          host,        asked.tables,          asked.launcher,
+          asked.redistribution, asked.facts, asked.launcher_assumed};
+}
+
 /// What concerns the GPUs that the program sees, and not what the machine has.
 bool asks_about_visible_gpus(Rule rule) {
   static constexpr auto kRules = std::to_array<Rule>(
       {rule_slim_target, rule_arch_too_new, rule_arch_dropped, rule_device_code, rule_fatbin_zstd,
-       rule_framework_build, rule_run_time_compiler, rule_weights_memory, rule_tensorrt_plan});
+       rule_framework_build, rule_run_time_compiler, rule_weights_memory, rule_tensorrt_plan,
+       rule_rocm_driver, rule_rocm_gpu, rule_gfx_code});
   return std::ranges::find(kRules, rule) != kRules.end();
+}
+
+/// Which tell of GPUs that another driver holds.
+bool asks_about_all_gpus(Rule rule) {
+  return rule == rule_driver_missing || rule == rule_amd_nodes;
 }
 
 /// Of a rule for several sets of GPUs, of which one is there: what fails for some of them alone is
@@ -26,9 +37,7 @@ bool asks_about_visible_gpus(Rule rule) {
 std::vector<Check> checks_of(Rule rule, const Question& asked, const VisibleGpus& visible) {
   std::vector<std::vector<Check>> answers;
   for (const host::Profile& host : visible.alternatives) {
-    Question question{asked.image,          host,        asked.tables,          asked.launcher,
-                      asked.redistribution, asked.facts, asked.launcher_assumed};
-    rule(question, answers.emplace_back());
+    rule(question_for(asked, host), answers.emplace_back());
   }
   const auto worst_of = [](const std::vector<Check>& checks) {
     return checks.empty() ? Verdict::kOk : worst(checks);
@@ -43,10 +52,11 @@ std::vector<Check> checks_of(Rule rule, const Question& asked, const VisibleGpus
     check.verdict = Verdict::kUnknown;
     check.message = fmt::format("{}, and which it leaves is unknown; if it is this GPU: {}",
                                 visible.statement, check.message);
-    check.fix =
-        "name the GPU by its UUID in CUDA_VISIBLE_DEVICES, or set "
-        "CUDA_DEVICE_ORDER=PCI_BUS_ID for a machine whose GPUs are known; or " +
-        check.fix;
+    if (visible.statement.starts_with("CUDA_VISIBLE_DEVICES"))
+      check.fix =
+          "name the GPU by its UUID in CUDA_VISIBLE_DEVICES, or set "
+          "CUDA_DEVICE_ORDER=PCI_BUS_ID for a machine whose GPUs are known; or " +
+          check.fix;
   }
   return out;
 }
@@ -109,12 +119,16 @@ HostVerdict judge(const Question& asked) {
   HostVerdict out;
   out.name = asked.host.source;
   out.launcher = to_string(asked.launcher);
-  const VisibleGpus visible = visible_gpus(asked.image, asked.host);
+  const host::Profile usable = without_held_gpus(asked.host);
+  const Question question = question_for(asked, usable);
+  const VisibleGpus visible = visible_gpus(question);
   for (const Rule rule : rules()) {
-    if (!visible.alternatives.empty() && asks_about_visible_gpus(rule))
-      std::ranges::move(checks_of(rule, asked, visible), std::back_inserter(out.checks));
-    else
+    if (asks_about_all_gpus(rule))
       rule(asked, out.checks);
+    else if (!visible.alternatives.empty() && asks_about_visible_gpus(rule))
+      std::ranges::move(checks_of(rule, question, visible), std::back_inserter(out.checks));
+    else
+      rule(question, out.checks);
   }
   out.verdict = worst(out.checks);
   return out;

@@ -178,10 +178,12 @@ Text probe_container_toolkit(const Machine& machine) {
 }
 
 Flag probe_toolkit_programs(const Machine& machine) {
-  for (const std::string_view name : {"nvidia-ctk", "nvidia-container-runtime-hook"})
+  // Enroot's hook starts nvidia-container-cli itself.
+  for (const std::string_view name :
+       {"nvidia-ctk", "nvidia-container-runtime-hook", "nvidia-container-cli"})
     if (const Text program = find_program(machine.root, name); program.value)
       return Flag::known(true, program.evidence);
-  return Flag::known(false, "no nvidia-ctk and no nvidia-container-runtime-hook");
+  return Flag::known(false, "no nvidia-ctk, no nvidia-container-runtime-hook and no nvidia-container-cli");
 }
 
 List probe_cdi_specs(const Machine& machine) {

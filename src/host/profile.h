@@ -66,7 +66,7 @@ struct Nvidia {
   Flag installed;    ///< a module is loaded or a library there; false where both were looked for
   Flag persistenced;
   Text toolkit_version;  ///< nvidia-container-toolkit
-  Flag toolkit;          ///< its nvidia-ctk or its hook is there; false where both were looked for
+  Flag toolkit;          ///< its nvidia-ctk, hook or nvidia-container-cli; false: there is none
   Text mps_directory;    ///< pipe directory of a running MPS daemon: "/tmp/nvidia-mps"
   bool operator==(const Nvidia&) const = default;
 };

@@ -4,6 +4,7 @@
 #include "base/version_numbers.h"
 #include "compat/facts/amd.h"
 #include "compat/facts/facts.h"
+#include "compat/facts/visible_gpus.h"
 #include "compat/rules/rules.h"
 
 namespace flense::compat {
@@ -171,11 +172,13 @@ void rule_amd_nodes(const Question& question, std::vector<Check>& checks) {
     checks.push_back(std::move(check));
     return;
   }
+  const bool others =
+      !std::ranges::all_of(gpus, [](const host::Gpu* gpu) { return is_held_by_another(*gpu); });
   std::vector<std::string> nodes;
   for (const host::Gpu* gpu : gpus) {
-    if (gpu->kernel_driver.value && *gpu->kernel_driver.value != "amdgpu") {
+    if (is_held_by_another(*gpu)) {
       Check bound = check;
-      bound.verdict = Verdict::kFail;
+      bound.verdict = others ? Verdict::kWarn : Verdict::kFail;
       bound.message = fmt::format("{} is bound to {}, not to amdgpu", gpu_text(*gpu),
                                   *gpu->kernel_driver.value);
       bound.evidence.push_back({"host", gpu->kernel_driver.evidence});

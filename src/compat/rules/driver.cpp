@@ -6,6 +6,7 @@
 #include "base/version_numbers.h"
 #include "compat/facts/code_service.h"
 #include "compat/facts/driver_mode.h"
+#include "compat/facts/visible_gpus.h"
 #include "compat/rules/rules.h"
 
 namespace flense::compat {
@@ -32,29 +33,21 @@ Evidence need_evidence(const Question& question) {
   return {"image", cuda ? cuda->evidence : "device code or variables of CUDA"};
 }
 
-/// The kernel driver that holds the GPUs, if it is not NVIDIA's.
-std::string bound_elsewhere(const std::vector<const host::Gpu*>& gpus) {
-  std::string name;
-  for (const host::Gpu* gpu : gpus) {
-    const auto& driver = gpu->kernel_driver.value;
-    if (!driver || *driver == "nvidia") return {};
-    name = *driver;
-  }
-  return name;
+Check held_by_another(const Question& question, const std::vector<const host::Gpu*>& gpus) {
+  const host::Text& driver = gpus.front()->kernel_driver;
+  return {
+      "driver-missing",
+      Verdict::kFail,
+      fmt::format("the kernel driver {} holds the GPU, not NVIDIA's", *driver.value),
+      {need_evidence(question), {"host", fmt::format("{}: {}", names_of(gpus), driver.evidence)}},
+      "bind the GPU to NVIDIA's driver, or choose a host that offers it",
+      "the host's own facts"};
 }
 
 Check without_driver(const Question& question, const std::vector<const host::Gpu*>& gpus) {
   const std::string reason = driver_unknown_reason(question.host);
   const std::vector<Evidence> evidence = {need_evidence(question),
                                           {"host", fmt::format("{}: {}", names_of(gpus), reason)}};
-  if (const std::string other = bound_elsewhere(gpus); !other.empty())
-    return {"driver-missing",
-            Verdict::kFail,
-            fmt::format("the kernel driver {} holds the GPU, not NVIDIA's", other),
-            {need_evidence(question),
-             {"host", fmt::format("{}: {}", names_of(gpus), gpus.front()->kernel_driver.evidence)}},
-            "bind the GPU to NVIDIA's driver, or choose a host that offers it",
-            "the host's own facts"};
   if (question.host.nvidia.installed.value == false)
     return {"driver-missing",
             Verdict::kFail,
@@ -268,6 +261,11 @@ void rule_driver_missing(const Question& question, std::vector<Check>& checks) {
                       {need_evidence(question), {"host", gpus.front()->name.evidence}},
                       "take a vGPU of series Q or C, or the whole GPU",
                       "NVIDIA vGPU software user guide: OpenCL and CUDA application support"});
+    return;
+  }
+  if (!gpus.empty() &&
+      std::ranges::all_of(gpus, [](const host::Gpu* gpu) { return is_held_by_another(*gpu); })) {
+    checks.push_back(held_by_another(question, gpus));
     return;
   }
   if (const auto driver = host_driver(host)) {

@@ -31,8 +31,11 @@ void rule_require(const Question& question, std::vector<Check>& checks);
 // visibility.cpp
 void rule_visible_devices(const Question& question, std::vector<Check>& checks);
 void rule_driver_capabilities(const Question& question, std::vector<Check>& checks);
+
+// baked.cpp
 void rule_driver_baked(const Question& question, std::vector<Check>& checks);
 void rule_stub_in_path(const Question& question, std::vector<Check>& checks);
+
 // system.cpp
 void rule_platform(const Question& question, std::vector<Check>& checks);
 void rule_libc(const Question& question, std::vector<Check>& checks);

@@ -1,13 +1,12 @@
-// What reaches the container: devices, driver libraries by capability, and what in the image gets
-// in their way.
+// What reaches the container: devices, and driver libraries by capability.
 #include <algorithm>
 #include <array>
 #include <span>
 
 #include "base/format.h"
-#include "base/path.h"
 #include "base/version_numbers.h"
 #include "compat/facts/facts.h"
+#include "compat/facts/visible_gpus.h"
 #include "compat/rules/rules.h"
 
 namespace flense::compat {
@@ -17,8 +16,6 @@ namespace {
 constexpr const char* kDevicesSource = "nvidia-container-toolkit, NVIDIA_VISIBLE_DEVICES";
 constexpr const char* kCapabilitiesSource =
     "libnvidia-container, libraries by NVIDIA_DRIVER_CAPABILITIES";
-constexpr const char* kStubSource =
-    "CUDA toolkit: lib64/stubs is for linking; a stub libcuda fails with error 34";
 
 std::vector<std::string_view> words_of(std::string_view text) {
   std::vector<std::string_view> out;
@@ -39,14 +36,6 @@ std::optional<std::uint64_t> index_of(std::string_view word) {
 
 std::uint64_t gpu_count(const host::Profile& host) {
   return host.gpu_count.value.value_or(nvidia_gpus(host).size());
-}
-
-/// A card in partitions is several devices.
-std::uint64_t devices_of(const std::vector<const host::Gpu*>& gpus) {
-  std::uint64_t out = 0;
-  for (const host::Gpu* gpu : gpus)
-    out += std::max<std::uint64_t>(1, gpu->partitions.value.value_or(1));
-  return out;
 }
 
 /// An image from before NVIDIA_REQUIRE_CUDA: the toolkit then gives it all devices.
@@ -112,21 +101,60 @@ Trouble devices_trouble(const Question& question) {
   return {};
 }
 
-/// Nothing on a probed machine would bring GPUs into the containers of Docker or Podman.
-bool engine_brings_nothing(const Question& question) {
+/// What on a probed machine would bring GPUs into the containers of this launcher, and does not.
+struct Nothing {
+  std::string message, fix;
+  std::vector<Evidence> evidence;
+};
+
+std::optional<Nothing> brings_nothing(const Question& question) {
+  const host::Profile& host = question.host;
+  const host::Flag& toolkit = host.nvidia.toolkit;
+  const bool none = toolkit.value == false;
+  const Evidence seen{"host", toolkit.evidence};
+  if (question.launcher == Launcher::kEnroot) {
+    if (!none) return std::nullopt;
+    return Nothing{
+        "enroot's hook needs nvidia-container-cli, and the host has no container toolkit",
+        "install nvidia-container-toolkit (libnvidia-container-tools)",
+        {seen}};
+  }
   const bool podman = question.launcher == Launcher::kPodman;
   if (!podman && question.launcher != Launcher::kDocker &&
       question.launcher != Launcher::kDockerCdi)
-    return false;
-  const host::Profile& host = question.host;
+    return std::nullopt;
   const auto engine =
       std::ranges::find(host.engines, podman ? "podman" : "docker", &host::Engine::name);
+  if (engine == host.engines.end() || engine->nvidia_runtime.value != false) return std::nullopt;
+  const bool no_specs = host.cdi_specs.value && host.cdi_specs.value->empty();
   // From 1.18 on the toolkit writes Podman's specification when the machine starts.
   const auto& version = host.nvidia.toolkit_version.value;
-  const bool writes_none = host.nvidia.toolkit.value == false ||
-                           (podman && version && !version_at_least(*version, "1.18"));
-  return engine != host.engines.end() && engine->nvidia_runtime.value == false &&
-         host.cdi_specs.value && host.cdi_specs.value->empty() && writes_none;
+  const bool writes_none = none || (podman && version && !version_at_least(*version, "1.18"));
+  // Docker asks the toolkit's hook where it does not take specifications.
+  const bool no_cdi = !podman && engine->cdi.value == false;
+  if (!none || !no_cdi)
+    if (!no_specs || !writes_none) return std::nullopt;
+  const bool off = no_cdi && !no_specs && host.cdi_specs.value;
+  Nothing out;
+  out.message =
+      podman ? "nothing on the host brings its GPUs into Podman's containers: podman run --device "
+               "fails (unresolvable CDI devices)"
+      : off  ? "Docker's CDI is off, so nothing on the host brings its GPUs into Docker's "
+               "containers: docker run --gpus fails (could not select device driver)"
+             : "nothing on the host brings its GPUs into Docker's containers: docker run --gpus "
+               "fails (could not select device driver)";
+  out.evidence = {seen};
+  if (no_specs)
+    out.evidence.push_back({"host", host.cdi_specs.evidence + ": no specification"});
+  else
+    out.evidence.push_back({"host", fmt::format("CDI is off: {}", engine->cdi.evidence)});
+  const std::string_view first =
+      off ? "set features.cdi in /etc/docker/daemon.json, or install nvidia-container-toolkit"
+      : toolkit.value == true ? "nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"
+                              : "install nvidia-container-toolkit";
+  out.fix =
+      fmt::format("{}, or flense cdi install --engine {}", first, podman ? "podman" : "docker");
+  return out;
 }
 
 /// GPUs on which nobody can make a context: closed by their mode, or in MIG mode without instances.
@@ -158,23 +186,9 @@ void judge_closed(const Question& question, std::vector<Check>& checks) {
 }
 
 void judge_injection(const Question& question, std::vector<Check>& checks) {
-  if (engine_brings_nothing(question)) {
-    const bool podman = question.launcher == Launcher::kPodman;
-    checks.push_back({"visible-devices",
-                      Verdict::kFail,
-                      podman
-                          ? "nothing on the host brings its GPUs into Podman's containers: "
-                            "podman run --device fails (unresolvable CDI devices)"
-                          : "nothing on the host brings its GPUs into Docker's containers: docker "
-                            "run --gpus fails (could not select device driver)",
-                      {{"host", question.host.nvidia.toolkit.evidence},
-                       {"host", question.host.cdi_specs.evidence + ": no specification"}},
-                      fmt::format("{}, or flense cdi install --engine {}",
-                                  question.host.nvidia.toolkit.value == true
-                                      ? "nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"
-                                      : "install nvidia-container-toolkit",
-                                  podman ? "podman" : "docker"),
-                      kDevicesSource});
+  if (auto nothing = brings_nothing(question)) {
+    checks.push_back({"visible-devices", Verdict::kFail, std::move(nothing->message),
+                      std::move(nothing->evidence), std::move(nothing->fix), kDevicesSource});
     return;
   }
   if (!traits_on(question.launcher, question.host).honours_visible_devices) return;
@@ -199,25 +213,22 @@ void judge_injection(const Question& question, std::vector<Check>& checks) {
   checks.push_back(std::move(check));
 }
 
-/// A variable of the runtime itself works with every launcher; the first word that names no GPU
-/// ends the list.
-void judge_variable(const Question& question, const char* name, std::string_view error,
-                    std::uint64_t count, const char* source, std::vector<Check>& checks) {
-  const auto value = variable(question.image, name);
-  if (!value) return;
-  const auto words = words_of(*value);
-  const auto first = words.empty() ? std::nullopt : index_of(words.front());
-  const bool hidden = words.empty() || words.front() == "-1" || words.front() == "NoDevFiles" ||
-                      (first && *first >= count);
-  if (!hidden) return;
-  checks.push_back({"visible-devices",
-                    Verdict::kFail,
-                    fmt::format("{}={} of the image hides every GPU of the host ({})", name,
-                                value->substr(0, 40), error),
-                    {{"image", fmt::format("{}={}", name, value->substr(0, 80))},
-                     {"host", fmt::format("{} GPUs", count)}},
-                    "remove the variable from the image, or set it at launch",
-                    source});
+/// A variable of the runtime itself works with every launcher.
+void judge_variables(const Question& question, std::string_view vendor,
+                     std::vector<Check>& checks) {
+  for (const HidingVariable& one : hiding_variables(question, vendor)) {
+    const std::string text = fmt::format("{}={}", one.name, one.value.substr(0, 60));
+    checks.push_back(
+        {"visible-devices",
+         one.doubt.empty() ? Verdict::kFail : Verdict::kUnknown,
+         one.doubt.empty()
+             ? fmt::format("{} of the image hides every GPU of the host (error 100)", text)
+             : fmt::format("whether {} of the image leaves a GPU is unknown: {}", text, one.doubt),
+         {{"image", fmt::format("{}={}", one.name, one.value.substr(0, 80))},
+          {"host", fmt::format("{} GPUs", one.devices)}},
+         "remove the variable from the image, or set it at launch",
+         one.source});
+  }
 }
 
 /// The words that count: those of the image, or the launcher's default.
@@ -266,72 +277,13 @@ void judge_words(const Question& question, const std::vector<std::string>& grant
   checks.push_back(std::move(check));
 }
 
-/// "550.54.15" of "libcuda.so.550.54.15".
-std::string_view version_in_name(std::string_view path) {
-  const std::string_view name = base_name(path);
-  const std::size_t at = name.find(".so.");
-  if (at == std::string_view::npos) return {};
-  const std::string_view version = name.substr(at + 4);
-  const bool driver = version.size() >= 5 && version.find('.') == 3 &&
-                      version.find_first_not_of("0123456789.") == std::string_view::npos;
-  return driver ? version : std::string_view();
-}
-
-struct Baked {
-  Verdict verdict = Verdict::kOk;
-  std::string message, fix;
-};
-
-Baked judge_baked(const Question& question, const needs::Sighting& file) {
-  const std::string_view version = version_in_name(file.path);
-  const std::string remove = "remove it from the image: the launcher brings the host's";
-  const auto driver = host_driver(question.host);
-  if (version.empty() || !base_name(file.path).starts_with("lib"))
-    return {Verdict::kWarn,
-            fmt::format("/{} belongs to a driver and is baked into the image", file.path), remove};
-  if (!driver)
-    return {
-        Verdict::kUnknown,
-        fmt::format("/{} of driver {} is baked into the image, and the host's driver is unknown",
-                    file.path, version),
-        remove};
-  // Windows's library is libcuda.so.1.1 there, whatever its driver's version is.
-  if (on_wsl(question.host) == Answer::kYes && base_name(file.path).starts_with("libcuda.so."))
-    return {Verdict::kFail,
-            fmt::format("/{} of a Linux driver is baked into the image and hides the library of "
-                        "Windows's driver",
-                        file.path),
-            remove};
-  const int order = compare_versions(version, driver->version);
-  if (order == 0)
-    return {Verdict::kWarn,
-            fmt::format("/{} is baked into the image: it fits this host's driver only by chance",
-                        file.path),
-            remove};
-  // ldconfig links the SONAME to the newest file; apptainer searches the image's directories first.
-  if (order > 0 || question.launcher == Launcher::kApptainer)
-    return {Verdict::kFail,
-            fmt::format("/{} of driver {} is baked into the image and hides the host's {} (error "
-                        "803)",
-                        file.path, version, driver->version),
-            remove};
-  return {Verdict::kWarn,
-          fmt::format("/{} of driver {} is baked into the image, beside the host's {}", file.path,
-                      version, driver->version),
-          remove};
-}
-
 }  // namespace
 
 void rule_visible_devices(const Question& question, std::vector<Check>& checks) {
-  if (const auto amd = gpus_of(question.host, "amd");
-      !amd.empty() && !question.facts->rocm_evidence.empty())
-    for (const char* name : {"ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"})
-      judge_variable(question, name, "error 100", devices_of(amd),
-                     "ROCm documentation, GPU isolation techniques", checks);
+  if (!gpus_of(question.host, "amd").empty() && !question.facts->rocm_evidence.empty())
+    judge_variables(question, "amd", checks);
   if (!concerns_nvidia(question) || needs_cuda(question) != Answer::kYes) return;
-  judge_variable(question, "CUDA_VISIBLE_DEVICES", "error 100", gpu_count(question.host),
-                 "CUDA C++ Programming Guide, environment variables", checks);
+  judge_variables(question, "nvidia", checks);
   judge_closed(question, checks);
   judge_injection(question, checks);
 }
@@ -395,52 +347,6 @@ void rule_driver_capabilities(const Question& question, std::vector<Check>& chec
     checks.push_back({"driver-capabilities", Verdict::kOk,
                       "the capabilities cover the driver libraries that the image asks for",
                       evidence, "", kCapabilitiesSource});
-}
-
-void rule_driver_baked(const Question& question, std::vector<Check>& checks) {
-  if (question.image.driver_files.empty() || has_gpus_of_others(question.host)) return;
-  std::optional<Baked> worst;
-  const needs::Sighting* file = nullptr;
-  for (const needs::Sighting& one : question.image.driver_files) {
-    Baked judged = judge_baked(question, one);
-    if (worst && judged.verdict <= worst->verdict) continue;
-    worst = std::move(judged);
-    file = &one;
-  }
-  const auto driver = host_driver(question.host);
-  Check check{
-      "driver-baked", worst->verdict,
-      worst->message, {},
-      worst->fix,     "libnvidia-container: ldconfig prefers the newest driver library it finds"};
-  if (question.image.driver_files.size() > 1)
-    check.message +=
-        fmt::format(", with {} more driver files", question.image.driver_files.size() - 1);
-  check.evidence = {{"image", fmt::format("/{}: {}", file->path, file->what)},
-                    {"host", driver ? driver->evidence : driver_unknown_reason(question.host)}};
-  checks.push_back(std::move(check));
-}
-
-void rule_stub_in_path(const Question& question, std::vector<Check>& checks) {
-  if (question.image.stubs_in_path.empty() || has_gpus_of_others(question.host)) return;
-  // Programs load libcuda.so.1; a stub that is named libcuda.so alone is met by dlopen of that.
-  const auto by_soname = [](const needs::Sighting& stub) {
-    return base_name(stub.path).ends_with(".so.1");
-  };
-  const auto& stubs = question.image.stubs_in_path;
-  const auto at = std::ranges::find_if(stubs, by_soname);
-  const bool fatal = at != stubs.end();
-  const needs::Sighting& stub = fatal ? *at : stubs.front();
-  checks.push_back(
-      {"stub-in-path",
-       fatal ? Verdict::kFail : Verdict::kWarn,
-       fatal
-           ? fmt::format("the stub /{} is found before the driver's library (error 34)", stub.path)
-           : fmt::format("the stub /{} lies where the loader looks: a program that loads it by "
-                         "that name gets no driver (error 34)",
-                         stub.path),
-       {{"image", fmt::format("/{}: {}", stub.path, stub.what)}},
-       "take the stubs folder off LD_LIBRARY_PATH and the loader's configuration",
-       kStubSource});
 }
 
 }  // namespace flense::compat
