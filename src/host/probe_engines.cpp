@@ -183,7 +183,8 @@ Flag probe_toolkit_programs(const Machine& machine) {
        {"nvidia-ctk", "nvidia-container-runtime-hook", "nvidia-container-cli"})
     if (const Text program = find_program(machine.root, name); program.value)
       return Flag::known(true, program.evidence);
-  return Flag::known(false, "no nvidia-ctk, no nvidia-container-runtime-hook and no nvidia-container-cli");
+  return Flag::known(false,
+                     "no nvidia-ctk, no nvidia-container-runtime-hook and no nvidia-container-cli");
 }
 
 List probe_cdi_specs(const Machine& machine) {

@@ -86,8 +86,7 @@ TEST_F(NeedsAside, AProgramForAnotherProcessor) {
   Tar tar;
   tar.file("usr/bin/one", elf_file({})).file("usr/bin/two", elf_file({.needed = {"libx.so"}}));
   tar.file("app/prog",
-           elf_file({.interpreter = "/lib/ld-linux-aarch64.so.1", .machine = EM_AARCH64}),
-           0755);
+           elf_file({.interpreter = "/lib/ld-linux-aarch64.so.1", .machine = EM_AARCH64}), 0755);
   const auto start =
       needs_of(tar, Json::object().set("Cmd", Json::array().push("/app/prog"))).start;
   EXPECT_THAT(start.missing,

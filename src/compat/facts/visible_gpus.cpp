@@ -232,8 +232,10 @@ const char* source_of(Reader reader) {
 
 bool is_held_by_another(const host::Gpu& gpu) {
   const auto& driver = gpu.kernel_driver.value;
-  if (!driver || (gpu.vendor != "nvidia" && gpu.vendor != "amd")) return false;
-  return *driver != (gpu.vendor == "amd" ? "amdgpu" : "nvidia");
+  if (!driver) return false;
+  if (gpu.vendor == "amd") return *driver != "amdgpu";
+  // nvgpu: the integrated GPU of a Jetson.
+  return gpu.vendor == "nvidia" && !is_one_of(*driver, {"nvidia", "nvgpu"});
 }
 
 host::Profile without_held_gpus(const host::Profile& host) {
