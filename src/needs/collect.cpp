@@ -99,6 +99,16 @@ void add_plans(const inventory::Inventory& inventory, Needs& needs) {
            model.file.unreadable.empty() ? model.file.untold : model.file.unreadable});
 }
 
+/// rocBLAS opens its kernel files: they are used where the image's start loads it.
+void use_kernel_files(const std::vector<std::string>& loaded, Needs& needs) {
+  if (std::ranges::none_of(loaded, [](const std::string& path) {
+        return base_name(path).starts_with("librocblas.so");
+      }))
+    return;
+  for (CodeFile& file : needs.code)
+    if (file.path.contains("rocblas/library/")) file.user = needs.start.program;
+}
+
 struct Variable {
   std::string_view name, runtime;
 };
@@ -162,6 +172,7 @@ Needs collect_needs(const image::Image& image, const inventory::Contents& conten
   collect_extensions(seen, linking, out);
   collect_foreign(seen, out);
   const std::vector<std::string> loaded = collect_start(seen, out);
+  use_kernel_files(loaded, out);
   collect_capabilities(seen, inventory, out);
   collect_compilers(seen, inventory, out);
   collect_system(seen, inventory, loaded, out);

@@ -278,7 +278,9 @@ TEST_F(NeedsCollect, MuslAndNoLibcAtAll) {
   Tar tar;
   tar.file("lib/ld-musl-x86_64.so.1", elf_file({.soname = "libc.musl-x86_64.so.1"}));
   tar.file("lib/apk/db/installed", "P:musl\nV:1.2.4-r2\n\n");
+  tar.file("app/hello", elf_file({.needed = {"libc.so"}}), 0755);
   const Needs musl = needs_of(tar);
+  EXPECT_THAT(musl.missing_libraries, IsEmpty());
   EXPECT_EQ(musl.libc, "musl");
   EXPECT_EQ(musl.libc_version, "1.2.4-r2");
   EXPECT_FALSE(musl.cpu);

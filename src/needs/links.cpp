@@ -114,6 +114,8 @@ class Missing {
   void ask(const inventory::SurveyFile& user, std::string_view library, std::string how) {
     if (library.empty() || library.find('/') != std::string_view::npos) return;
     if (inventory::is_driver_library(library)) return;
+    // musl's loader is libc itself; "libc.so.6" is glibc's, without which its programs do not run.
+    if (library == "libc.so" && inventory::uses_musl(survey_.contents.tree())) return;
     const auto [at, fresh] = users_.try_emplace(std::string(library), 0);
     const bool code = !user.elf->code.empty();
     if (users_.size() > kMostMissing || out_.size() == kMostRows) return;

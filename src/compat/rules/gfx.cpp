@@ -200,8 +200,11 @@ void judge_kernel_files(const Question& question, const host::Gpu& gpu, const st
                 is_same_processor(code.targets[i], target, question.tables.rocm);
     }
     if (files.empty() || fits) continue;
-    // PyTorch links it; who else uses it nothing tells.
-    const bool used = library.name == "rocBLAS" && question.facts->torch.has_value();
+    // PyTorch links it; of others the image's start tells.
+    const bool used =
+        library.name == "rocBLAS" &&
+        (question.facts->torch.has_value() ||
+         std::ranges::any_of(files, [](const CodeFile* file) { return !file->user.empty(); }));
     Check check{"gfx-code",
                 used ? Verdict::kFail : Verdict::kWarn,
                 fmt::format("{} has kernel files for other GPUs alone, and {} on {}", library.name,

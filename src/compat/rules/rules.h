@@ -7,9 +7,11 @@ namespace flense::compat {
 
 // Each adds the checks with the id that it is named after.
 
-// driver.cpp
+// driver_there.cpp
 void rule_driver_missing(const Question& question, std::vector<Check>& checks);
 void rule_driver_mismatch(const Question& question, std::vector<Check>& checks);
+
+// driver.cpp
 void rule_driver_cuda(const Question& question, std::vector<Check>& checks);
 void rule_driver_branch_ended(const Question& question, std::vector<Check>& checks);
 

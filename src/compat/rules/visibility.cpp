@@ -107,6 +107,15 @@ struct Nothing {
   std::vector<Evidence> evidence;
 };
 
+/// Without the toolkit, and nobody knows whether Docker takes specifications.
+bool may_bring_nothing(const Question& question) {
+  const host::Profile& host = question.host;
+  const auto engine = std::ranges::find(host.engines, "docker", &host::Engine::name);
+  return question.launcher == Launcher::kDocker && engine != host.engines.end() &&
+         engine->nvidia_runtime.value == false && host.nvidia.toolkit.value == false &&
+         !engine->cdi.value && !host.cdi_specs.value;
+}
+
 std::optional<Nothing> brings_nothing(const Question& question) {
   const host::Profile& host = question.host;
   const host::Flag& toolkit = host.nvidia.toolkit;
@@ -189,6 +198,16 @@ void judge_injection(const Question& question, std::vector<Check>& checks) {
   if (auto nothing = brings_nothing(question)) {
     checks.push_back({"visible-devices", Verdict::kFail, std::move(nothing->message),
                       std::move(nothing->evidence), std::move(nothing->fix), kDevicesSource});
+    return;
+  }
+  if (may_bring_nothing(question)) {
+    checks.push_back({"visible-devices",
+                      Verdict::kUnknown,
+                      "the host has no container toolkit, and whether Docker takes CDI "
+                      "specifications is unknown",
+                      {{"host", question.host.nvidia.toolkit.evidence}},
+                      "install nvidia-container-toolkit, or flense cdi install --engine docker",
+                      kDevicesSource});
     return;
   }
   if (!traits_on(question.launcher, question.host).honours_visible_devices) return;
