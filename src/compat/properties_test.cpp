@@ -188,7 +188,9 @@ host::Profile generated_host() {
     out.nvidia.toolkit_version = host::Text::known(chance(5) ? "1.18.0" : "1.16.2", "dpkg");
   if (chance(4))
     out.nvidia.module_kind = host::Text::known(chance(5) ? "open" : "proprietary", "/proc");
-  if (chance(1)) out.nvidia.library_version = host::Text::known("550.54.15", "libcuda.so.1");
+  // WSL2 has no module of NVIDIA's whose version could be another one.
+  if (chance(1) && out.system.wsl2.value != true)
+    out.nvidia.library_version = host::Text::known("550.54.15", "libcuda.so.1");
   if (chance(2)) out.nvidia.module_version = host::Text::unknown("not read");
   if (chance(2)) out.nvidia.library_version = host::Text::unknown("not read");
   if (chance(3)) out.nvidia.cuda = host::Text::known(chance(5) ? "12.4" : "13.1", "label");

@@ -148,6 +148,9 @@ CompatUse toolkit_decision(const Question& question, CompatUse use) {
   return with(decision.use ? State::kUsed : State::kNotUsed, decision.reason);
 }
 
+/// NVIDIA/nvidia-container-toolkit, notes of the release.
+constexpr std::string_view kMountsNone = "1.17.4";
+
 bool injects_by_cdi(Launcher launcher) {
   return launcher == Launcher::kDockerCdi || launcher == Launcher::kPodman ||
          launcher == Launcher::kKubernetes;
@@ -157,8 +160,17 @@ CompatUse by_hook(const Question& question, CompatUse use) {
   const knowledge::ForwardCompat& tables = question.tables.forward_compat;
   use = toolkit_decision(question, std::move(use));
   use.source = tables.hook_source;
-  if (use.state != State::kUsed || !injects_by_cdi(question.launcher)) return use;
+  if (use.state != State::kUsed) return use;
   const host::Text& toolkit = question.host.nvidia.toolkit_version;
+  // This one release mounted the library no longer, and had no hook yet.
+  if (toolkit.value == kMountsNone) {
+    use.state = State::kNotUsed;
+    use.reason =
+        fmt::format("container toolkit {} neither mounts it nor has a hook for it, as 1.17.5 does",
+                    kMountsNone);
+    return use;
+  }
+  if (!injects_by_cdi(question.launcher)) return use;
   // Before the hook a node's runtime was the legacy one, which mounts the library itself.
   if (!toolkit.value && question.launcher == Launcher::kKubernetes) {
     use.reason += ", which the legacy runtime mounts and, from container toolkit " +

@@ -269,7 +269,7 @@ ImageFacts::ImageFacts(const Needs& image, const knowledge::Knowledge& tables)
       weights(largest_model(image)) {
   cuda = cuda_of(image, cuda_code, tables.architectures);
   if (cuda || has_code_of(image, "nvidia") || !image.compat.empty() ||
-      image.environment.contains("NVIDIA_REQUIRE_CUDA"))
+      image.environment.contains("NVIDIA_REQUIRE_CUDA") || linked_driver(image) != nullptr)
     needs_cuda = Answer::kYes;
   else
     needs_cuda = image.contents ? Answer::kNo : Answer::kUnknown;

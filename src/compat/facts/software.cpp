@@ -174,6 +174,16 @@ std::optional<TorchBuild> torch_build(const Needs& image, const Packages& packag
   return out;
 }
 
+const needs::Sighting* linked_driver(const Needs& image) {
+  constexpr std::string_view kOfDriver[] = {"libcuda.so.1", "libnvidia-ml.so.1",
+                                            "libnvidia-encode.so.1", "libnvcuvid.so.1"};
+  const auto at =
+      std::ranges::find_if(image.start.driver_libraries, [&](const needs::Sighting& one) {
+        return std::ranges::find(kOfDriver, one.path) != std::end(kOfDriver);
+      });
+  return at == image.start.driver_libraries.end() ? nullptr : &*at;
+}
+
 std::string cuda_evidence(const Needs& image) {
   if (const CodeFile* file = code_of(image, "nvidia"))
     return fmt::format("CUDA device code in {}", file->path);
@@ -188,6 +198,8 @@ std::string cuda_evidence(const Needs& image) {
         knowledge::local_version(package.version).starts_with("cu"))
       return describe(installed);
   }
+  if (const needs::Sighting* one = linked_driver(image))
+    return fmt::format("{}, with which {} is linked", one->path, one->what);
   return {};
 }
 

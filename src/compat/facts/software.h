@@ -55,6 +55,8 @@ std::optional<TorchBuild> torch_build(const needs::Needs& image, const Packages&
 
 /// What shows that the image is for GPUs of a vendor; empty when nothing does.
 std::string cuda_evidence(const needs::Needs& image);
+/// A library of NVIDIA's driver that the image's command is linked with: it does not start without.
+const needs::Sighting* linked_driver(const needs::Needs& image);
 std::string rocm_evidence(const needs::Needs& image);
 
 /// "12.4" of "torch/version.py (built for CUDA 12.4)"; empty where that is not said.

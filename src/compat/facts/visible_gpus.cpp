@@ -234,8 +234,8 @@ bool is_held_by_another(const host::Gpu& gpu) {
   const auto& driver = gpu.kernel_driver.value;
   if (!driver) return false;
   if (gpu.vendor == "amd") return *driver != "amdgpu";
-  // nvgpu: the integrated GPU of a Jetson.
-  return gpu.vendor == "nvidia" && !is_one_of(*driver, {"nvidia", "nvgpu"});
+  // nvgpu: the integrated GPU of a Jetson; dxgkrnl: Windows's GPUs on WSL2.
+  return gpu.vendor == "nvidia" && !is_one_of(*driver, {"nvidia", "nvgpu", "dxgkrnl"});
 }
 
 host::Profile without_held_gpus(const host::Profile& host) {

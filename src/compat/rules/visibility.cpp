@@ -128,6 +128,17 @@ std::optional<Nothing> brings_nothing(const Question& question) {
         "install nvidia-container-toolkit (libnvidia-container-tools)",
         {seen}};
   }
+  if (question.launcher == Launcher::kKubernetes) {
+    const auto engine = std::ranges::find(host.engines, "containerd", &host::Engine::name);
+    if (engine == host.engines.end() || engine->nvidia_runtime.value != false ||
+        engine->cdi.value != false)
+      return std::nullopt;
+    return Nothing{
+        "containerd has neither NVIDIA's runtime nor CDI, so nothing brings the host's "
+        "GPUs into pods",
+        "nvidia-ctk runtime configure --runtime=containerd, and restart containerd",
+        {{"host", engine->nvidia_runtime.evidence}, {"host", engine->cdi.evidence}}};
+  }
   const bool podman = question.launcher == Launcher::kPodman;
   if (!podman && question.launcher != Launcher::kDocker &&
       question.launcher != Launcher::kDockerCdi)
