@@ -110,7 +110,7 @@ TEST_F(CliTest, WrongUsageIsStatusTwoWithAHint) {
       {{"inspect", "--max", "x"}, "did you mean --max-"},
       {{"inspect", "x", "--gpu"}, "--gpu"},
       {{"inspect", "x", "--gpu", ""}, "--gpu"},
-      {{"inspect", "x", "--gpu", "h100,"}, "--gpu"},
+      {{"inspect", "x", "--gpu", "h100,"}, "an empty word stands for a GPU in 'h100,'"},
       {{"inspect", "x", "--gpu", "h1000"}, "h100"},
       {{"inspect", "x", "--level", "brutal"}, "safe, standard, aggressive"},
       {{"inspect", "x", "--level", "standrd"}, "did you mean standard?"},
