@@ -350,7 +350,8 @@ class Taken(harness.Case):
         self.assertEqual([one["digest"] for one in raw("app:1")["manifests"][3:]],
                          [one["digest"] for one in report["variants"]])
         tags = json.loads(self.run_tool("skopeo", "list-tags", "--tls-verify=false", f"docker://{registry.address}/app"))["Tags"]
-        self.assertEqual(sorted(tags), ["1", "1-sm_80", "1-sm_90"])
+        # What hangs on the images has tags of its own where the registry lists no referrers.
+        self.assertEqual(sorted(tag for tag in tags if not tag.startswith("sha256-")), ["1", "1-sm_80", "1-sm_90"])
         for told in report["variants"]:
             text = self.run_tool("skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{registry.address}/app:{told['tag']}")
             self.assertEqual("sha256:" + hashlib.sha256(text.encode()).hexdigest(), told["digest"])

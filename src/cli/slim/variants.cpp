@@ -65,13 +65,14 @@ Result<std::vector<Hanging>> all_hanging(const std::vector<slim::Slimming>& slim
                                          const slim::Workplace& workplace,
                                          slim::VariantsLayout& layout, Io& io) {
   std::vector<Hanging> out;
+  TRY(const slim::OriginalSboms original,
+      slim::OriginalSboms::read(*slimmings.front().input.image, workplace));
   for (std::size_t i = 0; i < slimmings.size(); ++i) {
     const slim::WrittenVariant& written = layout.outcome.variants[i];
     out.push_back({written.itself, hanging[i]});
     TRY(const auto image, open_target(fmt::format("oci:{}:{}", layout.path.string(), written.tag),
                                       request.image, request, io));
-    TRY(const slim::ReissuedSboms made,
-        slim::reissue_sboms(*slimmings[i].input.image, *image, workplace));
+    TRY(const slim::ReissuedSboms made, original.reissue(*image));
     for (const std::string& notice : made.notices)
       layout.outcome.notices.push_back(fmt::format("{}: {}", written.tag, notice));
     for (const slim::ReissuedSbom& one : made.sboms) {

@@ -140,21 +140,43 @@ std::map<std::string, std::string> parts_of(const image::Image& original,
 
 }  // namespace
 
-Result<ReissuedSboms> reissue_sboms(const image::Image& original, const image::Image& result,
-                                    const Workplace& workplace) {
-  ReissuedSboms out;
-  if (!original.index || original.manifest_digest.empty()) return out;
-  TRY(const std::vector<Found> sboms, find_sboms(original, out.notices));
-  if (sboms.empty()) return out;
-  std::set<std::string> wanted;
-  for (const Found& one : sboms)
+struct OriginalSboms::Parts {
+  const image::Image& image;
+  const Workplace& workplace;
+  std::vector<Found> sboms = {};
+  std::vector<std::string> notices = {};
+  std::set<std::string> wanted = {};
+  Files files = {};
+};
+
+OriginalSboms::OriginalSboms(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+OriginalSboms::OriginalSboms(OriginalSboms&&) noexcept = default;
+OriginalSboms& OriginalSboms::operator=(OriginalSboms&&) noexcept = default;
+OriginalSboms::~OriginalSboms() = default;
+
+Result<OriginalSboms> OriginalSboms::read(const image::Image& original,
+                                          const Workplace& workplace) {
+  auto parts = std::make_unique<Parts>(Parts{original, workplace});
+  if (!original.index || original.manifest_digest.empty()) return OriginalSboms(std::move(parts));
+  TRY(parts->sboms, find_sboms(original, parts->notices));
+  if (parts->sboms.empty()) return OriginalSboms(std::move(parts));
+  for (const Found& one : parts->sboms)
     for (std::string& path :
          sbom::changed_files(one.document, [](std::string_view) { return sbom::Fate::kChanged; }))
-      wanted.insert(std::move(path));
-  workplace.progress->begin("reading files of the SBOM",
-                            image::stored_size(original) + image::stored_size(result));
-  TRY(const Files before, read_files(original, wanted, workplace));
-  TRY(const Files after, read_files(result, wanted, workplace));
+      parts->wanted.insert(std::move(path));
+  workplace.progress->begin("reading files of the SBOM", image::stored_size(original));
+  TRY(parts->files, read_files(original, parts->wanted, workplace));
+  return OriginalSboms(std::move(parts));
+}
+
+Result<ReissuedSboms> OriginalSboms::reissue(const image::Image& result) const {
+  const image::Image& original = parts_->image;
+  const Files& before = parts_->files;
+  ReissuedSboms out;
+  out.notices = parts_->notices;
+  if (parts_->sboms.empty()) return out;
+  parts_->workplace.progress->begin("reading files of the SBOM", image::stored_size(result));
+  TRY(const Files after, read_files(result, parts_->wanted, parts_->workplace));
   const sbom::Fates fates = [&](std::string_view path) {
     if (!before.tree->find(in_tree(path))) return sbom::Fate::kSame;
     if (!after.tree->find(in_tree(path))) return sbom::Fate::kGone;
@@ -170,7 +192,7 @@ Result<ReissuedSboms> reissue_sboms(const image::Image& original, const image::I
                       std::string(kVersion),
                       result.manifest_digest,
                       parts_of(original, result)};
-  for (const Found& one : sboms) {
+  for (const Found& one : parts_->sboms) {
     origin.document_digest = one.digest;
     auto made = sbom::reissue(one.document, fates, after.digests, origin);
     if (!made) {

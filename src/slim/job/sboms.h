@@ -2,6 +2,7 @@
 // image: without what is gone, and with their origin.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -20,9 +21,22 @@ struct ReissuedSboms {
   std::vector<std::string> notices;  ///< also of those that could not be made anew
 };
 
-/// Both images were opened with their index. Reads all layers of both where the original has an
-/// SBOM, for files that it lists; nothing else.
-Result<ReissuedSboms> reissue_sboms(const image::Image& original, const image::Image& result,
-                                    const Workplace& workplace);
+/// The SBOMs of an image that was opened with its index.
+class OriginalSboms {
+ public:
+  /// Reads all layers where there are any, for files that they list; nothing else.
+  static Result<OriginalSboms> read(const image::Image& original, const Workplace& workplace);
+  OriginalSboms(OriginalSboms&&) noexcept;
+  OriginalSboms& operator=(OriginalSboms&&) noexcept;
+  ~OriginalSboms();
+
+  /// For one of its slim images, whose layers are read likewise.
+  Result<ReissuedSboms> reissue(const image::Image& result) const;
+
+ private:
+  struct Parts;
+  explicit OriginalSboms(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
 
 }  // namespace flense::slim
