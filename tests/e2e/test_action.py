@@ -85,6 +85,7 @@ class Action(harness.Case):
             layer = io.BytesIO()
             with tarfile.open(fileobj=layer, mode="w") as tar:
                 info = tarfile.TarInfo("opt/data")
+                info.mode = 0o755
                 info.size = size
                 tar.addfile(info, io.BytesIO(fixtures.noise(name, size)))
             fixtures.docker_archive(self.path("workspace/" + name), [layer.getvalue()], ["ADD data"], ["/opt/data"])

@@ -231,7 +231,7 @@ class Install(harness.Case):
                             (["install", "--engine", "podman", "--registry", "reg.example", "--upstream", "../x"], "no host of a registry")):
             self.assertIn(said, self.flense("mirror", *words, "--root", self.path("node"), expect=2).err)
         for words, said in ((["app.tar", "--variants", "h100"], "name under which nodes pull"), (["docker://nvcr.io/a:1", "--gpu", "h100"], "--variants"),
-                            ([f"docker://nvcr.io/a@sha256:{'0' * 64}", "--variants", "h100"], "has no tag")):
+                            ([f"docker://nvcr.io/a@sha256:{'0' * 64}", "--variants", "h100"], "is named by its digest")):
             self.assertIn(said, self.flense("slim", *words, "--mirror", "docker://reg.example/{gpu}", expect=2).err)
         self.assertIn("without TLS", self.flense("slim", "docker://nvcr.io/a:1", "--variants", "h100", "--mirror", "http://reg.example", expect=2).err)
 
