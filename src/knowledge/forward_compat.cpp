@@ -78,6 +78,7 @@ ForwardCompat ForwardCompat::read(const TableSet& tables) {
   for (const Json& row : table["brands"]["rows"].items())
     out.brands.push_back({row["number"].unsigned_or(0), std::string(row["name"].text())});
   const Json& hook = table["hook"];
+  out.unmounted_toolkit = hook["first_unmounted"].text();
   out.hook_toolkit = hook["first_toolkit"].text();
   out.note_toolkit = hook["note_toolkit"].text();
   out.note_drivers_toolkit = hook["note_drivers_toolkit"].text();

@@ -49,10 +49,10 @@ struct ForwardCompat {
   std::vector<GpuClass> classes;
   std::vector<Brand> brands;
   std::string date;
-  // Container toolkits, the first of each kind: with the hook ("1.17"), whose hook looks at the
-  // note
-  // ("1.19"), and whose hook goes by the note's list of drivers ("1.20").
-  std::string hook_toolkit, note_toolkit, note_drivers_toolkit;
+  // Container toolkits, the first of each kind: whose legacy runtime does not mount the library
+  // ("1.17.4"), with the hook ("1.17.5"), whose hook looks at the note ("1.19"), and whose hook
+  // goes by the note's list of drivers ("1.20").
+  std::string unmounted_toolkit, hook_toolkit, note_toolkit, note_drivers_toolkit;
   std::string hook_folder;  ///< where the hook looks: "usr/local/cuda/compat"
   std::string hook_source;
 

@@ -4,6 +4,7 @@ stands in for it (distribution-spec 1.1)."""
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import unittest
@@ -141,20 +142,24 @@ class Referrers(fleets.Fleet):
             self.assertTrue([notice for notice in told["notices"] if "not everything hangs on the images" in notice], told["notices"])
             self.assertEqual(registries.missing_from(self.there.address, "app", "1"), [])
 
-    def original_with_sbom(self, edit=lambda document: document):
+    def original_with_sbom(self, edit=lambda document: document, times=1, attested=lambda text: text):
         """As BuildKit writes it: an index with the image and what is attached to it."""
         layout, library = self.path("original"), self.path("libodd.so")
         shutil.rmtree(layout, ignore_errors=True)
         fixtures.cuda_library(library, regions=3, name="odd")
-        files = {"opt/lib/libodd.so": library, "root/.cache/pip/http": fixtures.noise("pip", 50_000), "opt/plain": "plain"}
+        files = {"lib/libodd.so": library, "opt/lib/libodd.so.1": library, "root/.cache/pip/http": fixtures.noise("pip", 50_000), "opt/plain": "plain"}
         layer = fixtures.Layer()
         for folder in ("opt", "opt/lib", "root", "root/.cache", "root/.cache/pip"):
             layer.folder(folder)
-        layer.disk_file("opt/lib/libodd.so", library).file("root/.cache/pip/http", files["root/.cache/pip/http"]).file("opt/plain", "plain")
+        # A name beside the file's own, and a folder beside its own: scanners list either.
+        layer.symlink("lib", "opt/lib").disk_file("opt/lib/libodd.so", library).hardlink("opt/lib/libodd.so.1", "opt/lib/libodd.so").file("root/.cache/pip/http", files["root/.cache/pip/http"]).file("opt/plain", "plain")
         image = test_variants.put_image(layout, [layer.done()])
-        with open(library, "rb") as data:
-            sums = {path: hashlib.sha1(data.read() if path.endswith(".so") else content if isinstance(content, bytes) else content.encode()).hexdigest()
-                    for path, content in files.items()}
+        def content(path):
+            if files[path] == library:
+                with open(library, "rb") as data:
+                    return data.read()
+            return files[path] if isinstance(files[path], bytes) else files[path].encode()
+        sums = {path: hashlib.sha1(content(path)).hexdigest() for path in files}
         document = {
             "spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT", "name": "app",
             "documentNamespace": "https://example.org/app", "creationInfo": {"creators": ["Tool: syft-1"], "created": "2026-11-01T00:00:00Z"},
@@ -163,14 +168,14 @@ class Referrers(fleets.Fleet):
                       for number, path in enumerate(files)],
             "relationships": [{"spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES", "relatedSpdxElement": "SPDXRef-odd"},
                               {"spdxElementId": "SPDXRef-odd", "relationshipType": "CONTAINS", "relatedSpdxElement": "SPDXRef-File-0"},
-                              {"spdxElementId": "SPDXRef-cached", "relationshipType": "CONTAINS", "relatedSpdxElement": "SPDXRef-File-1"}]}
+                              {"spdxElementId": "SPDXRef-cached", "relationshipType": "CONTAINS", "relatedSpdxElement": "SPDXRef-File-2"}]}
         statement = {"_type": "https://in-toto.io/Statement/v0.1", "predicateType": "https://spdx.dev/Document",
                      "subject": [{"name": "app", "digest": {"sha256": image["digest"][7:]}}], "predicate": edit(document)}
         predicate = {"in-toto.io/predicate-type": "https://spdx.dev/Document"}
         attestation = {"schemaVersion": 2, "mediaType": registries.MANIFEST,
-                       "layers": [test_variants.blob(layout, json.dumps(statement).encode(), "application/vnd.in-toto+json", annotations=predicate)],
+                       "layers": [test_variants.blob(layout, json.dumps(statement).encode(), "application/vnd.in-toto+json", annotations=predicate)] * times,
                        "config": test_variants.blob(layout, b"{}", registries.CONFIG)}
-        attached = test_variants.blob(layout, json.dumps(attestation).encode(), registries.MANIFEST,
+        attached = test_variants.blob(layout, attested(json.dumps(attestation).encode()), registries.MANIFEST,
                                       platform={"architecture": "unknown", "os": "unknown"},
                                       annotations={"vnd.docker.reference.type": "attestation-manifest",
                                                    "vnd.docker.reference.digest": image["digest"]})
@@ -197,16 +202,17 @@ class Referrers(fleets.Fleet):
                 self.assertEqual(json.load(beside)["files"], document["files"])
             self.assertEqual([package["name"] for package in document["packages"]], ["odd"])
             sums = {one["fileName"]: {check["algorithm"]: check["checksumValue"] for check in one["checksums"]} for one in document["files"]}
-            self.assertEqual(sorted(sums), ["/opt/lib/libodd.so", "/opt/plain"])
+            self.assertEqual(sorted(sums), ["/lib/libodd.so", "/opt/lib/libodd.so.1", "/opt/plain"])
+            self.assertEqual(len(set(checks["SHA1"] for checks in sums.values())), 2)
             root = self.path("root-" + gpu)
             self.flense("slim", original, "--gpu", gpu, "-o", f"dir:{root}")
             for path, checks in sums.items():
-                with open(root + path, "rb") as data:
+                with open(os.path.join(root, path.removeprefix("/").replace("lib/", "opt/lib/", path.startswith("/lib"))), "rb") as data:
                     self.assertEqual(checks["SHA1"], hashlib.sha1(data.read()).hexdigest(), path)
             self.assertEqual(self.manifest(entry["digest"])["subject"]["digest"], image["digest"])
             self.assertIn(original_digest, text.decode())
             self.assertNotEqual(document["documentNamespace"], "https://example.org/app")
-            self.assertTrue(any(f"{image['tag']}: the original's SBOM (SPDX 2.3) is made anew: 1 of 2 packages, 1 files less, 1 changed" == notice
+            self.assertTrue(any(f"{image['tag']}: the original's SBOM (SPDX 2.3) is made anew: 1 of 2 packages, 1 files less, 2 changed" == notice
                                 for notice in told["notices"]), told["notices"])
 
     def test_an_sbom_that_is_none_is_told(self):
@@ -215,6 +221,19 @@ class Referrers(fleets.Fleet):
             original = self.original_with_sbom(edit)
             told = self.flense("slim", original, "--variants", "h100", "--json", "-o", f"oci:{self.path(f'out-{number}')}:1").json
             self.assertTrue([notice for notice in told["notices"] if "is not made anew: " in notice], told["notices"])
+        # What is attached is taken over with the index: what is no document, or names no blob, ends the run before it writes.
+        odd = [(b"[]", 0), (b'{"layers": 7}', 0), (b"{", 3), (b'{"layers": [{"annotations": 1}, null]}', 3)]
+        for number, (text, status) in enumerate(odd):
+            original = self.original_with_sbom(attested=lambda _, text=text: text)
+            self.flense("slim", original, "--variants", "h100", "-o", f"oci:{self.path(f'odd-{number}')}:1", expect=status)
+            self.assertEqual(os.path.exists(self.path(f"odd-{number}")), status == 0)
+
+    def test_several_sboms_are_all_there(self):
+        out = self.path("out")
+        told = self.flense("slim", self.original_with_sbom(times=6), "--variants", "h100", "--json", "-o", f"oci:{out}:1").json
+        self.assertEqual(sorted(name for name in os.listdir(self.work) if name.endswith("spdx.json")),
+                         ["out.sm_90.2.spdx.json", "out.sm_90.3.spdx.json", "out.sm_90.4.spdx.json", "out.sm_90.spdx.json"])
+        self.assertIn("1-sm_90: of the original's SBOMs only 4 are made anew", told["notices"])
 
     def test_what_hangs_on_the_original_is_named(self):
         self.there.push(f"docker-archive:{self.path('app.tar')}", "up:1")

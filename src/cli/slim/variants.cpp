@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
 
 #include "cli/slim/hanging.h"
 #include "cli/slim/reports.h"
@@ -66,7 +67,8 @@ Result<std::vector<Hanging>> all_hanging(const std::vector<slim::Slimming>& slim
                                          slim::VariantsLayout& layout, Io& io) {
   std::vector<Hanging> out;
   TRY(const slim::OriginalSboms original,
-      slim::OriginalSboms::read(*slimmings.front().input.image, workplace));
+      slim::OriginalSboms::read(*slimmings.front().input.image, slimmings.front().contents().tree(),
+                                workplace));
   for (std::size_t i = 0; i < slimmings.size(); ++i) {
     const slim::WrittenVariant& written = layout.outcome.variants[i];
     out.push_back({written.itself, hanging[i]});
@@ -75,12 +77,14 @@ Result<std::vector<Hanging>> all_hanging(const std::vector<slim::Slimming>& slim
     TRY(const slim::ReissuedSboms made, original.reissue(*image));
     for (const std::string& notice : made.notices)
       layout.outcome.notices.push_back(fmt::format("{}: {}", written.tag, notice));
+    std::map<std::string, int> files;  // there may be several of one format
     for (const slim::ReissuedSbom& one : made.sboms) {
+      const int number = ++files[one.ending];
       if (!to.output.empty())
-        TRY_DO(save_named(
-            fmt::format("{}.{}.{}", layout.path.string(),
-                        slim::variant_name(slimmings[i].options.cuts.targets), one.ending),
-            one.text));
+        TRY_DO(save_named(fmt::format("{}.{}.{}{}", layout.path.string(),
+                                      slim::variant_name(slimmings[i].options.cuts.targets),
+                                      number == 1 ? "" : fmt::format("{}.", number), one.ending),
+                          one.text));
       out.back().artefacts.push_back(
           {one.media_type, one.media_type, "sbom." + one.ending, one.text});
     }

@@ -148,9 +148,6 @@ CompatUse toolkit_decision(const Question& question, CompatUse use) {
   return with(decision.use ? State::kUsed : State::kNotUsed, decision.reason);
 }
 
-/// NVIDIA/nvidia-container-toolkit, notes of the release.
-constexpr std::string_view kMountsNone = "1.17.4";
-
 bool injects_by_cdi(Launcher launcher) {
   return launcher == Launcher::kDockerCdi || launcher == Launcher::kPodman ||
          launcher == Launcher::kKubernetes;
@@ -162,15 +159,10 @@ CompatUse by_hook(const Question& question, CompatUse use) {
   use.source = tables.hook_source;
   if (use.state != State::kUsed) return use;
   const host::Text& toolkit = question.host.nvidia.toolkit_version;
-  // This one release mounted the library no longer, and had no hook yet.
-  if (toolkit.value == kMountsNone) {
-    use.state = State::kNotUsed;
-    use.reason =
-        fmt::format("container toolkit {} neither mounts it nor has a hook for it, as 1.17.5 does",
-                    kMountsNone);
-    return use;
-  }
-  if (!injects_by_cdi(question.launcher)) return use;
+  // The legacy runtime mounted the library itself, and calls the hook since there is one.
+  const bool mounts = toolkit.value && !version_at_least(*toolkit.value, tables.unmounted_toolkit);
+  const bool by_cdi = injects_by_cdi(question.launcher);
+  if (!by_cdi && (!toolkit.value || mounts)) return use;
   // Before the hook a node's runtime was the legacy one, which mounts the library itself.
   if (!toolkit.value && question.launcher == Launcher::kKubernetes) {
     use.reason += ", which the legacy runtime mounts and, from container toolkit " +

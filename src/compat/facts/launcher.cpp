@@ -31,10 +31,10 @@ constexpr auto kTable = std::to_array<Row>({
      "NVIDIA_REQUIRE_* and selects libraries by capability"},
     {Launcher::kDockerCdi, "docker-cdi", Compat::kHook, false, false, false,
      "nvidia-container-toolkit: CDI specifications inject everything and evaluate no "
-     "requirement; the enable-cuda-compat hook since 1.17"},
+     "requirement; the enable-cuda-compat hook since 1.17.5"},
     {Launcher::kPodman, "podman", Compat::kHook, false, false, false,
      "podman applies CDI specifications, which inject everything and evaluate no requirement; "
-     "the enable-cuda-compat hook since 1.17"},
+     "the enable-cuda-compat hook since 1.17.5"},
     {Launcher::kKubernetes, "kubernetes", Compat::kHook, false, false, false,
      "nvidia-container-toolkit: its default mode is CDI since 1.18; the device plugin names the "
      "devices"},

@@ -11,8 +11,6 @@ namespace {
 using text::Json;
 
 constexpr int kNotFound = 404;
-/// What registries answer to a path that they do not know.
-constexpr int kNoSuchPath[] = {400, kNotFound, 405, 501};
 constexpr int kMostRounds = 8;
 
 /// Whether the registry keeps the list itself.
@@ -26,8 +24,7 @@ Result<bool> lists_referrers(const RegistryName& name, const Subject& subject,
     const auto json = text::parse_json(reply.body, "the list of referrers");
     return json && (*json)["manifests"].is_array();
   }
-  for (const int status : kNoSuchPath)
-    if (reply.failure == 0 && reply.status == status) return false;
+  if (says_not_there(reply)) return false;
   return fail(Code::kEnvironment, "{}", why(reply, name.host));
 }
 

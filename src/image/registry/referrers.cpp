@@ -1,6 +1,8 @@
 #include "image/registry/referrers.h"
 
+#include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "image/model/model.h"
 #include "text/json.h"
@@ -12,7 +14,7 @@ namespace {
 constexpr std::string_view kSha256 = "sha256:", kTagBegin = "sha256-";
 constexpr std::size_t kHexDigits = 64;
 constexpr std::size_t kMostKinds = 100;
-constexpr int kNotFound = 404, kBadRequest = 400, kNoMethod = 405;
+constexpr int kNotThere[] = {400, 404, 405, 501};
 
 /// cosign's specifications, "Tag-based Discovery".
 struct CosignTag {
@@ -31,11 +33,6 @@ void add_list(const RegistryReply& reply, HangingThings& out) {
   }
 }
 
-bool says_no(const RegistryReply& reply) {
-  return reply.failure == 0 &&
-         (reply.status == kNotFound || reply.status == kBadRequest || reply.status == kNoMethod);
-}
-
 }  // namespace
 
 std::string referrers_tag(std::string_view digest) {
@@ -48,6 +45,10 @@ bool hangs_on_digest(std::string_view tag) {
   const bool hex = tag.size() >= kHexDigits &&
                    check_digest(fmt::format("{}{}", kSha256, tag.substr(0, kHexDigits)), "a tag");
   return hex && (tag.size() == kHexDigits || tag[kHexDigits] == '.');
+}
+
+bool says_not_there(const RegistryReply& reply) {
+  return reply.failure == 0 && std::ranges::find(kNotThere, reply.status) != std::end(kNotThere);
 }
 
 Result<HangingThings> what_hangs(const RegistryName& place, const std::vector<std::string>& digests,
@@ -70,7 +71,7 @@ Result<HangingThings> what_hangs(const RegistryName& place, const std::vector<st
   for (std::size_t i = 0; i < replies.size(); ++i) {
     const RegistryReply& reply = replies[i];
     if (!reply.fine()) {
-      if (!says_no(reply) && out.failure.empty()) out.failure = why(reply, place.host);
+      if (!says_not_there(reply) && out.failure.empty()) out.failure = why(reply, place.host);
     } else if (known[i].empty()) {
       add_list(reply, out);
     } else {

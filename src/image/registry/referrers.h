@@ -15,6 +15,9 @@ std::string referrers_tag(std::string_view digest);
 /// Whether a tag is such a list, or what cosign hangs on an image: "sha256-1f….sig".
 bool hangs_on_digest(std::string_view tag);
 
+/// Whether a registry answers that it does not know the path, or nothing that lies there.
+bool says_not_there(const RegistryReply& reply);
+
 struct HangingThings {
   /// "application/spdx+json", "cosign's signature", each once for each digest that has it.
   std::vector<std::string> kinds;

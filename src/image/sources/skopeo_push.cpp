@@ -16,8 +16,6 @@ namespace flense::image {
 
 namespace {
 
-constexpr std::size_t kMostDigest = 1u << 10;
-
 std::uint64_t bytes_below(const std::filesystem::path& directory) {
   std::uint64_t total = 0;
   std::error_code error;
@@ -39,10 +37,11 @@ Result<void> check_stored(SourceName target, const std::string& digest, const Sk
       .hint("look at the registry's storage and log");
 }
 
-/// skopeo tries an index in a second form, which may not be made of it, and then tells of that
-/// alone: asked for the one form it tells what the registry said.
-Result<void> push_by_copy(std::vector<std::string> copy, const std::string& to,
-                          const SkopeoAsking& how) {
+/// Returns the digest of what was pushed to a registry. skopeo tries an index in a second form,
+/// which may not be made of it, and then tells of that alone: asked for the one form it tells what
+/// the registry said.
+Result<std::string> push_by_copy(std::vector<std::string> copy, const std::string& to,
+                                 const SkopeoAsking& how) {
   TRY(ProcessOutput output, ask_skopeo(copy, to, SkopeoCall::kTransfer, how));
   if (output.status != 0 &&
       output.err.find("Instructed to preserve digests") != std::string::npos) {
@@ -50,7 +49,7 @@ Result<void> push_by_copy(std::vector<std::string> copy, const std::string& to,
     TRY(output, ask_skopeo(copy, to, SkopeoCall::kTransfer, how));
   }
   if (output.status != 0) return registry_failure(output.err, to);
-  return {};
+  return std::string(trim(output.out));
 }
 
 }  // namespace
@@ -77,14 +76,13 @@ Result<void> push_by_skopeo(const std::filesystem::path& from, const std::string
   std::string to = destination;
   std::optional<SourceName> registry;
   std::error_code ignored;
-  const std::filesystem::path told = from.native() + ".pushed";
   if (destination.starts_with(kRegistryForm)) {
     TRY(SourceName target,
         source_name(Transport::kRegistry, destination.substr(kRegistryForm.size())));
     to = target.tagged;
     if (target.local) TRY_DO(ask_manifest(target, {limits, progress}));
     if (target.plain_http) copy.emplace_back("--dest-tls-verify=false");
-    copy.insert(copy.end(), {"--digestfile", told.string()});
+    copy.insert(copy.end(), {"--digestfile", "/dev/stdout"});
     registry = std::move(target);
   }
   const bool directory = std::filesystem::is_directory(from, ignored);
@@ -94,11 +92,9 @@ Result<void> push_by_skopeo(const std::filesystem::path& from, const std::string
                  (part.name.empty() ? "" : ":" + part.name));
   copy.push_back(to);
   const auto pushed = [&]() -> Result<void> {
-    TRY_DO(push_by_copy(std::move(copy), to, {limits, progress}));
+    TRY(const std::string digest, push_by_copy(std::move(copy), to, {limits, progress}));
     if (!registry) return {};
-    TRY(const std::string digest, read_file(told, kMostDigest));
-    std::filesystem::remove(told, ignored);
-    return check_stored(*std::move(registry), std::string(trim(digest)), {limits, progress});
+    return check_stored(*std::move(registry), digest, {limits, progress});
   };
   return with_context(pushed(), "pushing to {}", to);
 }

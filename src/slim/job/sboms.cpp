@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "base/version.h"
 #include "codec/legacy_digest.h"
@@ -26,15 +27,12 @@ constexpr const char* kPredicate = "in-toto.io/predicate-type";
 constexpr std::string_view kPredicates[] = {"https://spdx.dev/Document",
                                             "https://cyclonedx.org/bom"};
 
+/// Each is held in memory.
+constexpr std::size_t kMostSboms = 4;
+
 struct Found {
   std::string digest;  ///< of the bytes that held it
   Json document;
-};
-
-/// What an image holds at the paths that SBOMs list.
-struct Files {
-  std::optional<image::MergedTree> tree;
-  sbom::ContentDigests digests;  ///< of files, by absolute path
 };
 
 Result<std::string> read_blob(const image::Image& image, const std::string& digest,
@@ -68,11 +66,20 @@ Result<std::vector<Found>> find_sboms(const image::Image& image,
       notices.push_back("what is attached to the original was not read: " + text.error().message);
       continue;
     }
-    TRY(const Json manifest, text::parse_json(*text, digest));
-    for (const Json& layer : manifest["layers"].items()) {
+    const auto manifest = text::parse_json(*text, digest);
+    if (!manifest) {
+      notices.push_back("what is attached to the original was not read: " +
+                        manifest.error().message);
+      continue;
+    }
+    for (const Json& layer : (*manifest)["layers"].items()) {
       if (std::ranges::find(kPredicates, layer["annotations"][kPredicate].text()) ==
           std::end(kPredicates))
         continue;
+      if (out.size() == kMostSboms) {
+        notices.push_back(fmt::format("of the original's SBOMs only {} are made anew", kMostSboms));
+        return out;
+      }
       auto found = read_statement(image, std::string(layer["digest"].text()));
       if (!found)
         notices.push_back("an SBOM of the original is not made anew: " + found.error().message);
@@ -89,36 +96,57 @@ std::string_view in_tree(std::string_view path) {
   return path;
 }
 
-Result<Files> read_files(const image::Image& image, const std::set<std::string>& wanted,
-                         const Workplace& workplace) {
-  std::map<std::string, std::string, std::less<>> names;
-  for (const std::string& path : wanted) names.emplace(in_tree(path), path);
-  Files out;
+/// Where the content of a path lies, links followed; nullopt: no file is there.
+std::optional<image::EntryRef> content_of(const image::MergedTree& tree, std::string_view path) {
+  const auto resolved = tree.resolve(in_tree(path));
+  const auto found = resolved ? tree.find(*resolved) : std::nullopt;
+  return found ? found->content : std::nullopt;
+}
+
+image::WalkOptions walk_options(const Workplace& workplace) {
+  image::WalkOptions out;
+  out.scratch_directory = workplace.scratch_directory;
+  out.progress = workplace.progress;
+  return out;
+}
+
+Result<image::MergedTree> read_tree(const image::Image& image, const Workplace& workplace) {
   std::vector<std::shared_ptr<const image::LayerListing>> listings;
-  image::WalkOptions walk;
-  walk.scratch_directory = workplace.scratch_directory;
-  walk.progress = workplace.progress;
   for (std::size_t i = 0; i < image.layers.size(); ++i) {
     auto listing = std::make_shared<image::LayerListing>();
-    TRY_DO(with_context(
-        image::walk_layer(image, i, walk,
-                          [&](const image::LayerEntry& entry, image::EntryContent* content,
-                              codec::TarReader*) -> Result<void> {
-                            TRY_DO(listing->add(entry));
-                            const auto at = names.find(entry.path);
-                            if (at == names.end()) return {};
-                            out.digests.erase(at->second);
-                            if (content == nullptr) return {};
-                            TRY(const Bytes bytes, content->materialise());
-                            out.digests[at->second] = {codec::sha1_hex(bytes),
-                                                       codec::sha256_digest(bytes).substr(7)};
-                            return {};
-                          }),
-        "reading layer {} of {} for its SBOM", i + 1, image.name));
+    TRY_DO(image::walk_layer(image, i, walk_options(workplace),
+                             [&](const image::LayerEntry& entry, image::EntryContent*,
+                                 codec::TarReader*) { return listing->add(entry); }));
     listings.push_back(std::move(listing));
   }
-  TRY(image::MergedTree tree, image::MergedTree::build(std::move(listings)));
-  out.tree.emplace(std::move(tree));
+  return image::MergedTree::build(std::move(listings));
+}
+
+/// Of the files at these paths; layers without any of them are not read.
+Result<sbom::ContentDigests> digests_at(const std::set<std::string>& paths,
+                                        const image::Image& image, const image::MergedTree& tree,
+                                        const Workplace& workplace) {
+  std::map<std::uint32_t, std::map<std::uint32_t, std::vector<std::string>>> wanted;
+  for (const std::string& path : paths)
+    if (const auto ref = content_of(tree, path)) wanted[ref->layer][ref->index].push_back(path);
+  sbom::ContentDigests out;
+  for (const auto& entry : wanted) {
+    const auto& members = entry.second;
+    std::uint32_t next = 0;
+    TRY_DO(with_context(
+        image::walk_layer(image, entry.first, walk_options(workplace),
+                          [&](const image::LayerEntry&, image::EntryContent* content,
+                              codec::TarReader*) -> Result<void> {
+                            const auto at = members.find(next++);
+                            if (at == members.end() || content == nullptr) return {};
+                            TRY(const Bytes bytes, content->materialise());
+                            const sbom::Digests digests{codec::sha1_hex(bytes),
+                                                        codec::sha256_digest(bytes).substr(7)};
+                            for (const std::string& path : at->second) out[path] = digests;
+                            return {};
+                          }),
+        "reading layer {} of {} for its SBOM", entry.first + 1, image.name));
+  }
   return out;
 }
 
@@ -142,11 +170,12 @@ std::map<std::string, std::string> parts_of(const image::Image& original,
 
 struct OriginalSboms::Parts {
   const image::Image& image;
+  const image::MergedTree& tree;
   const Workplace& workplace;
   std::vector<Found> sboms = {};
   std::vector<std::string> notices = {};
-  std::set<std::string> wanted = {};
-  Files files = {};
+  std::set<std::string> listed = {};  ///< paths with checksums
+  sbom::ContentDigests digests = {};
 };
 
 OriginalSboms::OriginalSboms(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -155,34 +184,35 @@ OriginalSboms& OriginalSboms::operator=(OriginalSboms&&) noexcept = default;
 OriginalSboms::~OriginalSboms() = default;
 
 Result<OriginalSboms> OriginalSboms::read(const image::Image& original,
+                                          const image::MergedTree& tree,
                                           const Workplace& workplace) {
-  auto parts = std::make_unique<Parts>(Parts{original, workplace});
+  auto parts = std::make_unique<Parts>(Parts{original, tree, workplace});
   if (!original.index || original.manifest_digest.empty()) return OriginalSboms(std::move(parts));
   TRY(parts->sboms, find_sboms(original, parts->notices));
-  if (parts->sboms.empty()) return OriginalSboms(std::move(parts));
   for (const Found& one : parts->sboms)
     for (std::string& path :
          sbom::changed_files(one.document, [](std::string_view) { return sbom::Fate::kChanged; }))
-      parts->wanted.insert(std::move(path));
+      parts->listed.insert(std::move(path));
   workplace.progress->begin("reading files of the SBOM", image::stored_size(original));
-  TRY(parts->files, read_files(original, parts->wanted, workplace));
+  TRY(parts->digests, digests_at(parts->listed, original, tree, workplace));
   return OriginalSboms(std::move(parts));
 }
 
 Result<ReissuedSboms> OriginalSboms::reissue(const image::Image& result) const {
   const image::Image& original = parts_->image;
-  const Files& before = parts_->files;
   ReissuedSboms out;
   out.notices = parts_->notices;
   if (parts_->sboms.empty()) return out;
   parts_->workplace.progress->begin("reading files of the SBOM", image::stored_size(result));
-  TRY(const Files after, read_files(result, parts_->wanted, parts_->workplace));
+  TRY(const image::MergedTree tree, read_tree(result, parts_->workplace));
+  TRY(const sbom::ContentDigests digests,
+      digests_at(parts_->listed, result, tree, parts_->workplace));
   const sbom::Fates fates = [&](std::string_view path) {
-    if (!before.tree->find(in_tree(path))) return sbom::Fate::kSame;
-    if (!after.tree->find(in_tree(path))) return sbom::Fate::kGone;
-    const auto was = before.digests.find(std::string(path)),
-               is = after.digests.find(std::string(path));
-    const bool known = was != before.digests.end() && is != after.digests.end();
+    if (!parts_->tree.resolve(in_tree(path))) return sbom::Fate::kSame;
+    if (!tree.resolve(in_tree(path))) return sbom::Fate::kGone;
+    const auto was = std::as_const(parts_->digests).find(std::string(path));
+    const auto is = digests.find(std::string(path));
+    const bool known = was != parts_->digests.end() && is != digests.end();
     return known && was->second.sha256 != is->second.sha256 ? sbom::Fate::kChanged
                                                             : sbom::Fate::kSame;
   };
@@ -194,7 +224,7 @@ Result<ReissuedSboms> OriginalSboms::reissue(const image::Image& result) const {
                       parts_of(original, result)};
   for (const Found& one : parts_->sboms) {
     origin.document_digest = one.digest;
-    auto made = sbom::reissue(one.document, fates, after.digests, origin);
+    auto made = sbom::reissue(one.document, fates, digests, origin);
     if (!made) {
       out.notices.push_back("an SBOM of the original is not made anew: " + made.error().message);
       continue;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "image/layers/merged_tree.h"
 #include "image/model/image.h"
 #include "slim/plan/options.h"
 
@@ -24,13 +25,14 @@ struct ReissuedSboms {
 /// The SBOMs of an image that was opened with its index.
 class OriginalSboms {
  public:
-  /// Reads all layers where there are any, for files that they list; nothing else.
-  static Result<OriginalSboms> read(const image::Image& original, const Workplace& workplace);
+  /// Reads those layers that hold files which they list. `original` and its `tree` outlive it.
+  static Result<OriginalSboms> read(const image::Image& original, const image::MergedTree& tree,
+                                    const Workplace& workplace);
   OriginalSboms(OriginalSboms&&) noexcept;
   OriginalSboms& operator=(OriginalSboms&&) noexcept;
   ~OriginalSboms();
 
-  /// For one of its slim images, whose layers are read likewise.
+  /// For one of its slim images, whose layers are read.
   Result<ReissuedSboms> reissue(const image::Image& result) const;
 
  private:
