@@ -103,12 +103,16 @@ def flense(*words):
     subprocess.run([FLENSE, "slim", *words, "--provenance", "none", "-q"], check=True, stdout=subprocess.DEVNULL)
 
 
-def total(*images):
-    """Of blobs in any of them, each once."""
+def union(images):
+    """The blobs in any of them, by digest."""
     out = {}
-    for image in images:
+    for image in images.values():
         out |= image
-    return sum(out.values())
+    return out
+
+
+def total(blobs):
+    return sum(blobs.values())
 
 
 def news(before, after):
@@ -137,22 +141,15 @@ def measure(name, gpus, options, work):
     tags = [tag for tag in index[0] if tag != "1"]
     return {
         "image": name, "gpus": gpus, "options": options,
-        "registry": {"fat": total(fat[0]), "index": total(*index[0].values()), "index_adds": news(fat[0], total_of(index[0])),
-                     "four_slim": total(*slim[0].values()), "four_fat": len(gpus) * total(fat[0])},
-        "next_release_registry": {"fat": news(fat[0], fat[1]), "index": news(total_of(index[0]), total_of(index[1])),
-                                  "four_slim": news(total_of(slim[0]), total_of(slim[1]))},
+        "registry": {"fat": total(fat[0]), "index": total(union(index[0])), "index_adds": news(fat[0], union(index[0])),
+                     "four_slim": total(union(slim[0])), "four_fat": len(gpus) * total(fat[0])},
+        "next_release_registry": {"fat": news(fat[0], fat[1]), "index": news(union(index[0]), union(index[1])),
+                                  "four_slim": news(union(slim[0]), union(slim[1]))},
         "node": {"fat": total(fat[0]), "variant": {tag: total(index[0][tag]) for tag in tags},
                  "slim": {gpu: total(slim[0][gpu]) for gpu in gpus}},
         "next_release_node": {"fat": news(fat[0], fat[1]), "variant": {tag: news(index[0][tag], index[1][tag]) for tag in tags},
                               "slim": {gpu: news(slim[0][gpu], slim[1][gpu]) for gpu in gpus}},
     }
-
-
-def total_of(images):
-    out = {}
-    for image in images.values():
-        out |= image
-    return out
 
 
 def table(results):
