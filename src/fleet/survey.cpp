@@ -8,6 +8,7 @@
 #include "image/model/mirror.h"
 #include "image/model/model.h"
 #include "image/model/variant.h"
+#include "image/registry/referrers.h"
 #include "text/json.h"
 
 namespace flense::fleet {
@@ -106,6 +107,7 @@ class Surveyor {
       if (!list.failure.empty())
         out_.standings.push_back(unknown(reference, State::kUnknown, list.failure));
       for (const std::string& tag : list.tags) {
+        if (image::hangs_on_digest(tag)) continue;
         RegistryName name = reference;
         name.tag = tag;
         (beside_.contains(name.text()) ? later : tags).push_back(std::move(name));

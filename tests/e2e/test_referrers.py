@@ -259,6 +259,11 @@ class Referrers(fleets.Fleet):
         self.flense("slim", f"docker://{self.there.address}/up:1", "--variants", "h100", "-t", f"docker://{self.there.address}/app:1",
                     env=self.env)
         self.assertEqual(self.states(f"docker://{self.there.address}/app", expect=0), [("app:1-sm_90", "fresh")])
+        # Nor does it ask for them.
+        way = self.way(self.there)
+        self.fleet("status", f"docker://{way.address}/app")
+        self.assertTrue(way.seen)
+        self.assertFalse([path for _, path, _ in way.seen if "/manifests/sha256-" in path])
 
 
 if __name__ == "__main__":
