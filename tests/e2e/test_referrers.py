@@ -212,7 +212,7 @@ class Referrers(fleets.Fleet):
             self.assertEqual(self.manifest(entry["digest"])["subject"]["digest"], image["digest"])
             self.assertIn(original_digest, text.decode())
             self.assertNotEqual(document["documentNamespace"], "https://example.org/app")
-            self.assertTrue(any(f"{image['tag']}: the original's SBOM (SPDX 2.3) is made anew: 1 of 2 packages, 1 files less, 2 changed" == notice
+            self.assertTrue(any(f"{image['tag']}: the original's SBOM (SPDX 2.3) is made anew: 1 of 2 packages stay; files gone: 1, changed: 2" == notice
                                 for notice in told["notices"]), told["notices"])
 
     def test_an_sbom_that_is_none_is_told(self):

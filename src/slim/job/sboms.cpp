@@ -230,10 +230,11 @@ Result<ReissuedSboms> OriginalSboms::reissue(const image::Image& result) const {
       continue;
     }
     const bool spdx = sbom::format_of(made->document) == sbom::Format::kSpdxJson;
-    out.notices.push_back(fmt::format(
-        "the original's SBOM ({}) is made anew: {} of {} packages, {} files less, {} changed",
-        sbom::kind_of(made->document), made->packages_after, made->packages_before,
-        made->files_gone, made->files_changed));
+    out.notices.push_back(
+        fmt::format("the original's SBOM ({}) is made anew: {} of {} packages stay; files gone: "
+                    "{}, changed: {}",
+                    sbom::kind_of(made->document), made->packages_after, made->packages_before,
+                    made->files_gone, made->files_changed));
     std::ranges::move(made->notices, std::back_inserter(out.notices));
     out.sboms.push_back({spdx ? "application/spdx+json" : "application/vnd.cyclonedx+json",
                          spdx ? "spdx.json" : "cdx.json",
