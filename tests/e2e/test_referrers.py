@@ -17,6 +17,7 @@ import test_batch
 import test_variants
 
 NODES = "application/vnd.nfd.image-compatibility.v1alpha1"
+PROOF = "application/vnd.in-toto+json"
 EMPTY = "application/vnd.oci.empty.v1+json"
 
 
@@ -234,6 +235,29 @@ class Referrers(fleets.Fleet):
         self.assertEqual(sorted(name for name in os.listdir(self.work) if name.endswith("spdx.json")),
                          ["out.sm_90.2.spdx.json", "out.sm_90.3.spdx.json", "out.sm_90.4.spdx.json", "out.sm_90.spdx.json"])
         self.assertIn("1-sm_90: of the original's SBOMs only 4 are made anew", told["notices"])
+
+    def test_the_proof_of_each_image_hangs_on_it(self):
+        file = self.path("app.proof.json")
+        told = self.flense("slim", self.path("app.tar"), "--variants", "h100,a100", "--json", "--prove", file, "-t",
+                           f"docker://{self.there.address}/app:1", env=self.env).json
+        self.assertFalse(os.path.exists(file))
+        for image, gpu, other in zip(told["variants"], ("sm_90", "sm_80"), ("sm_80", "sm_90")):
+            self.assertEqual(image["attached"], [NODES, PROOF])
+            entry = next(one for one in self.hanging(image["digest"]) if one["artifactType"] == PROOF)
+            layer, = self.manifest(entry["digest"])["layers"]
+            with open(self.path(f"app.proof.{gpu}.json"), "rb") as beside:
+                self.assertEqual(beside.read(), self.blob(layer))
+            name = f"docker://{self.there.address}/app:1-{gpu}"
+            self.flense("verify", name, "--proof", self.path(f"app.proof.{gpu}.json"), env=self.env)
+            self.flense("verify", name, "--proof", self.path(f"app.proof.{other}.json"), env=self.env, expect=1)
+
+    def test_a_layout_has_its_proofs_beside_it(self):
+        out, file = self.path("out"), self.path("proof")
+        told = self.flense("slim", self.path("app.tar"), "--variants", "h100,a100", "--json", "--prove", file, "-o", f"oci:{out}:1").json
+        self.assertEqual([image["attached"] for image in told["variants"]], [[], []])
+        for gpu in ("sm_90", "sm_80"):
+            self.flense("verify", f"oci:{out}:1-{gpu}", "--against", self.path("app.tar"), "--proof", f"{file}.{gpu}")
+        self.flense("slim", self.path("app.tar"), "--variants", "h100", "--prove", file, "--dry-run", expect=2)
 
     def test_what_hangs_on_the_original_is_named(self):
         self.there.push(f"docker-archive:{self.path('app.tar')}", "up:1")

@@ -35,8 +35,8 @@ class SupplyChain(test_referrers.Referrers):
         missing = [name for name, path in self.programs.items() if path is None]
         if missing:
             self.skipTest(f"{', '.join(missing)} cannot be built here")
-        self.flense("slim", self.original_with_sbom(), "--variants", "h100,a100", "-t", f"docker://{self.there.address}/app:1",
-                    env=self.env)
+        self.flense("slim", self.original_with_sbom(), "--variants", "h100,a100", "--prove", self.path("proof.json"), "-t",
+                    f"docker://{self.there.address}/app:1", env=self.env)
         self.name = f"{self.there.address}/app:1-sm_90"
 
     def run_program(self, name, *words):
@@ -48,12 +48,14 @@ class SupplyChain(test_referrers.Referrers):
         found = json.loads(self.run_program("oras", "discover", "--plain-http", "--format", "json", self.name))
         entries = found.get("referrers") or found["manifests"]
         types = {one["artifactType"]: one["digest"] for one in entries}
-        self.assertEqual(set(types), {test_referrers.NODES, "application/spdx+json"})
-        for kind, title in ((test_referrers.NODES, "compatibility.yaml"), ("application/spdx+json", "sbom.spdx.json")):
+        self.assertEqual(set(types), {test_referrers.NODES, "application/spdx+json", test_referrers.PROOF})
+        for kind, title in ((test_referrers.NODES, "compatibility.yaml"), ("application/spdx+json", "sbom.spdx.json"),
+                            (test_referrers.PROOF, "proof.intoto.json")):
             self.run_program("oras", "pull", "--plain-http", "-o", self.path("pulled"), f"{self.there.address}/app@{types[kind]}")
             self.assertTrue(os.path.getsize(f"{self.path('pulled')}/{title}"))
         with open(f"{self.path('pulled')}/sbom.spdx.json") as text:
             self.assertEqual([package["name"] for package in json.load(text)["packages"]], ["odd"])
+        self.flense("verify", "docker://" + self.name, "--proof", f"{self.path('pulled')}/proof.intoto.json", env=self.env)
         told = self.run_program("cosign", "tree", "--allow-insecure-registry", "--allow-http-registry", "--experimental-oci11", self.name)
         for digest in types.values():
             self.assertIn(digest, told)

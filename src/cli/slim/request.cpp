@@ -322,7 +322,8 @@ std::string record_beside(const SlimRequest& request, const std::string& output)
 /// What was made is compared with what it was made from, so both must be there.
 Result<void> check_prove(const SlimRequest& request, const SlimJob& job) {
   if (request.prove.empty()) return {};
-  if (job.elf_file || request.dry_run || request.output.empty() || job.target == "-" ||
+  const bool written = !request.output.empty() || !request.variants.empty();
+  if (job.elf_file || request.dry_run || !written || job.target == "-" ||
       job.to.output.starts_with("sif:"))
     return usage_error("--prove is for an image or a directory that is written with -o",
                        "flense verify RESULT --against ORIGINAL compares others");

@@ -10,6 +10,7 @@
 #include "cli/shared/html_file.h"
 #include "cli/slim/fleet.h"
 #include "cli/slim/hanging.h"
+#include "cli/slim/proofs.h"
 #include "cli/slim/reports.h"
 #include "cli/slim/request.h"
 #include "cli/slim/steps.h"
@@ -67,7 +68,8 @@ build tag (torch-2.15.0-1sm90-…), with a requirements.txt of their digests; --
 for pip install --index-url file://OUT/simple. --requirements FILE: that file with the new digests.
 
 --prove FILE compares the result with the original by rules and code of its own, as `flense verify` does,
-and writes what came of it as an in-toto statement (docs/commands/verify.md).
+and writes what came of it as an in-toto statement (docs/commands/verify.md); with --variants one for each
+image, which hangs on it in the registry.
 
 Exit status: 0 fine, 1 the proof failed (a link, --trace, --verify or --prove), 2 wrong usage, 3 bad input,
 4 environment.

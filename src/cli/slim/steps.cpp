@@ -11,7 +11,6 @@
 #include "slim/job/python.h"
 #include "slim/job/room.h"
 #include "slim/job/traces.h"
-#include "verify/proof.h"
 
 namespace flense::cli {
 
@@ -99,12 +98,6 @@ Result<void> compile_python(slim::Slimming& slimming, const slim::Workplace& wor
   if (sources.empty()) return {};
   TRY_DO(slim::unpack_original(*slimming.input.image, workplace, original));
   return slim::add_compiled_python(sources, *original, workplace, slimming);
-}
-
-text::Json record_of(const SlimJob& job, const slim::Slimming& slimming,
-                     const slim::SlimOutcome& outcome) {
-  return slim::provenance(slimming.plan, slimming.options, outcome, job.to.name(),
-                          slimming.driver_floor);
 }
 
 /// In a dry run what the disk must hold is a part of the answer; else it is told before the work,
@@ -202,36 +195,10 @@ Result<bool> verify(const SlimRequest& request, const slim::Slimming& slimming,
   return both.equal;
 }
 
-Result<bool> prove(const SlimJob& job, const SlimRequest& request, const slim::Slimming& slimming,
-                   const slim::SlimOutcome& outcome, const slim::Workplace& workplace, Io& io) {
-  if (request.prove.empty()) return true;
-  const std::string result = slim::path_of_output(job.to.output);
-  TRY(const auto after, open_target(result, request.image, request, io));
-  TRY(const auto before, open_target(job.target, request.image, request, io));
-  verify::Question question;
-  question.scratch = workplace.scratch_directory;
-  question.progress = workplace.progress;
-  TRY(question.record, verify::parse_record(record_of(job, slimming, outcome), "this run"));
-  workplace.progress->begin("proving", 0);
-  verify::Findings findings;
-  TRY(const verify::Answer answer, verify::verify_image(*after, *before, question, findings));
-  if (findings.difference_count() > 0) {
-    const verify::Difference first = findings.differences().front();
-    TRY_DO(io.err.line(fmt::format(
-        "error: the result is not proved: {}: {}: expected {}, found {}; "
-        "flense verify lists all {} differences",
-        first.path, first.what, first.expected, first.found, findings.difference_count())));
-    return false;
-  }
-  TRY(const std::string of_result,
-      verify::content_digest(*after, question.scratch, question.progress));
-  TRY(const std::string of_original,
-      verify::content_digest(*before, question.scratch, question.progress));
-  workplace.progress->clear();
-  const text::Json statement = verify::proof_statement(
-      {job.to.output, before->name, of_result, of_original, answer, findings});
-  TRY_DO(save_named(request.prove, text::dump_json(statement, 2) + "\n"));
-  return true;
+text::Json record_of(const SlimJob& job, const slim::Slimming& slimming,
+                     const slim::SlimOutcome& outcome) {
+  return slim::provenance(slimming.plan, slimming.options, outcome, job.to.name(),
+                          slimming.driver_floor);
 }
 
 Result<void> write_record(const SlimJob& job, const slim::Slimming& slimming,

@@ -39,10 +39,9 @@ Result<bool> verify(const SlimRequest& request, const slim::Slimming& slimming,
                     const slim::Workplace& workplace,
                     const std::optional<slim::UnpackedRoot>& original, Io& io);
 
-/// --prove. False when the result is not what it has to be; says so on stderr and writes no proof.
-Result<bool> prove(const SlimJob& job, const SlimRequest& request, const slim::Slimming& slimming,
-                   const slim::SlimOutcome& outcome, const slim::Workplace& workplace, Io& io);
-
+/// What was taken and why, as OUT.provenance.json has it.
+text::Json record_of(const SlimJob& job, const slim::Slimming& slimming,
+                     const slim::SlimOutcome& outcome);
 Result<void> write_record(const SlimJob& job, const slim::Slimming& slimming,
                           const slim::SlimOutcome& outcome);
 

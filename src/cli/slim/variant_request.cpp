@@ -47,7 +47,6 @@ Result<void> check_variants(const SlimRequest& request) {
       {request.options.cuts.pyc == slim::Pyc::kCompile, "--pyc compile", "it adds a layer"},
       {!request.plan_file.empty(), "--plan", "it saves the plan of one image"},
       {!request.html.empty(), "--html", "it draws one image"},
-      {!request.prove.empty(), "--prove", "it proves one image"},
       {request.provenance && *request.provenance != "none", "--provenance",
        "each variant has a record of its own, beside the output"},
       {request.dry_run && request.json, "--dry-run --json", "it prints the plan of one image"},

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "cli/slim/hanging.h"
+#include "cli/slim/proofs.h"
 #include "cli/slim/reports.h"
 #include "cli/slim/steps.h"
 #include "image/model/platform.h"
@@ -122,14 +123,19 @@ Result<int> slim_variants(const std::vector<SlimJob>& jobs, const SlimRequest& r
   TRY(to.mirrored, mirrored(jobs, request, slimmings.front().input.image->platform.architecture));
   TRY(const auto hanging, hanging_on(slimmings));
   TRY(slim::VariantsLayout layout, slim::write_variants(slimmings, hanging, to, workplace));
-  TRY(const std::vector<Hanging> all,
+  TRY(std::vector<Hanging> all,
       all_hanging(slimmings, hanging, to, request, workplace, layout, io));
+  TRY(const bool proved, prove_variants(jobs, slimmings, request, layout, workplace, all, io));
+  if (!proved) return 1;
   TRY_DO(slim::push_variants(layout, to, workplace));
   slim::VariantsOutcome& written = layout.outcome;
   TRY(const std::string named, named_on_original(*slimmings.front().input.image, workplace, io));
   if (!named.empty()) written.notices.push_back(named);
   TRY(const auto notices, attach_all(to.push_to, all, workplace, io));
   std::ranges::copy(notices, std::back_inserter(written.notices));
+  if (notices.empty() && !to.push_to.empty())
+    for (std::size_t i = 0; i < all.size(); ++i)
+      written.variants[i].attached = std::move(all[i].artefacts);
   workplace.progress->clear();
   report::SlimVariantsReport report{to.name(), *slimmings.front().input.image, written, {}};
   for (std::size_t i = 0; i < slimmings.size(); ++i) {

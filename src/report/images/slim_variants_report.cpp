@@ -89,6 +89,11 @@ std::string slim_variants_text(const SlimVariantsReport& report, const SlimTextO
                            ? std::string("the entry")
                            : fmt::format("all {} entries", report.written.entries),
                        human_bytes(stored.added()), human_bytes(stored.shared));
+  std::set<std::string> attached;
+  for (const slim::WrittenVariant& one : report.written.variants)
+    for (const image::Artefact& artefact : one.attached) attached.insert(artefact.title);
+  if (!attached.empty())
+    out += fmt::format("on the images for some GPUs hang: {}\n", fmt::join(attached, ", "));
   for (const std::string& notice : notices_of(report))
     out += fmt::format("notice: {}\n", printable(notice));
   if (std::ranges::any_of(report.images, &SlimReport::vendor_objects_changed))
@@ -110,6 +115,10 @@ text::Json slim_variants_json(const SlimVariantsReport& report) {
                    .set("image", slim_json(report.images[i], *report.images[i].outcome));
     if (const std::string& name = report.written.variants[i].mirrored; !name.empty())
       one.set("mirrored", name);
+    Json attached = Json::array();
+    for (const image::Artefact& artefact : report.written.variants[i].attached)
+      attached.push(artefact.type);
+    one.set("attached", std::move(attached));
     variants.push(std::move(one));
   }
   Json notices = Json::array();

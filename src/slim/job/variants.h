@@ -19,6 +19,7 @@ struct WrittenVariant {
   std::string mirrored;   ///< its name in the mirror of its GPUs; empty without one
   image::Subject itself;  ///< its manifest
   SlimOutcome outcome;
+  std::vector<image::Artefact> attached = {};  ///< what hangs on it in the registry
 };
 
 struct VariantsOutcome {
