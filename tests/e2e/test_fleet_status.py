@@ -142,6 +142,36 @@ class Status(fleets.Fleet):
         self.assertEqual({path.split("?")[0] for path, login in asked if login.startswith("Basic")}, {"/token"})
         self.assertLessEqual({login[:8] for path, login in asked if path.startswith("/v2/app/")}, {"Bearer t", ""})
 
+    def test_logins_that_a_program_keeps(self):
+        registry = self.registry()
+        self.plant(registry)
+        way = self.way(registry, login="user:secret")
+        programs, asked = self.path("programs"), self.path("asked")
+        os.mkdir(programs)
+        answers = {"right": 'echo \'{"ServerURL": "x", "Username": "user", "Secret": "secret"}\'', "wrong": 'echo "{"',
+                   "none": "echo credentials not found in native keychain; exit 1", "slow": "exec sleep 60",
+                   "token": 'echo \'{"Username": "<token>", "Secret": "secret"}\'', "long": "exec yes"}
+        for name, answer in answers.items():
+            with open(f"{programs}/docker-credential-{name}", "w") as out:
+                out.write(f'#!/bin/sh\necho "{name} $1 $(cat)" >>{asked}\n{answer}\n')
+            os.chmod(out.name, 0o755)
+        auth = base64.b64encode(b"user:secret").decode()
+        for names, state in (({"credHelpers": {way.address: "right"}, "credsStore": "wrong"}, "fresh"), ({"credsStore": "right"}, "fresh"),
+                             ({"credHelpers": {"elsewhere": "right"}}, "unknown"), ({"credHelpers": {way.address: "none"}}, "unknown"),
+                             ({"credHelpers": {way.address: "none"}, "auths": {way.address: {"auth": auth}}}, "fresh"),
+                             ({"credsStore": "token"}, "unknown"), ({"credsStore": "wrong"}, "unknown"), ({"credsStore": "long"}, "unknown"),
+                             ({"credsStore": "slow"}, "unknown"), ({"credsStore": "not-there"}, "unknown"), ({"credsStore": "../right"}, "unknown")):
+            open(asked, "w").close()
+            with open(self.env["REGISTRY_AUTH_FILE"], "w") as out:
+                json.dump(names, out)
+            images = self.status(f"docker://{way.address}/app:1", expect=0 if state == "fresh" else 5,
+                                 PATH=f"{programs}:{os.environ['PATH']}", FLENSE_REGISTRY_TIMEOUT="3")["images"]
+            self.assertEqual({one["state"] for one in images}, {state}, names)
+            with open(asked) as lines:
+                seen = lines.read().splitlines()
+            self.assertLessEqual(len(seen), 1)
+            self.assertTrue(all(line.endswith(f" get {way.address}") for line in seen), seen)
+
     def test_tokens_that_nobody_gives(self):
         registry = self.registry()
         challenge = (401, [("WWW-Authenticate", 'Bearer realm="http://127.0.0.1:9/token",service="x"')], b"{}")

@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <memory>
+
 #include "cli/shared/common.h"
 #include "image/registry/logins.h"
 
@@ -12,8 +14,9 @@ Result<image::RegistryService> registry_service(std::vector<std::string> writabl
   image::RegistryRights rights;
   rights.writable = std::move(writable);
   rights.patience = limits.answer;
-  rights.login = [files = image::login_files(io.environment, ::geteuid())](
-                     const std::string& place) { return image::kept_login(files, place); };
+  const auto logins = std::make_shared<image::KeptLogins>(
+      image::login_files(io.environment, ::geteuid()), limits.answer);
+  rights.login = [logins](const std::string& place) { return logins->find(place); };
   // As skopeo does, whatever else this curl would look at.
   rights.authority = [named = io.variable("SSL_CERT_FILE")](const std::string& host) {
     const std::string own = image::authority_of(host);

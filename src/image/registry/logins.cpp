@@ -66,12 +66,21 @@ std::string login_in(std::string_view file, const std::string& repository) {
   return {};
 }
 
-std::string kept_login(const std::vector<std::filesystem::path>& files,
-                       const std::string& repository) {
-  for (const std::filesystem::path& path : files) {
+std::string KeptLogins::of_helper(const CredentialHelper& helper) {
+  const auto [at, fresh] = told_.try_emplace({helper.name, helper.server});
+  if (fresh) at->second = helper_login(helper, patience_);
+  return at->second;
+}
+
+std::string KeptLogins::find(const std::string& repository) {
+  const std::string host = repository.substr(0, repository.find('/'));
+  for (const std::filesystem::path& path : files_) {
     const auto text = read_file(path, kMostBytes);
     if (!text) continue;
-    if (std::string login = login_in(*text, repository); !login.empty()) return login;
+    std::string login = of_helper(helper_of_host(*text, host));
+    if (login.empty()) login = login_in(*text, repository);
+    if (login.empty()) login = of_helper(helper_of_all(*text, host));
+    if (!login.empty()) return login;
   }
   return {};
 }
