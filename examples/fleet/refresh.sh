@@ -1,33 +1,34 @@
 #!/bin/bash
 # Brings images for single GPUs up to date with their originals; $FLEET names the file that lists them, one a line:
 #
-#   ORIGINAL                                     TAG                             GPUS
-#   docker://nvcr.io/nvidia/pytorch:25.01-py3    docker://reg.example/pytorch:1  h100,a100
+#   ORIGINAL                                     TAG                             GPUS       MIRROR, if there is one
+#   docker://nvcr.io/nvidia/pytorch:25.01-py3    docker://reg.example/pytorch:1  h100,a100  docker://reg.example/{gpu}
 #
 #   FLEET=fleet.txt ./refresh.sh        all lines, one after the other
 #   FLEET=fleet.txt ./refresh.sh 3      the third
 #
 # What is fresh costs a few questions. Whatever ends it, the next call goes on: a tag shows the old or the new index, whole.
-# Two at a time do the same work twice and write the same bytes.
+# Two at a time do the same work twice and write the same bytes. A mirror follows its TAG: one that a line gets later is
+# filled when the original moves, or at once by hand (flense slim … --mirror).
 set -euo pipefail
-: "${FLEET:?a file that lists ORIGINAL TAG GPUS}"
+: "${FLEET:?a file that lists ORIGINAL TAG GPUS MIRROR}"
 
 refresh() {
-  local original=$1 tag=$2 gpus=$3 status=0
+  local original=$1 tag=$2 gpus=$3 mirror=$4 status=0
   flense fleet status "$tag" || status=$?
   # 1: something is stale, missing or without an original. Of what could not be asked nothing is touched.
   [ "$status" -eq 1 ] || return "$status"
   # What is old goes first: until the new is there, the original is taken. 1: the registry lets nothing go.
   flense fleet prune --stale --yes "$tag" || [ "$?" -eq 1 ] || return
-  flense slim "$original" --variants "$gpus" -t "$tag" --tmpdir "${SCRATCH:-/var/tmp}"
+  flense slim "$original" --variants "$gpus" -t "$tag" ${mirror:+--mirror "$mirror"} --tmpdir "${SCRATCH:-/var/tmp}"
 }
 
 worst=0 number=0
-while read -r original tag gpus _; do
+while read -r original tag gpus mirror _; do
   case $original in '' | '#'*) continue ;; esac
   number=$((number + 1))
   [ "${1:-$number}" -eq "$number" ] || continue
-  refresh "$original" "$tag" "$gpus" </dev/null || worst=$?
+  refresh "$original" "$tag" "$gpus" "$mirror" </dev/null || worst=$?
 done <"$FLEET"
 [ "${1:-0}" -le "$number" ] || { echo "no line $1 in $FLEET" >&2; exit 2; }
 exit "$worst"

@@ -242,7 +242,8 @@ class Workers(fleets.Fleet):
         with open(self.path("fleet.txt"), "w") as out:
             out.write("# ORIGINAL TAG GPUS\n\n")
             for number in (1, 2):
-                out.write(f"docker://{self.there.address}/up/app:{number}\tdocker://{self.there.address}/app:{number}  h100,a100\n")
+                out.write(f"docker://{self.there.address}/up/app:{number}\tdocker://{self.there.address}/app:{number}  h100,a100"
+                          f"{'' if number == 1 else f' docker://{self.there.address}/{{gpu}}'}\n")
         self.surroundings = {**harness.surroundings(), **self.env, "PATH": f"{self.path('bin')}:{os.environ['PATH']}",
                              "XDG_CACHE_HOME": self.path("cache"), "FLEET": self.path("fleet.txt"), "SCRATCH": self.work,
                              "RECIPES": self.work}
@@ -271,6 +272,9 @@ class Workers(fleets.Fleet):
         self.assertEqual(self.refresh("1"), anew)
         self.assertEqual(self.refresh(), ["fleet status", *anew])
         self.assertEqual(self.refresh(), ["fleet status"] * 2)
+        mirrored = f"sm_90/{self.there.address.replace(':', '_')}/up/app"
+        self.assertEqual(registries.missing_from(self.there.address, mirrored, "2"), [])
+        self.assertIsNone(registries.missing_from(self.there.address, mirrored, "1"))
         self.assertEqual(self.refresh("3", expect=2), [])
         self.release(2, "second")
         # The manifest of Kubernetes does the same, in the environment that it gives.
