@@ -95,6 +95,7 @@ std::span<const Rule> rules() {
       rule_rdma_userspace,
       rule_require,
       rule_visible_devices,
+      rule_device_access,
       rule_driver_capabilities,
       rule_driver_baked,
       rule_stub_in_path,

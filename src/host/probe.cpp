@@ -95,7 +95,7 @@ Profile probe(const Machine& machine, const knowledge::Knowledge& tables) {
   out.system = probe_system(machine);
   out.isolation = probe_isolation(machine, out.system);
   out.nvidia = probe_nvidia(machine, out.system);
-  out.amd = probe_amd(machine);
+  out.amd = probe_amd(machine, out.system);
   out.gpus = probe_nvidia_gpus(machine, out.system);
   for (Gpu& gpu : probe_amd_gpus(machine)) out.gpus.push_back(std::move(gpu));
   add_known(tables, out);

@@ -20,7 +20,7 @@ Nvidia probe_nvidia(const Machine& machine, const System& system);
 /// Of it what a start can wait for: the module alone; module, library and root of the driver.
 Nvidia probe_nvidia_module(const Machine& machine);
 Nvidia probe_nvidia_driver(const Machine& machine);
-Amd probe_amd(const Machine& machine);
+Amd probe_amd(const Machine& machine, const System& system);
 /// What the driver and the bus say of them.
 std::vector<Gpu> probe_nvidia_gpus(const Machine& machine, const System& system);
 std::vector<Gpu> probe_amd_gpus(const Machine& machine);

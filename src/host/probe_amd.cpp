@@ -93,7 +93,7 @@ std::vector<std::string> amd_cards(const Tree& sys, const std::vector<AmdNode>& 
   return out;
 }
 
-Amd probe_amd(const Machine& machine) {
+Amd probe_amd(const Machine& machine, const System& system) {
   Amd out;
   out.driver_version = text_fact(machine.sys, "module/amdgpu/version");
   if (!out.driver_version.value)
@@ -105,6 +105,15 @@ Amd probe_amd(const Machine& machine) {
     if (out.rocm_version.value) break;
   }
   if (!out.rocm_version.value) out.rocm_version.evidence = "no /opt/rocm/.info/version";
+  out.module = module_fact(machine, "amdgpu");
+  const std::string kfd = machine.dev.label("kfd");
+  // A container has the nodes that it was given.
+  if (machine.dev.exists("kfd"))
+    out.kfd = Flag::known(true, kfd);
+  else if (system.in_container.value != false || machine.dev.list("").empty())
+    out.kfd = Flag::unknown("no " + kfd + " is seen here");
+  else
+    out.kfd = Flag::known(false, "no " + kfd);
   return out;
 }
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <map>
 
+#include "base/accounts.h"
 #include "base/format.h"
 #include "base/numbers.h"
 #include "base/path.h"
@@ -17,6 +18,7 @@ namespace {
 
 constexpr std::string_view kNvidiaVendor = "10de";
 constexpr std::string_view kStem = "libcuda.so.";
+constexpr std::uint64_t kMaxLoaderCache = 16u << 20;
 
 std::string joined(std::string_view folder, std::string_view name) {
   return folder.empty() ? std::string(name) : fmt::format("{}/{}", folder, name);
@@ -182,6 +184,38 @@ Text probe_mps(const Machine& machine) {
   return {};
 }
 
+/// The loader may find it where the cache says, and in a container not all of the host is seen.
+Flag library_there(const Machine& machine, const System& system, const Nvidia& nvidia) {
+  if (nvidia.library_path.value) return Flag::known(true, nvidia.library_path.evidence);
+  const Tree& root = machine.root;
+  const Result<std::string> cache = root.read("etc/ld.so.cache", kMaxLoaderCache);
+  if (cache && cache->contains("libcuda.so.1"))
+    return Flag::unknown(root.label("etc/ld.so.cache") + " names a libcuda.so.1");
+  const bool looked = std::ranges::any_of(kNvidiaLibraryFolders, [&](std::string_view folder) {
+    return root.exists(joined(folder, "libc.so.6"));
+  });
+  if (!looked || system.in_container.value != false)
+    return Flag::unknown("no libcuda.so.1 is seen here");
+  return Flag::known(false, "no libcuda.so.1 in the library directories");
+}
+
+Text node_access(const Machine& machine) {
+  constexpr std::string_view kNode = "nvidiactl";
+  const std::string label = machine.dev.label(kNode);
+  const auto node = machine.dev.node(kNode);
+  if (!node || node->kind != DeviceNode::Kind::kDevice) return Text::unknown("no " + label);
+  const auto text = [&](std::string_view path) {
+    return machine.root.read(path, kMaxAccounts).value_or(std::string());
+  };
+  const auto account = find_account(text("etc/passwd"), node->uid);
+  std::string user = account ? account->name : std::string();
+  if (user.empty()) user = node->uid == 0 ? "root" : fmt::format("{}", node->uid);
+  std::string group = group_name(text("etc/group"), node->gid);
+  if (group.empty()) group = node->gid == 0 ? "root" : fmt::format("{}", node->gid);
+  return Text::known(fmt::format("{:04o} {}:{}", node->mode & 0777, clean(user), clean(group)),
+                     label);
+}
+
 }  // namespace
 
 Nvidia probe_nvidia_module(const Machine& machine) {
@@ -223,6 +257,9 @@ Nvidia probe_nvidia(const Machine& machine, const System& system) {
           ? Flag::known(true, machine.root.label(socket))
           : Flag::known(false, "no " + machine.root.label("run/nvidia-persistenced/socket"));
   out.mps_directory = probe_mps(machine);
+  out.module = module_fact(machine, "nvidia");
+  out.library = library_there(machine, system, out);
+  out.node_access = node_access(machine);
   out.toolkit_version = probe_container_toolkit(machine);
   out.toolkit = probe_toolkit_programs(machine);
   return out;

@@ -47,6 +47,10 @@ inline Number numa_fact(const Tree& tree, std::string_view path) {
   return node;
 }
 
+/// Is this module loaded? False where it is not and is not built for this kernel either; unknown
+/// where it is built, since the first user may load it.
+Flag module_fact(const Machine& machine, std::string_view name);
+
 /// A PCI function's own files, the same for every kind of card.
 struct PciFacts {
   std::string vendor, device, device_class;  ///< "10de", "2330", "030200"

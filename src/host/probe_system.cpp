@@ -154,6 +154,23 @@ Flag filesystem(const Machine& machine, const System& system, std::string_view n
 
 }  // namespace
 
+Flag module_fact(const Machine& machine, std::string_view name) {
+  const std::string folder = fmt::format("module/{}", name);
+  if (machine.sys.exists(folder)) return Flag::known(true, machine.sys.label(folder));
+  const Result<std::string> loaded = machine.proc.read("modules", kModulesLimit);
+  const std::string label = machine.proc.label("modules");
+  if (loaded && ("\n" + *loaded).contains(fmt::format("\n{} ", name)))
+    return Flag::known(true, label);
+  const Text kernel = kernel_release(machine.proc);
+  if (!loaded || !kernel.value)
+    return Flag::unknown(loaded ? kernel.evidence : loaded.error().message);
+  const std::string index = "lib/modules/" + *kernel.value + "/modules.dep";
+  const Result<std::string> built = machine.root.read(index, kModulesLimit);
+  if (built && built->contains(fmt::format("/{}.ko", name)))
+    return Flag::unknown(machine.root.label(index) + ": not loaded");
+  return Flag::known(false, built ? label + " and " + machine.root.label(index) : label);
+}
+
 System probe_platform(const Machine& machine) {
   System out;
   out.kernel = kernel_release(machine.proc);

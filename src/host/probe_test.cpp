@@ -110,6 +110,44 @@ TEST(Probe, GpusOfTheBusWithoutADriver) {
   EXPECT_THAT(profile.notices, ElementsAre(HasSubstr("not loaded"), HasSubstr("vfio-pci")));
 }
 
+TEST(Probe, HalvesOfADriver) {
+  const testing::ScratchTree scratch;
+  const auto nvidia = [&] { return probe(scratch.machine(), knowledge::test_tables()).nvidia; };
+  EXPECT_EQ(nvidia().library.value, std::nullopt) << "no library directory was seen";
+  EXPECT_EQ(nvidia().module.value, std::nullopt);
+  scratch.file("usr/lib64/libc.so.6", "");
+  scratch.file("proc/sys/kernel/osrelease", "6.8.0-45-generic\n");
+  scratch.file("proc/modules", "ext4 1 0 - Live 0x0\nnot_nvidia 1 0 - Live 0x0\n");
+  EXPECT_THAT(nvidia().library.value, Optional(false));
+  EXPECT_THAT(nvidia().module.value, Optional(false));
+  const std::string index = "lib/modules/6.8.0-45-generic/modules.dep";
+  scratch.file(index, "kernel/drivers/net/dummy.ko:\n");
+  EXPECT_THAT(nvidia().module.value, Optional(false));
+  scratch.file(index, "updates/dkms/nvidia.ko.zst:\n");
+  EXPECT_EQ(nvidia().module, Flag::unknown("/" + index + ": not loaded"));
+  scratch.file("proc/modules", "nvidia 56717312 2 nvidia_uvm, Live 0x0\n");
+  EXPECT_THAT(nvidia().module.value, Optional(true));
+  scratch.file("etc/ld.so.cache", std::string("glibc-ld.so.cache1.1\0libcuda.so.1", 33));
+  EXPECT_EQ(nvidia().library.value, std::nullopt) << "the loader knows a place of its own";
+  scratch.file("etc/ld.so.cache", "");
+  scratch.file(".dockerenv", "");
+  EXPECT_EQ(nvidia().library.value, std::nullopt) << "a container does not see its host";
+}
+
+TEST(Probe, WhoMayOpenTheNodes) {
+  const testing::ScratchTree scratch;
+  const auto profile = [&] { return probe(scratch.machine(), knowledge::test_tables()); };
+  EXPECT_EQ(profile().nvidia.node_access.value, std::nullopt);
+  EXPECT_EQ(profile().amd.kfd.value, std::nullopt) << "no /dev was seen";
+  scratch.file("dev/nvidiactl", "c 195 255 0660 0 44\n");
+  EXPECT_THAT(profile().nvidia.node_access.value, Optional(std::string("0660 root:44")));
+  EXPECT_THAT(profile().amd.kfd.value, Optional(false));
+  scratch.file("etc/group", "root:x:0:\nvideo:x:44:\n");
+  EXPECT_THAT(profile().nvidia.node_access.value, Optional(std::string("0660 root:video")));
+  scratch.file("dev/kfd", "c 234 0 0666 0 44\n");
+  EXPECT_THAT(profile().amd.kfd.value, Optional(true));
+}
+
 TEST(Probe, DistancesCountOnlineNodes) {
   const testing::ScratchTree scratch;
   // Node 1 is offline: the rows have two columns.

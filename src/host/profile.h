@@ -68,12 +68,17 @@ struct Nvidia {
   Text toolkit_version;  ///< nvidia-container-toolkit
   Flag toolkit;          ///< its nvidia-ctk, hook or nvidia-container-cli; false: there is none
   Text mps_directory;    ///< pipe directory of a running MPS daemon: "/tmp/nvidia-mps"
+  Flag module;           ///< it is loaded; false: neither loaded nor built for this kernel
+  Flag library;          ///< a libcuda is there; false where it was looked for
+  Text node_access;      ///< mode and owners of /dev/nvidiactl: "0660 root:video"
   bool operator==(const Nvidia&) const = default;
 };
 
 struct Amd {
   Text driver_version;  ///< of amdgpu, where it is not the kernel's own
   Text rocm_version;    ///< user space on the host
+  Flag module;          ///< amdgpu is loaded; false: neither loaded nor built for this kernel
+  Flag kfd;             ///< /dev/kfd is there; false where /dev was looked at
   bool operator==(const Amd&) const = default;
 };
 

@@ -48,11 +48,16 @@ void each_field(FieldsOf<Nvidia> auto& nvidia, auto&& see) {
   see("toolkit_version", nvidia.toolkit_version);
   see("toolkit", nvidia.toolkit);
   see("mps_directory", nvidia.mps_directory);
+  see("module", nvidia.module);
+  see("library", nvidia.library);
+  see("node_access", nvidia.node_access);
 }
 
 void each_field(FieldsOf<Amd> auto& amd, auto&& see) {
   see("driver_version", amd.driver_version);
   see("rocm_version", amd.rocm_version);
+  see("module", amd.module);
+  see("kfd", amd.kfd);
 }
 
 void each_field(FieldsOf<Gpu> auto& gpu, auto&& see) {

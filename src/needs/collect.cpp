@@ -28,6 +28,8 @@ Needs from_config(const image::Image& image) {
   out.environment = inventory::environment(image);
   for (const auto& [name, value] : image.config["config"]["Labels"].members())
     out.labels.emplace(name, value.text());
+  const std::string_view user = image.config["config"]["User"].text();
+  if (const auto who = user.substr(0, user.find(':')); who != "root" && who != "0") out.user = user;
   out.slim = inventory::mark_of_labels(out.labels);
   return out;
 }

@@ -95,6 +95,7 @@ void each_field(text::FieldsOf<Needs> auto& needs, auto&& see) {
   see("unread", needs.unread);
   see("environment", needs.environment);
   see("labels", needs.labels);
+  see("user", needs.user);
   see("runtimes", needs.runtimes);
   see("packages", needs.packages);
   see("code", needs.code);

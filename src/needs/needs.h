@@ -129,6 +129,7 @@ struct Needs {
   bool contents = true;  ///< the layers were read
   std::string unread;    ///< why they were not
   std::map<std::string, std::string> environment, labels;
+  std::string user;  ///< as the configuration names it; empty: root
   std::vector<inventory::Runtime> runtimes;
   /// pip and conda packages, and deb/rpm/apk packages of CUDA, ROCm and their libraries.
   std::vector<inventory::InstalledPackage> packages;

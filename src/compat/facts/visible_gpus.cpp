@@ -238,15 +238,22 @@ bool is_held_by_another(const host::Gpu& gpu) {
   return gpu.vendor == "nvidia" && !is_one_of(*driver, {"nvidia", "nvgpu", "dxgkrnl"});
 }
 
+bool is_held_by_none(const host::Gpu& gpu) {
+  // Drivers give their GPUs a number.
+  return !gpu.kernel_driver.value && !gpu.kernel_driver.evidence.empty() && !gpu.minor.value;
+}
+
 host::Profile without_held_gpus(const host::Profile& host) {
   host::Profile out = host;
   for (const std::string_view vendor : {"nvidia", "amd"}) {
-    const auto held = [&](const host::Gpu& gpu) {
-      return gpu.vendor == vendor && is_held_by_another(gpu);
-    };
     const auto gpus = gpus_of(host, vendor);
-    if (std::ranges::all_of(gpus, [](const host::Gpu* gpu) { return is_held_by_another(*gpu); }))
-      continue;
+    const bool bound = std::ranges::any_of(gpus, [](const host::Gpu* gpu) {
+      return gpu->kernel_driver.value && !is_held_by_another(*gpu);
+    });
+    const auto held = [&](const host::Gpu& gpu) {
+      return gpu.vendor == vendor && (is_held_by_another(gpu) || (bound && is_held_by_none(gpu)));
+    };
+    if (std::ranges::all_of(gpus, [&](const host::Gpu* gpu) { return held(*gpu); })) continue;
     const std::size_t gone = std::erase_if(out.gpus, held);
     if (auto& count = out.gpu_count.value; count && *count >= gone) *count -= gone;
   }

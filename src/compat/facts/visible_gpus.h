@@ -12,6 +12,8 @@ namespace flense::compat {
 
 /// Another kernel driver than the vendor's holds it ("vfio-pci", "nouveau"): no program sees it.
 bool is_held_by_another(const host::Gpu& gpu);
+/// It was looked for, and no kernel driver was found.
+bool is_held_by_none(const host::Gpu& gpu);
 /// The host without such GPUs, where the vendor's driver has others.
 host::Profile without_held_gpus(const host::Profile& host);
 

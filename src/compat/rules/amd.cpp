@@ -174,6 +174,8 @@ void rule_amd_nodes(const Question& question, std::vector<Check>& checks) {
   }
   const bool others =
       !std::ranges::all_of(gpus, [](const host::Gpu* gpu) { return is_held_by_another(*gpu); });
+  const bool others_bound = std::ranges::any_of(
+      gpus, [](const host::Gpu* gpu) { return gpu->kernel_driver.value == "amdgpu"; });
   std::vector<std::string> nodes;
   for (const host::Gpu* gpu : gpus) {
     if (is_held_by_another(*gpu)) {
@@ -198,10 +200,29 @@ void rule_amd_nodes(const Question& question, std::vector<Check>& checks) {
       unknown.evidence.push_back(
           {"host", bound ? unknown_because(gpu->minor) : unknown_because(gpu->kernel_driver)});
       unknown.fix = "look for the GPU in /sys/class/kfd/kfd/topology/nodes and in dmesg";
+      if (!bound && question.host.amd.module.value == false) {
+        unknown.verdict = others_bound ? Verdict::kWarn : Verdict::kFail;
+        unknown.message =
+            fmt::format("amdgpu is not loaded, and no module holds {}", gpu_text(*gpu));
+        unknown.fix = "modprobe amdgpu; where that finds no module, install amdgpu-dkms";
+      } else if (!bound && others_bound) {
+        unknown.verdict = Verdict::kWarn;
+        unknown.message = fmt::format("no kernel driver holds {}", gpu_text(*gpu));
+      }
       checks.push_back(std::move(unknown));
     }
   }
   if (nodes.empty()) return;  // a described host: nothing was examined
+  if (question.host.amd.kfd.value == false) {
+    check.verdict = Verdict::kFail;
+    check.message = "the host has no /dev/kfd, through which ROCm reaches its GPUs";
+    check.evidence.push_back({"host", question.host.amd.kfd.evidence});
+    check.fix =
+        "modprobe amdgpu, and look for kfd in dmesg: the module makes the node where it supports "
+        "the GPU and the processor";
+    checks.push_back(std::move(check));
+    return;
+  }
   check.message = fmt::format("the container needs /dev/kfd and {}", fmt::join(nodes, ", "));
   check.fix = "pass the nodes (--device) and the numeric groups that own them (--group-add)";
   checks.push_back(std::move(check));

@@ -1,5 +1,6 @@
 // The host's driver: is it there, does it hold the GPUs, and is it complete?
 #include <algorithm>
+#include <iterator>
 
 #include "base/format.h"
 #include "compat/facts/facts.h"
@@ -38,6 +39,56 @@ Check held_by_another(const Question& question, const std::vector<const host::Gp
       {need_evidence(question), {"host", fmt::format("{}: {}", names_of(gpus), driver.evidence)}},
       "bind the GPU to NVIDIA's driver, or choose a host that offers it",
       "the host's own facts"};
+}
+
+Check without_module(const Question& question, const std::vector<const host::Gpu*>& gpus) {
+  const host::Text& driver = gpus.front()->kernel_driver;
+  return {"driver-missing",
+          Verdict::kFail,
+          "NVIDIA's kernel module is not loaded, and none is found that is built for this kernel",
+          {need_evidence(question),
+           {"host", fmt::format("{}: {}", names_of(gpus), driver.evidence)},
+           {"host", "not in " + question.host.nvidia.module.evidence}},
+          "modprobe nvidia; where that finds no module, install the kernel's headers and the "
+          "driver again (dkms autoinstall), or the package of modules for this kernel",
+          "the host's own facts"};
+}
+
+/// A host that was looked at, whose driver is only its kernel module.
+bool lacks_library(const host::Profile& host) {
+  return host.nvidia.library.value == false && host.nvidia.module_version.value && !is_tegra(host);
+}
+
+Check without_library(const Question& question) {
+  const host::Nvidia& nvidia = question.host.nvidia;
+  return {"driver-missing",
+          Verdict::kFail,
+          fmt::format("the kernel module {} is loaded, and the host has no libcuda that could "
+                      "reach a container",
+                      *nvidia.module_version.value),
+          {need_evidence(question),
+           {"host", nvidia.module_version.evidence},
+           {"host", nvidia.library.evidence}},
+          fmt::format("install the driver's libraries of version {} on the host (libcuda1, "
+                      "libnvidia-compute, nvidia-driver-cuda-libs)",
+                      *nvidia.module_version.value),
+          "the host's own facts"};
+}
+
+/// GPUs that do not count, since others have a driver.
+void warn_of_unheld(const std::vector<const host::Gpu*>& gpus, std::vector<Check>& checks) {
+  std::vector<const host::Gpu*> unheld;
+  std::ranges::copy_if(gpus, std::back_inserter(unheld),
+                       [](const host::Gpu* gpu) { return is_held_by_none(*gpu); });
+  if (unheld.empty() || unheld.size() == gpus.size()) return;
+  checks.push_back(
+      {"driver-missing",
+       Verdict::kWarn,
+       fmt::format("no kernel driver holds {} of {} GPUs, which CUDA does not see", unheld.size(),
+                   gpus.size()),
+       {{"host", fmt::format("{}: {}", names_of(unheld), unheld.front()->kernel_driver.evidence)}},
+       "look for the GPU in lspci -k and dmesg on the host",
+       "the host's own facts"});
 }
 
 Check without_driver(const Question& question, const std::vector<const host::Gpu*>& gpus) {
@@ -116,15 +167,21 @@ void rule_driver_missing(const Question& question, std::vector<Check>& checks) {
     return;
   }
   // A Jetson's GPU is on no bus where a driver could be seen.
-  const auto unheld = [](const host::Gpu* gpu) {
-    return !gpu->kernel_driver.value && !gpu->kernel_driver.evidence.empty();
-  };
-  if (!gpus.empty() && host_driver(host) && !is_tegra(host) && std::ranges::all_of(gpus, unheld)) {
+  if (!gpus.empty() && host_driver(host) && !is_tegra(host) &&
+      std::ranges::all_of(gpus, [](const host::Gpu* gpu) { return is_held_by_none(*gpu); })) {
+    if (host.nvidia.module.value == false) {
+      checks.push_back(without_module(question, gpus));
+      return;
+    }
     checks.push_back(
         untold("driver-missing",
                fmt::format("which kernel driver holds {} is unknown", gpu_text(*gpus.front())),
                {need_evidence(question), {"host", unknown_because(gpus.front()->kernel_driver)}},
                "look for the GPU in lspci -k and dmesg on the host"));
+    return;
+  }
+  if (!wsl && lacks_library(host)) {
+    checks.push_back(without_library(question));
     return;
   }
   if (const auto driver = host_driver(host)) {
@@ -134,6 +191,7 @@ void rule_driver_missing(const Question& question, std::vector<Check>& checks) {
                       {{"host", driver->evidence}},
                       "",
                       "the host's own facts"});
+    if (!is_tegra(host)) warn_of_unheld(gpus, checks);
     return;
   }
   // Windows's driver, or a node's labels: enough for driver-cuda, not for what differs by branch.
@@ -174,6 +232,8 @@ void rule_driver_mismatch(const Question& question, std::vector<Check>& checks) 
   const auto& module = nvidia.module_version;
   const auto& library = nvidia.library_version;
   if (!module.value && !library.value) return;
+  // Of a half that is not there driver-missing tells.
+  if (lacks_library(question.host) || (!module.value && nvidia.module.value == false)) return;
   // Jetson Linux brings both, and names its libcuda without a version.
   if (is_tegra(question.host) && !library.value && nvidia.library_path.value) return;
   const std::vector<Evidence> evidence = {

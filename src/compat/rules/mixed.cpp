@@ -1,11 +1,13 @@
 // Several CUDA runtimes or cuDNN in one image, and which of them the framework was built with.
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 
 #include "base/path.h"
 #include "base/version_numbers.h"
 #include "compat/facts/image_facts.h"
+#include "compat/facts/python_environments.h"
 #include "compat/facts/software.h"
 #include "compat/rules/rules.h"
 #include "knowledge/table_rows.h"
@@ -318,11 +320,7 @@ void judge_jax_plugin(const Question& question, std::vector<Check>& checks) {
   }
 }
 
-}  // namespace
-
-void rule_runtime_mixed(const Question& question, std::vector<Check>& checks) {
-  if (!question.image.contents)
-    return;  // one variable of the configuration cannot contradict itself
+void judge_all(const Question& question, std::vector<Check>& checks) {
   judge_torch_family(question, checks);
   judge_torch_cudnn(question, checks);
   judge_bitsandbytes(question, checks);
@@ -338,6 +336,41 @@ void rule_runtime_mixed(const Question& question, std::vector<Check>& checks) {
   check.verdict = Verdict::kOk;
   check.evidence = {{"image", cuda.begin()->second.evidence}};
   checks.push_back(std::move(check));
+}
+
+/// Of an environment in which the image's command does not run.
+void add_aside(const std::string& prefix, std::vector<Check> found, std::vector<Check>& checks) {
+  for (Check& check : found) {
+    if (check.verdict == Verdict::kOk) continue;
+    if (check.verdict == Verdict::kFail) check.verdict = Verdict::kWarn;
+    check.message = fmt::format("in {}: {}", prefix.empty() ? "the system's Python" : "/" + prefix,
+                                check.message);
+    checks.push_back(std::move(check));
+  }
+}
+
+}  // namespace
+
+void rule_runtime_mixed(const Question& question, std::vector<Check>& checks) {
+  if (!question.image.contents)
+    return;  // one variable of the configuration cannot contradict itself
+  const std::vector<PythonEnvironment> all = python_environments(question.image);
+  if (all.size() < 2) {
+    judge_all(question, checks);
+    return;
+  }
+  for (const PythonEnvironment& one : all) {
+    const Needs image = seen_from(one, all, question.image);
+    const ImageFacts facts(image, question.tables);
+    std::vector<Check> found;
+    judge_all({image, question.host, question.tables, question.launcher, question.redistribution,
+               &facts, question.launcher_assumed},
+              found);
+    if (one.starts)
+      std::ranges::move(found, std::back_inserter(checks));
+    else
+      add_aside(one.prefix, std::move(found), checks);
+  }
 }
 
 }  // namespace flense::compat

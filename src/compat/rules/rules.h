@@ -32,6 +32,7 @@ void rule_require(const Question& question, std::vector<Check>& checks);
 
 // visibility.cpp
 void rule_visible_devices(const Question& question, std::vector<Check>& checks);
+void rule_device_access(const Question& question, std::vector<Check>& checks);
 void rule_driver_capabilities(const Question& question, std::vector<Check>& checks);
 
 // baked.cpp
