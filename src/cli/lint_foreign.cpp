@@ -27,6 +27,8 @@ bool holds_one(const fs::path& directory, std::span<const std::string_view> name
 /// A license alone has many a package of a repository with several; rules for contributors stand
 /// once, at the root of a project.
 bool is_project(const fs::path& directory) {
+  // An archive of GitHub, unpacked as it is.
+  if (ends_with_any(directory.filename().native(), {"-main", "-master"})) return true;
   constexpr auto kLicenses = std::to_array<std::string_view>(
       {"LICENSE", "LICENSE.md", "LICENSE.txt", "LICENSE.rst", "LICENCE", "COPYING"});
   constexpr auto kRules = std::to_array<std::string_view>(

@@ -74,8 +74,8 @@ bool is_put_aside(std::string_view path) {
     const std::size_t end = path.find('/');
     if (end == path.npos) return false;
     const std::string_view name = trim_space(path.substr(0, end));
-    if (is_one_of(name, {"archive", "archived", "archives", "attic", "deprecated", "legacy",
-                         "obsolete"}) ||
+    if (is_one_of(name, {"archive", "archived", "archives", "attic", "backup", "backups",
+                         "deprecated", "legacy", "obsolete", "old", "unused"}) ||
         name == "retired" || name.starts_with("retired_") || name.starts_with("retired-") ||
         name.ends_with("_deprecated") || name.ends_with("-deprecated"))
       return true;
@@ -110,12 +110,11 @@ bool waits_for_file(std::string_view rule) {
                           "torch-index-implicit", "torch-installed-twice"});
 }
 
-/// What an image weighs: nothing to the reader of an example, nor to a test.
-bool is_of_size(std::string_view rule) {
-  return is_one_of(rule, {"apt-recommends-gpu", "base-cuda-unused", "chown-in-own-layer",
-                          "conda-not-cleaned", "cuda-toolkit-final", "devel-final-stage",
-                          "dockerignore-coverage", "git-clone-full", "layer-too-large",
-                          "package-cache-in-layer", "removed-in-later-layer", "weights-in-image"});
+/// What ends a build or a start, also of an example; the rest is nothing to its reader, nor to a
+/// test.
+bool fails_build(const Finding& finding) {
+  return finding.severity == Severity::kError ||
+         is_one_of(finding.rule, {"cuda-tag-unknown", "unknown-rule"});
 }
 
 bool waived(const Finding& finding, const Policy& policy, const LintRules& rules) {
@@ -193,10 +192,12 @@ Outcome lint(const Project& project, const LintRules& rules, const Policy& polic
     }
     const auto severity = policy.severities.find(finding.rule);
     if (severity != policy.severities.end()) finding.severity = severity->second;
-    finding.pedantic = finding.pedantic || is_put_aside(finding.path) ||
+    const knowledge::LintRuleRow* row = rules.find(finding.rule);
+    finding.pedantic = finding.pedantic || (row != nullptr && row->group == "pedantic") ||
+                       is_put_aside(finding.path) ||
                        (waits_for_build(finding.rule) && without_base.contains(finding.path)) ||
                        (waits_for_file(finding.rule) && of_another_time.contains(finding.path)) ||
-                       (is_of_size(finding.rule) && is_example(finding.path)) ||
+                       (is_example(finding.path) && !fails_build(finding)) ||
                        foreign_directory(project, finding.path) != nullptr;
     // Who names a rule wants it.
     if (policy.pedantic || !only.empty() || severity != policy.severities.end())

@@ -138,7 +138,7 @@ def check():
 
 def lint():
     out = {"mistakes": "lint in/mistakes", "json": "sum lint in/mistakes --json", "fix": [
-        "copy in/mistakes m", "lint m --diff", "lint m --fix", "tree m", "lint m -q"]}
+        "copy in/mistakes m", "lint m --diff --pedantic", "lint m --fix --pedantic", "tree m", "lint m -q"]}
     few = "lint in/mistakes --only cuda-tag-missing --only shm-too-small --only 12"
     out["forms"] = [f"{few} --format {form}" for form in ("text", "json", "github", "gitlab", "checkstyle", "junit", "markdown")]
     out["forms"] += [f"sum lint in/mistakes --format {form}" for form in ("sarif", "github", "gitlab", "checkstyle", "junit", "markdown")]
@@ -147,12 +147,12 @@ def lint():
         "--host h100@550.54.15 -q", "--host mi300x --host l4@470.82.01 -q", "-v")]
     out["kinds"] = ["lint in/kinds", "sum lint in/kinds --json", "lint in/kinds --host h100@550.54.15 -q", "lint in/kinds/Dockerfile in/kinds/compose.yaml",
                     "lint - < in/kinds/Dockerfile", "lint - < in/kinds/pod.yaml"]
-    out["kinds-fix"] = ["copy in/kinds k", "cd k", "lint --diff", "lint --fix -q", "tree . contents"]
+    out["kinds-fix"] = ["copy in/kinds k", "cd k", "lint --diff --pedantic", "lint --fix -q --pedantic", "tree . contents"]
     out["settings"] = ["copy in/kinds k", "cd k", "write .flense.toml '[lint]\\nignore = [\"cuda-tag-missing\"]\\nfail-on = \"never\"\\n'", "lint -q",
                        "lint -q --no-config", "write .flense.toml '[[waivers]]\\nrule = \"cuda-tag-missing\"\\nuntil = \"2020-01-01\"\\n'", "lint -q",
                        "write .flense.toml '[lnt]\\n'", "lint", "write .flense.toml '[lint\\n'", "lint",
                        "write .flense.toml '[[waivers]]\\nrule = \"nobody\"\\n'", "lint"]
-    out["rules"] = [f"sum lint -q in/rules/{name.removesuffix('.txt')}" for name in sorted(os.listdir(golden_files.RULES))]
+    out["rules"] = [f"sum lint -q --pedantic in/rules/{name.removesuffix('.txt')}" for name in sorted(os.listdir(golden_files.RULES))]
     return out
 
 

@@ -123,17 +123,17 @@ class Lint(harness.Case):
 
     def test_copies_of_other_projects(self):
         for path in ("Dockerfile", "engine/Dockerfile", "engine/docker/Dockerfile", "vendor/tool/Dockerfile",
-                     "vendor/Dockerfile", "sub/module/Dockerfile", "package/Dockerfile"):
+                     "vendor/Dockerfile", "sub/module/Dockerfile", "package/Dockerfile", "tool-main/Dockerfile"):
             self.write(path, BAD)
         for path in ("engine/LICENSE", "engine/CONTRIBUTING.md", "package/LICENSE"):
             self.write(path, "")
         self.write(".gitmodules", '[submodule "m"]\n\tpath = sub/module\n')
         paths = lambda *words: sorted({one["path"] for one in self.findings(*words, expect=1)})
         own = ["Dockerfile", "package/Dockerfile", "vendor/Dockerfile"]
-        foreign = ["engine/Dockerfile", "engine/docker/Dockerfile", "sub/module/Dockerfile", "vendor/tool/Dockerfile"]
+        foreign = ["engine/Dockerfile", "engine/docker/Dockerfile", "sub/module/Dockerfile", "tool-main/Dockerfile", "vendor/tool/Dockerfile"]
         self.assertEqual(paths(), own)
         self.assertEqual(paths("--pedantic"), sorted(own + foreign))
-        self.assertIn("4 files of other projects judged with --pedantic only, or when named: engine, sub/module, vendor/tool\n",
+        self.assertIn("5 files of other projects judged with --pedantic only, or when named: engine, sub/module, tool-main and 1 more\n",
                       self.lint(expect=1).stdout)
         self.assertEqual(paths("engine"), foreign[:2])
         self.assertEqual(paths("sub/module/Dockerfile"), foreign[2:3])

@@ -392,7 +392,8 @@ bool is_example(std::string_view path) {
     if (end == path.npos) break;
     if (is_one_of(path.substr(0, end),
                   {"example", "examples", "sample", "samples", "demo", "demos", "test", "tests",
-                   "e2e", "docs", "integration_tests", "integration-tests"}))
+                   "e2e", "docs", "integration_tests", "integration-tests", "tutorial", "tutorials",
+                   "workshop", "workshops", "notebooks"}))
       return true;
     path.remove_prefix(end + 1);
   }

@@ -5,6 +5,8 @@
 
 #include "base/format.h"
 #include "base/version_numbers.h"
+#include "lint/facts/build_steps.h"
+#include "lint/facts/sure_installs.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -49,17 +51,97 @@ bool cuda_tag_known(const knowledge::Images& images, const GpuImage& image) {
 
 namespace {
 
-bool uses_system_cuda(const PackageList& list) {
+/// Packages whose libraries load the system's CUDA, or that require one of those.
+bool is_user_of_system(const PackageRequest& request) {
   constexpr auto kUsers = std::to_array<std::string_view>(
-      {"tensorflow", "onnxruntime-gpu", "fastembed-gpu", "tensorrt", "pycuda", "cudf",
-       "ctranslate2", "faster-whisper", "whisperx", "whisper-ctranslate2", "argostranslate",
-       "libretranslate", "paddlepaddle-gpu", "nvidia-dali"});
+      {"tensorflow", "tensorflow-gpu", "tf-keras", "deepface", "spleeter",
+       // of ONNX Runtime
+       "onnxruntime-gpu", "onnxruntime-genai-cuda", "fastembed-gpu", "insightface",
+       "audio-separator",
+       // of CTranslate2
+       "ctranslate2", "faster-whisper", "whisperx", "whisper-ctranslate2", "whisper-live",
+       "whisperlivekit", "wyoming-faster-whisper", "realtimestt", "speaches", "argostranslate",
+       "libretranslate",
+       // wheels that are linked with it
+       "llama-cpp-python", "stable-diffusion-cpp-python", "pywhispercpp", "ctransformers",
+       "sherpa-onnx", "paddlepaddle-gpu", "pycuda", "torchcodec", "cuda-python", "tiny-cuda-nn",
+       "chainer", "theano"});
+  constexpr auto kFamilies = std::to_array<std::string_view>(
+      {"cupy", "dgl", "nvidia-dali", "nvidia-nvimgcodec", "tensorrt", "mxnet", "cudf", "cuml",
+       "cugraph", "cucim", "cuvs", "pylibraft", "rmm", "faiss-gpu"});
+  if (is_one_of(request.name, kUsers) || std::ranges::any_of(kFamilies, [&](std::string_view name) {
+        return request.name.starts_with(name);
+      }))
+    return true;
+  // jax[cuda12], rembg[gpu], spacy[cuda12x]: by their names, packages for the GPU.
+  return !request.name.starts_with("torch") &&
+         std::ranges::any_of(request.extras, [&](const std::string& extra) {
+           return request.name.starts_with("jax") || extra.contains("cuda") ||
+                  extra.contains("gpu");
+         });
+}
+
+/// Libraries of CUDA by apt: whoever installs them has a use for the system's.
+bool is_of_system_cuda(const PackageRequest& request) {
+  return starts_with_any(request.name, {"cuda-", "libcu", "libnccl", "libnvinfer", "libnpp",
+                                        "libnv", "python3-libnvinfer"});
+}
+
+bool uses_system_cuda(const PackageList& list) {
+  const bool system = list.manager == PackageManager::kApt || list.manager == PackageManager::kDnf;
   return std::ranges::any_of(list.packages, [&](const PackageRequest& request) {
-    return std::ranges::find(kUsers, request.name) != kUsers.end() ||
-           request.name.starts_with("cupy") || request.name.starts_with("dgl") ||
-           request.name.starts_with("nvidia-dali") ||
-           (request.name.starts_with("jax") && request.extras != std::vector<std::string>{});
+    return system ? is_of_system_cuda(request) : is_user_of_system(request);
   });
+}
+
+/// Whether wheels may come from somebody who links them with the system's CUDA.
+bool has_foreign_index(const PackageList& list) {
+  return std::ranges::any_of(list.indexes, [](const Word& index) {
+    return index.text.contains("://") && !index.text.contains("pytorch.org") &&
+           !index.text.contains("pypi.org") && !index.text.contains("pythonhosted.org");
+  });
+}
+
+/// Programs that come ready-made, whatever they load: archives and packages of some address.
+bool fetches_programs(const FileView& view, std::size_t stage) {
+  const auto holds_programs = [](std::string_view word) {
+    word = word.substr(0, word.find_first_of("?#"));
+    return word.contains("://") &&
+           (ends_with_any(word, {".gz", ".tgz", ".xz", ".zst", ".bz2", ".zip", ".deb", ".rpm",
+                                 ".run", ".whl", ".so", ".AppImage"}) ||
+            word.contains("/releases/"));
+  };
+  for (const std::size_t one : view.dockerfile->lineage(stage))
+    for (const Instruction& step : view.dockerfile->stages[one].instructions) {
+      if (step.keyword == Keyword::kAdd)
+        for (const Word& word : step.words)
+          if (holds_programs(word.text)) return true;
+      if (step.keyword != Keyword::kRun) continue;
+      for (const StepCommand& command : commands_of(step))
+        if (is_one_of(command.program, {"curl", "wget", "aria2c"}) &&
+            std::ranges::any_of(command.arguments, [&](const Argument& word) {
+              // Keys and node's, go's or conda's own archives hold no CUDA programs.
+              return holds_programs(word.text) && !word.text.contains("keyring") &&
+                     !word.text.contains("nodejs.org") && !word.text.contains("go.dev") &&
+                     !word.text.contains("astral-sh");
+            }))
+          return true;
+    }
+  return false;
+}
+
+/// An image of Docker's own library (node, golang, python) and uv's hold no CUDA programs.
+bool is_without_cuda(std::string_view repository) {
+  return !repository.contains('/') || repository.starts_with("library/") ||
+         repository.ends_with("astral-sh/uv");
+}
+
+/// COPY from an image that no stage is built on.
+bool copies_programs(const Instruction& copy) {
+  const Flag* from = copy.flag("from");
+  if (from == nullptr || !copy.copies()) return false;
+  const auto name = parse_image_name(from->value);
+  return !name || !is_without_cuda(name->familiar());
 }
 
 /// A virtual environment or its packages, whole.
@@ -83,6 +165,7 @@ std::optional<UnusedCuda> unused_cuda_of(const FileView& view) {
   const std::size_t last = view.stages.size() - 1;
   UnusedCuda out;
   bool torch = false, system = false;
+  out.sure = knows_all_installs(view, last) && !fetches_programs(view, last);
   const auto take = [&](std::size_t stage) {
     for (const Install* install : view.installs_in(stage)) {
       // An extra by a variable may be another one in another build.
@@ -91,6 +174,7 @@ std::optional<UnusedCuda> unused_cuda_of(const FileView& view) {
           system = system || uses_system_cuda(*file->packages);
       for (const PackageList* list : lists_of(*install)) {
         system = system || uses_system_cuda(*list);
+        out.sure = out.sure && !has_foreign_index(*list);
         if (list->manager == PackageManager::kConda) continue;
         for (const Framework& one : frameworks_of(*list, view.project->knowledge->frameworks))
           if (one.package == "torch" && one.variant.value != "cpu") {
@@ -104,15 +188,19 @@ std::optional<UnusedCuda> unused_cuda_of(const FileView& view) {
   for (const std::size_t one : view.dockerfile->lineage(last))
     for (const Instruction& copy : view.dockerfile->stages[one].instructions) {
       const auto from = view.dockerfile->copied_from(copy);
-      if (!from || *from >= view.stages.size()) continue;
+      if (!from || *from >= view.stages.size()) {
+        out.sure = out.sure && !copies_programs(copy);
+        continue;
+      }
       const GpuImage& image = view.stages[*from].image;
-      if (copies_wheels(copy)) take(*from);
+      if (copies_wheels(copy)) {
+        take(*from);
+        out.sure = out.sure && knows_all_installs(view, *from);
+        continue;
+      }
       // What another stage compiled, or an image of the project holds, may be linked against the
       // libraries of this base.
-      // An image of Docker's own library (node, golang, python) and uv's hold no CUDA programs.
-      else if (image.vendor.known() || image.repository.empty() ||
-               (image.repository.contains('/') && !image.repository.starts_with("library/") &&
-                !image.repository.ends_with("astral-sh/uv")))
+      if (image.vendor.known() || image.repository.empty() || !is_without_cuda(image.repository))
         return std::nullopt;
     }
   if (system || !torch) return std::nullopt;

@@ -25,6 +25,8 @@ bool cuda_tag_known(const knowledge::Images& images, const GpuImage& image);
 struct UnusedCuda {
   std::string variant;  ///< of torch: "cu124"; empty: not known
   std::string instead;  ///< "nvidia/cuda:12.4.1-base-ubuntu22.04", a tag that exists
+  /// Everything that the image gets is known; else something may load the base's libraries.
+  bool sure = false;
 };
 /// A final image on nvidia/cuda's runtime, in which torch alone uses CUDA: its own.
 std::optional<UnusedCuda> unused_cuda_of(const FileView& view);

@@ -236,7 +236,10 @@ constexpr KindRow kKinds[] = {
     {FileKind::kApptainer, "apptainer", is_apptainer, read_definition},
     {FileKind::kQuadlet, "quadlet",
      [](const Candidate& file) {
-       return ends_with_any(file.name, {".container", ".pod", ".kube"});
+       // Perl's documentation has the ending .pod.
+       return ends_with_any(file.name, {".container", ".pod", ".kube"}) &&
+              (file.text.contains("[Container]") || file.text.contains("[Pod]") ||
+               file.text.contains("[Kube]") || file.text.contains("[Unit]"));
      },
      read_quadlet},
     {FileKind::kSystemd, "systemd",

@@ -8,6 +8,7 @@
 #include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
 #include "lint/facts/cuda_base.h"
+#include "lint/facts/sure_installs.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
@@ -72,17 +73,6 @@ bool may_compile(const FileView& view, std::size_t stage) {
   return false;
 }
 
-/// A stage that installs nothing and starts with a script, which then installs, and may compile.
-bool installs_at_start(const FileView& view, std::size_t stage) {
-  if (!view.installs_in(stage).empty()) return false;
-  for (const std::size_t one : view.dockerfile->lineage(stage))
-    for (const Instruction& start : view.dockerfile->stages[one].instructions)
-      if (start.keyword == Keyword::kEntrypoint || start.keyword == Keyword::kCmd)
-        for (const Word& word : start.words)
-          if (word.text.ends_with(".sh")) return true;
-  return false;
-}
-
 /// An image in which somebody works: it starts a shell, waits for one, or holds no program of its
 /// own.
 bool is_for_a_shell(const FileView& view, std::size_t stage) {
@@ -100,6 +90,19 @@ bool is_for_a_shell(const FileView& view, std::size_t stage) {
   return text.contains("/dev/null") || text.contains("infinity") ||
          (commands.size() == 1 && is_shell(commands.front().program) &&
           commands.front().arguments.empty());
+}
+
+/// A program of Python on wheels: what compiles, if anything, is a step of the file.
+bool runs_wheels(const FileView& view, std::size_t stage) {
+  bool starts = false;
+  for (const std::size_t one : view.dockerfile->lineage(stage))
+    for (const Instruction& instruction : view.dockerfile->stages[one].instructions)
+      if (instruction.keyword == Keyword::kCmd || instruction.keyword == Keyword::kEntrypoint)
+        for (const StepCommand& command : commands_of(instruction))
+          starts = starts || command.program.starts_with("python") ||
+                   is_one_of(command.program, {"uvicorn", "gunicorn", "hypercorn", "streamlit",
+                                               "fastapi", "flask", "celery", "gradio"});
+  return starts && knows_all_installs(view, stage);
 }
 
 /// Images that others are built on, or that code is developed and measured in.
@@ -142,7 +145,7 @@ void devel_final(const FileView& view, FindingSink& sink) {
       "what was built",
       repository, smaller);
   const std::size_t last = view.stages.size() - 1;
-  found.pedantic = installs_at_start(view, last) || may_compile(view, last) ||
+  found.pedantic = !runs_wheels(view, last) || may_compile(view, last) ||
                    holds_one_of(view, last, kUseToolkit) ||
                    is_for_developers(view.file->source.path()) || is_for_a_shell(view, last);
 }
@@ -168,6 +171,7 @@ void unused_cuda(const FileView& view, FindingSink& sink) {
       "begin with {}, or with a slim Python image and "
       "NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility",
       unused->instead);
+  found.pedantic = !unused->sure;
 }
 
 void rocm_builder(const FileView& view, FindingSink& sink) {

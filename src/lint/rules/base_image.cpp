@@ -6,6 +6,7 @@
 #include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
 #include "lint/facts/cuda_base.h"
+#include "lint/facts/sure_installs.h"
 #include "lint/facts/table_facts.h"
 #include "lint/facts/workload_facts.h"
 #include "lint/readers/reader_values.h"
@@ -161,7 +162,8 @@ void floating_tag(const ImageUse& use, FindingSink& sink) {
       fmt::format("{}{} is another CUDA or ROCm, and needs another driver, after the next release",
                   use.name->familiar(), use.name->tag.empty() ? " without a tag" : ":latest"));
   found.evidence = {use.image->vendor.evidence};
-  found.pedantic = is_example(use.file->source.path());
+  // A script is called by hand, by somebody who sees what changes.
+  found.pedantic = is_example(use.file->source.path()) || use.file->kind == FileKind::kShell;
   found.fix = fmt::format("write a release: {}:VERSION", use.name->familiar());
 }
 
@@ -293,6 +295,7 @@ void musl_base(const FileView& view, const StageView& stage, FindingSink& sink) 
         found.evidence = {stage.image.distribution.evidence,
                           "PEP 600 and PEP 656: manylinux wheels need glibc; neither CUDA nor the "
                           "driver's libraries exist for musl"};
+        found.pedantic = !surely_installs(view, install, *list, request);
         return;
       }
     }
@@ -310,6 +313,7 @@ void musl_base(const FileView& view, const StageView& stage, FindingSink& sink) 
       found.evidence = {stage.image.distribution.evidence,
                         "PEP 600 and PEP 656: manylinux wheels need glibc; neither CUDA nor the "
                         "driver's libraries exist for musl"};
+      found.pedantic = true;  // it may be a static program, or no program
     }
   }
 }

@@ -21,7 +21,6 @@ void old_repository(const FileView& view, const StageView& stage, FindingSink& s
                fmt::format("{} is a superseded repository: {}", row->repository, row->because));
   found.evidence = {row->source};
   found.fix = "begin with " + row->instead;
-  found.pedantic = row->repository == "nvidia/opengl";  // its tags are there, and hold no CUDA
 }
 
 bool installs_from_system(const FileView& view, const StageView& stage) {

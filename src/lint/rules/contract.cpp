@@ -154,7 +154,6 @@ void driver_capabilities(const FileView& view, const StageSteps& steps, FindingS
       found.evidence = {evidence};
       for (const CapabilityUse& use : uses)
         found.evidence.push_back(fmt::format("{}: {}", use.seen, use.row->what));
-      found.pedantic = !uses.empty() || is_for_jetson(view);
       found.fix = "list what is used: NVIDIA_DRIVER_CAPABILITIES=" + wanted;
       return;
     }

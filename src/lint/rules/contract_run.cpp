@@ -156,8 +156,7 @@ void health_check(const FileView& view, const StageSteps& steps, FindingSink& si
   const bool none = period == nullptr || period->value == "0s" || period->value == "0";
   if (!none || is_queue_worker(steps)) return;
   std::string why = long_start(view, steps);
-  const bool shown = !why.empty();
-  if (!shown && !may_load_models(view, why)) return;
+  if (why.empty() && !may_load_models(view, why)) return;
   Finding& found =
       sink.add("health-check-start-period", *view.file,
                period == nullptr ? check->keyword_span : period->span,
@@ -166,7 +165,6 @@ void health_check(const FileView& view, const StageSteps& steps, FindingSink& si
   found.evidence = {why,
                     "Dockerfile reference, HEALTHCHECK: --start-period is 0s by default, three "
                     "failures make a container unhealthy"};
-  found.pedantic = !shown;
   found.fix = "add --start-period=10m, or as long as the largest model takes to load";
   if (period != nullptr)
     found.edits.push_back({period->span, "--start-period=10m"});

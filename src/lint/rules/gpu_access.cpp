@@ -89,7 +89,6 @@ class GpuAccessRules {
                                fmt::format("{} maps {} by hand: {}", title(workload_), first->text,
                                            asks ? "what it asks for GPUs with maps it already"
                                                 : "the driver's libraries do not come with it"));
-    found.pedantic = asks;
     found.evidence.emplace_back(
         "NVIDIA Container Toolkit documentation, Support for Container Device Interface");
     switch (workload_.kind) {

@@ -93,13 +93,11 @@ void judge_capabilities(const Project& project, const ProjectFile& file, const W
   const bool all = value == "all";
   if (!all && !(value.contains("graphics") && value.contains("display") && value.contains("video")))
     return;
-  // Of an image that is known to compute; others may draw.
   const knowledge::LaunchImageRow* image = known_image(workload, *project.knowledge);
   Finding& found =
       sink.add("driver-capabilities-all", file, one->span,
                fmt::format("{} gets the driver's graphics, display and video libraries too",
                            title(workload)));
-  found.pedantic = image == nullptr || image->role.empty();
   found.evidence = {fmt::format("NVIDIA_DRIVER_CAPABILITIES={}", value)};
   if (image != nullptr) found.evidence.push_back(image->source);
   found.fix = "list what is used: NVIDIA_DRIVER_CAPABILITIES=compute,utility";

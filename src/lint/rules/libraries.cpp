@@ -101,12 +101,6 @@ Span with_colon(std::string_view text, Span span) {
   return {};
 }
 
-/// Whether the project starts containers by Compose, and nothing of it is for a cluster.
-bool has_compose_alone(const FileView& view) {
-  return !view.project->of_kind(FileKind::kCompose).empty() &&
-         view.project->of_kind(FileKind::kKubernetes).empty();
-}
-
 void library_path(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   const std::string_view file = view.file->source.text();
   const bool jetson = is_for_jetson(view);
@@ -176,8 +170,6 @@ void library_path(const FileView& view, const StageSteps& steps, FindingSink& si
     found.evidence = {view.stages.back().image.vendor.evidence,
                       "NVIDIA's base images set /usr/local/nvidia/lib:/usr/local/nvidia/lib64; GKE "
                       "mounts the driver there"};
-    // Emptied on purpose; or nothing of the project runs on a cluster.
-    found.pedantic = text.empty() || has_compose_alone(view);
     // An empty part would be the working directory.
     constexpr std::string_view kRest = "${LD_LIBRARY_PATH:+:${LD_LIBRARY_PATH}}";
     found.fix = fmt::format("write LD_LIBRARY_PATH={}{}", text, kRest);

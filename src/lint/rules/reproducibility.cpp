@@ -95,6 +95,11 @@ bool has_constraints(const PackageList& list) {
   });
 }
 
+/// A base that nothing is known of may hold the package.
+bool is_unknown(const GpuImage& base) {
+  return !base.vendor.known() && !base.distribution.known() && base.repository.contains('/');
+}
+
 void unpinned(const ProjectFile& file, const PackageList& list, const Use& use, FindingSink& sink) {
   if (has_constraints(list) || is_for_other_device(file.source.path())) return;
   for (const Word& index : list.indexes)
@@ -131,7 +136,7 @@ void unpinned(const ProjectFile& file, const PackageList& list, const Use& use, 
                           ? "no version is written"
                           : "the specifier leaves a choice: " + request.specifier};
     // A range is what a library asks for; an application is nothing without a version.
-    found.pedantic = !request.specifier.empty() || use.base == nullptr ||
+    found.pedantic = !request.specifier.empty() || use.base == nullptr || is_unknown(*use.base) ||
                      is_example(file.source.path()) || takes_nightly(list) ||
                      is_cuda_decided(request, list, list.indexes) ||
                      is_cuda_decided(request, list, *use.indexes) || list.has_option("--no-deps") ||
@@ -184,17 +189,9 @@ void unpinned_lists(const Project& project, const std::vector<FileView>& views, 
       unpinned(*file, *file->packages, used[file.get()], sink);
 }
 
-/// Whether the stage's Python is chosen behind its installer.
-bool chooses_python(const FileView& view, const StageView& stage) {
-  for (const std::string_view word : {"python=", "create", ".yml", ".yaml"})
-    if (commands_mention(view, stage.index, word)) return true;
-  return false;
-}
-
 void floating(const FileView& view, FindingSink& sink) {
   const auto& rows = view.project->knowledge->images.floating_installers;
-  const bool gpu = is_gpu_file(view);
-  const auto judge = [&](const StageView& stage, std::string_view word, Span span) {
+  const auto judge = [&](std::string_view word, Span span) {
     if (word.size() > 500) return;
     for (const knowledge::FloatingInstallerRow& row : rows) {
       if (!knowledge::matches_pattern(row.pattern, word)) continue;
@@ -202,28 +199,23 @@ void floating(const FileView& view, FindingSink& sink) {
           sink.add("floating-installer", *view.file, span, fmt::format("this is {}", row.what));
       found.evidence = {row.source};
       found.fix = "take " + row.instead;
-      // Of a tool hardly a version makes a difference; another Python does.
-      found.pedantic = !gpu ||
-                       is_one_of(row.what, {"the current uv", "the current Miniforge",
-                                            "the current micromamba"}) ||
-                       (row.what.contains("conda") && chooses_python(view, stage));
       return;
     }
   };
   for (const StageView& stage : view.stages) {
     if (!stage.reachable) continue;
-    if (stage.own_base) judge(stage, stage.stage->base_resolved, stage.stage->base.span);
+    if (stage.own_base) judge(stage.stage->base_resolved, stage.stage->base.span);
     for (const Instruction& instruction : stage.stage->instructions) {
       for (const ShellCommand& command : instruction.commands)
         for (const ShellWord& word : command.words) {
           const auto known = word.dynamic && instruction.environment
                                  ? expand(word.text, *instruction.environment)
                                  : std::nullopt;
-          judge(stage, known ? *known : word.text, word.span);
+          judge(known ? *known : word.text, word.span);
         }
       if (instruction.keyword == Keyword::kAdd)
-        for (const Word& word : instruction.words) judge(stage, word.text, word.span);
-      if (const Flag* from = instruction.flag("from")) judge(stage, from->value, from->span);
+        for (const Word& word : instruction.words) judge(word.text, word.span);
+      if (const Flag* from = instruction.flag("from")) judge(from->value, from->span);
     }
   }
 }

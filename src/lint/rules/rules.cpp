@@ -13,7 +13,6 @@ Finding& FindingSink::add(std::string_view rule, const ProjectFile& file, Span s
     out.severity = severity_of(row->severity);
     out.fix = row->fix;
     out.unsafe = row->unsafe;
-    out.pedantic = row->group == "pedantic";
   }
   return out;
 }

@@ -35,7 +35,12 @@ bool is_single(std::string_view value) {
 }
 
 /// Several processes that share memory, by their words: the workers of a loader or of NCCL.
-std::string why_shared(const Workload& workload, const knowledge::LaunchImageRow* row) {
+struct Sharing {
+  std::string why;    ///< empty: there are none
+  bool sure = false;  ///< they are ranks of one program; what workers exchange nobody knows
+};
+
+Sharing why_shared(const Workload& workload, const knowledge::LaunchImageRow* row) {
   const std::vector<Word> words = command_words(workload);
   const bool web = is_web_server(words);
   for (std::size_t at = 0; at < words.size(); ++at) {
@@ -43,7 +48,7 @@ std::string why_shared(const Workload& workload, const knowledge::LaunchImageRow
     const std::size_t equals = word.find('=');
     const std::string_view name = word.substr(0, equals);
     if (is_one_of(name, {"torchrun", "deepspeed", "accelerate", "mpirun"}))
-      return fmt::format("the command has {}", name);
+      return {fmt::format("the command has {}", name), true};
     const bool workers = is_one_of(name, {"--num-workers", "--num_workers", "--workers"});
     if (!workers && !is_one_of(name, {"--nproc_per_node", "--nproc-per-node", "--tp", "--tp-size",
                                       "--tensor-parallel-size", "--num-shard"}))
@@ -53,11 +58,13 @@ std::string why_shared(const Workload& workload, const knowledge::LaunchImageRow
                                                            : std::string_view();
     // A loader's only worker is a process beside the one that trains.
     if ((workers && (web || value == "0")) || (!workers && is_single(value))) continue;
-    return fmt::format("the command has {}", name);
+    return {fmt::format("the command has {}", name), !workers};
   }
-  if (gpu_count(workload) > 1) return fmt::format("it takes {} GPUs", gpu_count(workload));
+  if (gpu_count(workload) > 1)
+    return {fmt::format("it takes {} GPUs", gpu_count(workload)),
+            row != nullptr && (row->shm || row->role == "serve")};
   // Servers use it for several GPUs alone.
-  if (row != nullptr && row->shm && row->role != "serve" && !web) return row->source;
+  if (row != nullptr && row->shm && row->role != "serve" && !web) return {row->source, false};
   return {};
 }
 
@@ -74,9 +81,9 @@ void judge_engine(const ProjectFile& file, const Workload& workload,
   if (ipc != nullptr && ipc->text_or() != "private") return;
   if (size != nullptr && !workload.shm_bytes) return;
   if (mount_of(workload, "/dev/shm") != nullptr) return;
-  const std::string why = why_shared(workload, known_image(workload, known));
+  const Sharing shared = why_shared(workload, known_image(workload, known));
   constexpr std::uint64_t kEnough = std::uint64_t{1} << 30;
-  if (why.empty() || workload.shm_bytes.value_or(0) >= kEnough) return;
+  if (shared.why.empty() || workload.shm_bytes.value_or(0) >= kEnough) return;
   Finding& found = sink.add(
       "shm-too-small", file, size != nullptr ? span_of(size->at) : workload.span,
       workload.shm_bytes
@@ -85,7 +92,8 @@ void judge_engine(const ProjectFile& file, const Workload& workload,
           : fmt::format("{} has the default 64 MiB of shared memory, and its processes exchange "
                         "data through it",
                         title(workload)));
-  found.evidence.push_back(why);
+  found.evidence.push_back(shared.why);
+  found.pedantic = !shared.sure;
   found.fix = workload.kind == WorkloadKind::kCompose   ? "write shm_size: 8gb"
               : workload.kind == WorkloadKind::kQuadlet ? "write ShmSize=8g"
                                                         : "add --shm-size=8g";

@@ -132,6 +132,13 @@ bool versions_by_history(const FileView& view) {
       [&](std::string_view name) { return project->source.text().contains(name); });
 }
 
+/// setup.py may do the same, and is not read.
+bool may_version_by_history(const SentFiles& sent) {
+  return std::ranges::any_of(sent.below("."), [](const ContextFile* file) {
+    return is_one_of(file->path, {"setup.py", "setup.cfg", "versioneer.py"});
+  });
+}
+
 void ignore_coverage(const FileView& view, const SentFiles& sent, FindingSink& sink) {
   if (!sent.known() || !is_gpu_file(view)) return;
   for (const StageView& stage : view.stages) {
@@ -158,7 +165,8 @@ void ignore_coverage(const FileView& view, const SentFiles& sent, FindingSink& s
                                   sent.ignore_path()));
         // Less than half of the limit is nothing beside a framework, nor in a stage for building.
         const std::uint64_t limit = view.project->knowledge->build.limit("context");
-        found.pedantic = waste.bytes < (stage.final ? limit / 2 : limit);
+        found.pedantic = waste.bytes < (stage.final ? limit / 2 : limit) ||
+                         (waste.by_line.contains(".git") && may_version_by_history(sent));
         std::string lines;
         for (const auto& [line, bytes] : waste.by_line) {
           found.evidence.push_back(fmt::format("{}: {}", line, human_bytes(bytes)));

@@ -28,11 +28,74 @@ bool has_placeholder(std::string_view text) {
   return false;
 }
 
-/// A text that a program of the project fills in, in whatever language.
+/// A text that a program of the project fills in, in whatever language; of cookiecutter a directory
+/// is.
 bool is_template_name(std::string_view path) {
-  return file_name(path).contains("template") ||
+  return path.contains("template") || path.contains("{{") ||
          ends_with_any(path, {".in", ".tmpl", ".tpl", ".template", ".j2", ".jinja", ".jinja2",
                               ".erb", ".mustache"});
+}
+
+/// What a test feeds to a program to see it refused.
+bool is_fixture(std::string_view path) {
+  while (!path.empty()) {
+    const std::size_t end = path.find('/');
+    if (end == path.npos) return false;
+    if (is_one_of(path.substr(0, end), {"testdata", "test-data", "test_data", "fixtures",
+                                        "__fixtures__", "invalid", "broken", "corpus"}))
+      return true;
+    path.remove_prefix(end + 1);
+  }
+  return false;
+}
+
+/// A mark that a program or the reader replaces, on the line of a problem: {name}, @NAME@, %NAME%,
+/// <name>, and directives of preprocessors.
+bool has_mark(const ProjectFile& file, const ParseProblem& problem) {
+  if (problem.span.empty()) return false;
+  const std::string_view line =
+      trim_space(file.source.line(file.source.position(problem.span.begin).line));
+  const auto pair = [&](std::string_view open, std::string_view close) {
+    const std::size_t at = line.find(open);
+    return at != line.npos && line.find(close, at + 1) != line.npos;
+  };
+  const std::size_t brace = line.find('{');
+  const bool filled = brace != line.npos && (brace == 0 || line[brace - 1] != '$') &&
+                      line.find('}', brace) != line.npos && file.dockerfile.has_value();
+  return filled || pair("@", "@") || pair("%", "%") || pair("<", ">") || pair("__", "__") ||
+         line.contains("{{") || line.contains("{%") ||
+         starts_with_any(line, {"#include", "#if", "#define", "include ", "INCLUDE ", "INCLUDE+"});
+}
+
+/// A file that some image of the call installs.
+bool is_installed(const std::vector<FileView>& views, const ProjectFile& file) {
+  return std::ranges::any_of(views, [&](const FileView& view) {
+    return std::ranges::any_of(view.installs, [&](const Install& install) {
+      return std::ranges::find(install.files, &file) != install.files.end();
+    });
+  });
+}
+
+/// Whether the tool that the file is for refuses it for this: not where another tool reads it, or
+/// an incomplete object is completed before.
+bool surely_refused(const std::vector<FileView>& views, const ProjectFile& file,
+                    const ParseProblem& problem) {
+  const std::string_view message = problem.message;
+  switch (file.kind) {
+    case FileKind::kDockerfile:
+      // A frontend of its own, or podman's and Buildah's options.
+      if (!file.dockerfile->syntax.empty() &&
+          !file.dockerfile->syntax.contains("docker/dockerfile"))
+        return false;
+      return message.ends_with("is not an instruction") ||
+             !to_lower(file_name(file.source.path())).contains("containerfile");
+    case FileKind::kRequirements:
+      return !message.contains("is not a requirement") || is_installed(views, file);
+    case FileKind::kKubernetes:
+      return !message.contains("Kubernetes");
+    default:
+      return true;
+  }
 }
 
 /// A file that somebody means to write, or that another program reads as it is.
@@ -76,8 +139,7 @@ void judge_template(const ProjectFile& file, const std::vector<ParseProblem>& pr
 
 }  // namespace
 
-void judge_syntax(const Project& project, const std::vector<FileView>& /*views*/,
-                  FindingSink& sink) {
+void judge_syntax(const Project& project, const std::vector<FileView>& views, FindingSink& sink) {
   for (const auto& file : project.files) {
     const std::vector<ParseProblem> problems = problems_of(*file);
     if (!file->template_language.empty()) {
@@ -98,9 +160,11 @@ void judge_syntax(const Project& project, const std::vector<FileView>& /*views*/
       // A head of YAML, or a text that is no Dockerfile: one cause.
       if (problem.message.contains("is not an instruction") && ++foreign > 1) continue;
       Finding& found = sink.add("syntax", *file, problem.span, problem.message);
-      found.pedantic = (file->dockerfile &&
-                        (file->dockerfile->fragment || is_template_name(file->source.path()))) ||
-                       is_harmless(*file, problem) || has_placeholder(file->source.text());
+      const std::string& path = file->source.path();
+      found.pedantic = (file->dockerfile && file->dockerfile->fragment) || is_template_name(path) ||
+                       is_fixture(path) || is_harmless(*file, problem) ||
+                       has_placeholder(file->source.text()) || has_mark(*file, problem) ||
+                       !surely_refused(views, *file, problem);
     }
   }
 }

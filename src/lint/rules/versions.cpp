@@ -7,6 +7,7 @@
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/sure_installs.h"
 #include "lint/packages/requirement_text.h"
 #include "lint/rules/rules.h"
 
@@ -42,6 +43,11 @@ std::vector<PlacedList> placed_lists(const Project& project, const std::vector<F
   return out;
 }
 
+/// Whether the stage gets the package in every build.
+bool is_sure(const PlacedList& place, const PackageRequest& request) {
+  return surely_installs(*place.view, *place.install, *place.list, request);
+}
+
 void wheel_against_index(const PlacedList& place, FindingSink& sink) {
   for (const PackageRequest& request : place.list->packages) {
     const std::string local = knowledge::local_version(request.version);
@@ -67,15 +73,15 @@ void wheel_against_index(const PlacedList& place, FindingSink& sink) {
   }
 }
 
-/// Whether another command of the stage installs a torch for GPUs: in place of this one, or over
-/// it.
-bool gets_gpu_torch(const Project& project, const PlacedList& place) {
+/// Whether another command of the stage installs a torch, in place of this one or over it: one for
+/// GPUs, or any.
+bool gets_torch(const Project& project, const PlacedList& place, bool any) {
   for (const Install* install : place.view->installs_in(place.install->stage)) {
     if (install == place.install || !install->command.installs) continue;
     for (const PackageList* list : lists_of(*install))
       for (const Framework& one : frameworks_of(*list, tables_of(project)))
-        if (one.package == "torch" && list != place.list && one.variant.known() &&
-            one.variant.value != "cpu")
+        if (one.package == "torch" && list != place.list &&
+            (any || (one.variant.known() && one.variant.value != "cpu")))
           return true;
   }
   return false;
@@ -92,7 +98,7 @@ void wheel_against_base(const Project& project, const PlacedList& place, Finding
         one.version == image.framework_version.value)
       continue;
     if (one.package == "torch" && one.variant.value == "cpu" && image.vendor.value == "nvidia") {
-      if (gets_gpu_torch(project, place)) continue;
+      if (gets_torch(project, place, false)) continue;
       Finding& found =
           sink.add("wheel-cuda-mismatch", *place.file, one.request->span,
                    fmt::format("torch is a build for processors ({}), and the base is of CUDA {}: "
@@ -100,6 +106,7 @@ void wheel_against_base(const Project& project, const PlacedList& place, Finding
                                one.variant.value, image.cuda.value));
       found.evidence = {one.variant.evidence, image.cuda.evidence};
       found.fix = "take a wheel for CUDA, or a base without it";
+      found.pedantic = !is_sure(place, *one.request);
       continue;
     }
     const std::string wheel =
@@ -126,10 +133,8 @@ void wheel_against_base(const Project& project, const PlacedList& place, Finding
                                 ? ": nvidia/cuda:" + near->cuda + "-…"
                                 : "");
     // Minors of one major fit each other.
-    if (devel && !major) {
-      found.severity = Severity::kInfo;
-      found.pedantic = true;
-    }
+    if (devel && !major) found.severity = Severity::kInfo;
+    found.pedantic = (devel && !major) || !is_sure(place, *one.request);
   }
 }
 
@@ -148,15 +153,30 @@ bool is_of_other_feed(const PlacedList& place, const PackageRequest& request,
   });
 }
 
-/// Whether the stage installs NVIDIA's wheel of a cuDNN, where libraries of Python find it.
-bool installs_cudnn(const PlacedList& place, std::uint64_t major) {
+/// Whether the stage installs a package of this kind.
+template <typename Is>
+bool installs_one(const PlacedList& place, const Is& is) {
   for (const Install* install : place.view->installs_in(place.install->stage))
     for (const PackageList* list : lists_of(*install))
-      for (const PackageRequest& request : list->packages)
-        if (request.name.starts_with("nvidia-cudnn-cu") &&
-            (request.version.empty() || first_number(request.version) == major))
-          return true;
+      if (std::ranges::any_of(list->packages, is)) return true;
   return false;
+}
+
+/// NVIDIA's wheel of a cuDNN, where libraries of Python find it.
+bool installs_cudnn(const PlacedList& place, std::uint64_t major) {
+  return installs_one(place, [&](const PackageRequest& request) {
+    return request.name.starts_with("nvidia-cudnn-cu") &&
+           (request.version.empty() || first_number(request.version) == major);
+  });
+}
+
+/// Wheels that hold libraries of CUDA and cuDNN, which others find once Python has loaded them.
+bool brings_libraries(const PlacedList& place) {
+  return installs_one(place, [](const PackageRequest& request) {
+    return request.name == "torch" || request.name.starts_with("nvidia-cublas") ||
+           request.name.starts_with("nvidia-cuda-") ||
+           std::ranges::find(request.extras, "and-cuda") != request.extras.end();
+  });
 }
 
 void needed_against_base(const Project& project, const PlacedList& place, FindingSink& sink) {
@@ -178,6 +198,7 @@ void needed_against_base(const Project& project, const PlacedList& place, Findin
     found.fix =
         fmt::format("begin with a base of CUDA {}, or take the {} that is built for CUDA {}",
                     row->cuda, request.name, first_number(image.cuda.value).value_or(0));
+    found.pedantic = !is_sure(place, request) || brings_libraries(place);
   }
 }
 
@@ -207,6 +228,17 @@ bool is_list_of_gpu_image(const std::vector<FileView>& views, const ProjectFile&
       return (stage.image.vendor.known() || !is_plain_base(stage)) &&
              std::ranges::find(install.files, &file) != install.files.end();
     });
+  });
+}
+
+/// Whether the stage says that its programs compute on the processor.
+bool is_for_processor(const FileView& view, const StageView& stage) {
+  if (is_for_other_device(view.file->source.path())) return true;
+  return std::ranges::any_of(stage.stage->environment, [](const auto& variable) {
+    const auto& [name, value] = variable;
+    if (!value) return false;
+    return name == "CUDA_VISIBLE_DEVICES" ? value->empty() || *value == "-1"
+                                          : name.ends_with("DEVICE") && *value == "cpu";
   });
 }
 
@@ -243,6 +275,8 @@ void implicit_index(const Project& project, const std::vector<FileView>& views,
     found.fix =
         "say which: --index-url https://download.pytorch.org/whl/cpu, or …/whl/cu128 with a base "
         "for GPUs";
+    // Without a word about processors, the GPU may be asked for elsewhere.
+    found.pedantic = !is_for_processor(*place.view, stage) || !is_sure(place, request);
   }
 }
 
@@ -275,7 +309,8 @@ void cudnn_of_base(const Project& project, const PlacedList& place, FindingSink&
                   "there",
                   request.name, request.version, row->major, image.cudnn.value, row->major));
     found.evidence = {row->source, image.cudnn.evidence};
-    found.pedantic = own;  // its libraries name their own
+    // Its libraries name their own.
+    found.pedantic = own || !is_sure(place, request) || brings_libraries(place);
     found.fix =
         own ? "take a base without cuDNN" : fmt::format("take a base with cuDNN {}", row->major);
   }
@@ -305,6 +340,7 @@ void tensorrt(const PlacedList& place, FindingSink& sink) {
                              request.specifier, wanted, image.cuda.value));
     found.evidence = {evidence, image.cuda.evidence};
     found.fix = fmt::format("take tensorrt-cu{}, or a base of CUDA {}", *base, wanted);
+    found.pedantic = !is_sure(place, request);
   }
 }
 
@@ -333,10 +369,11 @@ void rocm_of_wheel(const Project& project, const PlacedList& place, FindingSink&
     Finding& found =
         sink.add("rocm-version-mismatch", *place.file, one.request->span, std::move(message));
     found.evidence = {one.variant.evidence, evidence};
-    // The wheel brings its own ROCm; only what is compiled beside it meets the base's.
-    found.pedantic = image.rocm.known() && one.variant.value.starts_with("rocm") &&
-                     first_number(image.rocm.value) ==
-                         first_number(std::string_view(one.variant.value).substr(4));
+    // The wheel brings its own ROCm; only what is compiled beside it meets the base's. Of the other
+    // vendor it finds no GPU, unless another torch takes its place.
+    found.pedantic = (image.rocm.known() && one.variant.value.starts_with("rocm")) ||
+                     image.framework.value == "torch" || !is_sure(place, *one.request) ||
+                     gets_torch(project, place, true);
   }
 }
 

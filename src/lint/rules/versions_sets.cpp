@@ -7,6 +7,7 @@
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/sure_installs.h"
 #include "lint/packages/requirement_text.h"
 #include "lint/rules/rules.h"
 
@@ -17,6 +18,14 @@ namespace {
 struct HeldList {
   const PackageList* list = nullptr;
   const ProjectFile* file = nullptr;
+  const FileView* view = nullptr;    ///< the Dockerfile that installs the list; null: none does
+  const Install* install = nullptr;  ///< of that file
+
+  /// Whether every installation of the list brings the package.
+  bool brings(const PackageRequest& request) const {
+    if (install != nullptr) return surely_installs(*view, *install, *list, request);
+    return request.group.empty() && request.marker.empty();
+  }
 };
 
 /// Extras of pyproject.toml are alternatives until a command asks for both.
@@ -31,27 +40,31 @@ bool together(const PackageRequest& a, const PackageRequest& b) {
 /// Packages of one installation whose names or extras say different CUDA majors.
 void mixed_majors(const std::vector<HeldList>& lists, const Project& project, FindingSink& sink) {
   constexpr std::size_t kMost = 20;  // each is compared with those before it
-  std::vector<Framework> seen;
-  for (const auto& [list, file] : lists) {
-    for (Framework& one : frameworks_of(*list, project.knowledge->frameworks)) {
+  std::vector<std::pair<Framework, const HeldList*>> seen;
+  for (const HeldList& held : lists) {
+    for (Framework& one : frameworks_of(*held.list, project.knowledge->frameworks)) {
       if (!one.cuda.known() || one.request->manager == PackageManager::kConda) continue;
-      const auto other = std::ranges::find_if(seen, [&](const Framework& before) {
-        return first_number(one.cuda.value) != first_number(before.cuda.value) &&
-               together(*before.request, *one.request);
+      const auto at = std::ranges::find_if(seen, [&](const auto& before) {
+        return first_number(one.cuda.value) != first_number(before.first.cuda.value) &&
+               together(*before.first.request, *one.request);
       });
-      if (other == seen.end()) {
-        if (seen.size() < kMost) seen.push_back(std::move(one));
+      if (at == seen.end()) {
+        if (seen.size() < kMost) seen.emplace_back(std::move(one), &held);
         continue;
       }
+      const Framework* other = &at->first;
       const auto cuda = first_number(one.cuda.value).value_or(0);
       const auto others = first_number(other->cuda.value).value_or(0);
       Finding& found = sink.add(
-          "cuda-major-mixed", *file, one.request->span,
+          "cuda-major-mixed", *held.file, one.request->span,
           fmt::format("{} is for CUDA {}, and {} for CUDA {}: one of them finds no libraries, or "
                       "both sets are installed",
                       one.package, cuda, other->request->name, others));
       found.evidence = {one.cuda.evidence, other->cuda.evidence, "young-geng/EasyLM#92"};
       found.fix = fmt::format("take the packages of CUDA {} throughout", std::max(cuda, others));
+      // A list that no image installs is often a record of somebody's machine.
+      found.pedantic = held.install == nullptr || !held.brings(*one.request) ||
+                       !at->second->brings(*other->request);
       return;
     }
   }
@@ -60,8 +73,13 @@ void mixed_majors(const std::vector<HeldList>& lists, const Project& project, Fi
 /// Two packages of a set, and where they stand.
 struct Clash {
   const PackageRequest *first = nullptr, *second = nullptr;
-  const ProjectFile *first_file = nullptr, *second_file = nullptr;
+  const HeldList *first_list = nullptr, *second_list = nullptr;
 
+  /// One list brings both, whoever installs it.
+  bool is_sure() const {
+    return first_list->list == second_list->list && first_list->brings(*first) &&
+           second_list->brings(*second);
+  }
   bool has(std::string_view name) const { return first->name == name || second->name == name; }
 };
 
@@ -74,15 +92,15 @@ std::optional<Clash> clash_in(const std::vector<HeldList>& lists,
   };
   // Each is compared with those before it.
   constexpr std::size_t kMost = 20;
-  std::vector<std::pair<const PackageRequest*, const ProjectFile*>> found;
-  for (const auto& [list, file] : lists)
-    for (const PackageRequest& request : list->packages) {
+  std::vector<std::pair<const PackageRequest*, const HeldList*>> found;
+  for (const HeldList& held : lists)
+    for (const PackageRequest& request : held.list->packages) {
       if (std::ranges::find(row.packages, request.name) == row.packages.end()) continue;
-      for (const auto& [first, first_file] : found)
+      for (const auto& [first, first_list] : found)
         if (first->name != request.name && together(*first, request) && !gone(*first) &&
             !gone(request))
-          return Clash{first, &request, first_file, file};
-      if (found.size() < kMost) found.emplace_back(&request, file);
+          return Clash{first, &request, first_list, &held};
+      if (found.size() < kMost) found.emplace_back(&request, &held);
     }
   return std::nullopt;
 }
@@ -91,8 +109,8 @@ std::optional<Clash> clash_in(const std::vector<HeldList>& lists,
 std::map<std::string, std::string> required_in(const std::vector<HeldList>& lists,
                                                const knowledge::VariantSetRow& row) {
   std::map<std::string, std::string> out;
-  for (const auto& [list, file] : lists)
-    for (const PackageRequest& request : list->packages)
+  for (const HeldList& held : lists)
+    for (const PackageRequest& request : held.list->packages)
       if (const auto at = row.required.find(request.name); at != row.required.end())
         out.emplace(at->second, request.name);
   return out;
@@ -121,19 +139,23 @@ void clashing(const std::vector<HeldList>& lists, const Project& project, const 
     const PackageRequest& goes = first_goes ? *clash->first : *clash->second;
     const PackageRequest& other = first_goes ? *clash->second : *clash->first;
     Finding& found = sink.add(
-        "package-variants-clash", first_goes ? *clash->first_file : *clash->second_file, goes.span,
+        "package-variants-clash", first_goes ? *clash->first_list->file : *clash->second_list->file,
+        goes.span,
         fmt::format("{} and {} are installed together: {}", goes.name, other.name, row.effect));
     found.evidence = {row.source};
     if (!row.document.empty()) found.evidence.push_back(row.document);
     for (const auto& [variant, package] : required)
       found.evidence.push_back(fmt::format("{} requires {}", package, variant));
     const std::string& extra = goes.group.empty() ? other.group : goes.group;
-    if (!row.holds.empty() && required.empty() && clash->first_file == clash->second_file &&
-        !goes.version.empty() && goes.version == other.version) {
+    // Where one name holds all of the other, both work until one of them goes, and other packages
+    // ask for either.
+    found.pedantic = !row.holds.empty() || !clash->is_sure();
+    if (!row.holds.empty() && required.empty() &&
+        clash->first_list->file == clash->second_list->file && !goes.version.empty() &&
+        goes.version == other.version) {
       // Equal pins side by side are meant: others ask for each, and what one name writes over the
       // other is the same.
       found.fix = fmt::format("keep {} alone, if nothing requires {}", stays, goes.name);
-      found.pedantic = true;
     } else if (!replaces) {
       // Whichever goes, comes back.
       found.fix = fmt::format("write one version for {} and {}", goes.name, other.name);
@@ -160,7 +182,7 @@ void judge_versions_sets(const Project& project, const std::vector<FileView>& vi
           // What a lock adds, others require; what was written is in pyproject.toml.
           if (const ProjectFile& file = file_of(*install, *list, *view.file);
               file.kind != FileKind::kUvLock)
-            lists.push_back({list, &file});
+            lists.push_back({list, &file, &view, install});
         }
       mixed_majors(lists, project, sink);
       clashing(lists, project, &view, stage.index, sink);
@@ -169,8 +191,9 @@ void judge_versions_sets(const Project& project, const std::vector<FileView>& vi
   for (const auto& file : project.files) {
     if (!file->packages || installed.contains(&*file->packages) || file->kind == FileKind::kUvLock)
       continue;
-    mixed_majors({{&*file->packages, file.get()}}, project, sink);
-    clashing({{&*file->packages, file.get()}}, project, nullptr, 0, sink);
+    const std::vector<HeldList> alone = {{&*file->packages, file.get()}};
+    mixed_majors(alone, project, sink);
+    clashing(alone, project, nullptr, 0, sink);
   }
 }
 

@@ -7,6 +7,7 @@
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/sure_installs.h"
 #include "lint/facts/table_facts.h"
 #include "lint/rules/rules.h"
 
@@ -98,6 +99,7 @@ struct TorchInstall {
   const Install* install = nullptr;
   Framework torch;
   const ProjectFile* file = nullptr;
+  bool sure = false;  ///< every build has it
 
   const std::string& version() const { return torch.version; }
   bool by_conda() const { return torch.request->manager == PackageManager::kConda; }
@@ -148,14 +150,15 @@ class TorchTwice {
         if (file.kind == FileKind::kUvLock) continue;
         for (Framework& one : frameworks_of(*list, project.knowledge->frameworks)) {
           if (!one.request->group.empty()) continue;
+          const bool sure = surely_installs(view, *install, *list, *one.request);
           // The command's index decides, and not the list's default.
           if (list != &install->command && list->indexes.empty() &&
               !install->command.indexes.empty())
             one.variant = {};
           if (one.package == "torch" || one.package == "pytorch")
-            all_.push_back({install, std::move(one), &file});
+            all_.push_back({install, std::move(one), &file, sure});
           else if (is_companion(one.package) && !install->command.has_option("--no-deps"))
-            companions_.push_back({install, std::move(one), &file});
+            companions_.push_back({install, std::move(one), &file, sure});
         }
       }
     }
@@ -177,17 +180,17 @@ class TorchTwice {
  private:
   /// `earlier`: the install that this replaces; null: the base's. Layers of a stage that others
   /// only copy from, and files that one step makes and replaces, are in no image.
-  Finding& report(const TorchInstall& again, const Install* earlier, std::string_view message,
+  Finding& report(const TorchInstall& again, const TorchInstall* earlier, std::string_view message,
                   std::string evidence) {
-    const bool shipped =
-        stage_.final && (earlier == nullptr || earlier->instruction != again.install->instruction);
+    const bool shipped = stage_.final && (earlier == nullptr || earlier->install->instruction !=
+                                                                    again.install->instruction);
     Finding& found = sink_.add("torch-installed-twice", *again.file, again.torch.request->span,
                                fmt::format("{}: {}", message,
                                            shipped              ? "both are downloaded and shipped"
                                            : earlier == nullptr ? "what the base holds goes unused"
                                                                 : "both are downloaded"));
     found.evidence = {std::move(evidence)};
-    found.pedantic = !shipped;
+    found.pedantic = !shipped || !again.sure || (earlier != nullptr && !earlier->sure);
     return found;
   }
 
@@ -251,7 +254,7 @@ class TorchTwice {
       const std::string own = torch_of(*project_.knowledge, one.torch.package, one.version()).torch;
       const bool same_index = one.torch.variant.value == torch.torch.variant.value;
       if (!own.empty() && own == without_local(torch.version()) && same_index) continue;
-      report(torch, one.install,
+      report(torch, &one,
              fmt::format("{} has brought a torch before, and this replaces it", one.torch.package),
              line_of(one.torch.request->span));
       return;
@@ -280,7 +283,7 @@ class TorchTwice {
             torch_of(*project_.knowledge, one.torch.package, one.version()).torch;
         const bool open = one.version().empty() && one.torch.request->specifier.empty();
         if (!open && (own.empty() || own == without_local(torch.version()))) continue;
-        report(one, torch.install,
+        report(one, &torch,
                open ? fmt::format("{} without a version is the newest, and brings its own torch "
                                   "over torch {}",
                                   one.torch.package, torch.version())
@@ -302,8 +305,9 @@ class TorchTwice {
       return;
     const TorchInstall& later = conda < pip ? *pip : *conda;
     const TorchInstall& earlier = conda < pip ? *conda : *pip;
-    report(later, nullptr, "torch is installed by conda and by pip",
-           line_of(earlier.install->command.span));
+    Finding& found = report(later, nullptr, "torch is installed by conda and by pip",
+                            line_of(earlier.install->command.span));
+    found.pedantic = found.pedantic || !earlier.sure;
   }
 
   void over_earlier() {
@@ -333,7 +337,7 @@ class TorchTwice {
       const bool other = nightly && !is_nightly(*earlier->install);
       if (!version && !variant && !forced && !other) continue;
       Finding& found = report(
-          again, earlier->install,
+          again, earlier,
           known   ? fmt::format("torch {} is installed over torch {}", shown(now), shown(before))
           : other ? std::string("the nightly torch is installed over another one")
                   : std::string("torch is installed once more over that of an earlier command"),

@@ -20,6 +20,7 @@ struct Weights {
   std::string what;
   std::string evidence;
   bool may_be_small = false;
+  bool among_code = false;  ///< one COPY takes both
 };
 
 /// Detectors and policies of a few megabytes have these names too.
@@ -158,9 +159,11 @@ void weights(const FileView& view, const StageSteps& steps, const SentFiles& sen
                                   "makes it anew"
                                 : ""));
     found.evidence = {one.evidence};
-    // One that is made to be carried to where there is no network.
+    // What stands before the code is loaded once, and mostly meant; so is one that is made to be
+    // carried to where there is no network.
     const std::string path = to_lower(view.file->source.path());
-    found.pedantic = one.may_be_small || path.contains("offline") || path.contains("airgap") ||
+    found.pedantic = !(code_before || one.among_code) || one.may_be_small ||
+                     path.contains("offline") || path.contains("airgap") ||
                      path.contains("air-gap") || one.span.begin < checked ||
                      is_meant(view, one.span);
     found.fix =
@@ -209,7 +212,7 @@ void weights(const FileView& view, const StageSteps& steps, const SentFiles& sen
         }
       if (bytes < least) continue;
       report({source.span, fmt::format("{} of weights", human_bytes(bytes)),
-              fmt::format("{} in the build context", example)});
+              fmt::format("{} in the build context", example), false, true});
       break;
     }
     code_before = code_before || (from_context && takes_code(one));

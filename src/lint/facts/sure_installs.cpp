@@ -1,0 +1,74 @@
+#include "lint/facts/sure_installs.h"
+
+#include <algorithm>
+
+#include "lint/facts/build_steps.h"
+#include "lint/facts/script_installs.h"
+#include "lint/source/blanks.h"
+
+namespace flense::lint {
+
+namespace {
+
+/// `test … && pip install`, `pip install || pip install`: what follows may not run.
+bool decides_about_next(const ShellCommand& command) {
+  return command.joined_by == "||" ||
+         (command.joined_by == "&&" && is_one_of(program_of(command).name, {"test", "[", "[["}));
+}
+
+bool is_of_system(PackageManager manager) {
+  return manager == PackageManager::kApt || manager == PackageManager::kDnf ||
+         manager == PackageManager::kApk;
+}
+
+}  // namespace
+
+bool surely_runs(const Install& install) {
+  const ShellCommand* command = command_at(*install.instruction, install.command.span);
+  if (command == nullptr || command->depth > 0 ||
+      std::ranges::any_of(command->words, &ShellWord::dynamic))
+    return false;
+  const auto& all = install.instruction->commands;
+  const auto at = static_cast<std::size_t>(command - all.data());
+  return at == 0 || !decides_about_next(all[at - 1]);
+}
+
+bool surely_installs(const FileView& view, const Install& install, const PackageList& list,
+                     const PackageRequest& request) {
+  // Of a project the groups that the command asks for are known, of a lock what they lead to.
+  const ProjectFile& file = file_of(install, list, *view.file);
+  const bool asked = file.kind == FileKind::kPyproject && &list != &*file.packages;
+  return request.marker.empty() && (request.group.empty() || asked) &&
+         (file.kind != FileKind::kPyproject || asked) && file.kind != FileKind::kUvLock &&
+         surely_runs(install);
+}
+
+bool knows_all_installs(const FileView& view, std::size_t stage) {
+  bool projects = false, lists = false;  // a project that was not found; a list that was
+  for (const Install* install : view.installs_in(stage)) {
+    const PackageList& command = install->command;
+    // What apt brings has names of its own.
+    if (is_of_system(command.manager)) continue;
+    if (!surely_runs(*install)) return false;
+    const auto is_project = [](const Word& named) {
+      return named.text.ends_with("pyproject.toml");
+    };
+    const auto named = std::ranges::count_if(command.requirement_files, is_project);
+    const auto found = std::ranges::count_if(install->files, [](const ProjectFile* file) {
+      return file->kind == FileKind::kPyproject || file->kind == FileKind::kUvLock;
+    });
+    const auto all = static_cast<std::ptrdiff_t>(command.requirement_files.size());
+    if (std::ssize(install->files) - found < all - named) return false;
+    projects = projects || found < named;
+    lists = lists || std::ssize(install->files) > found;
+    for (const ProjectFile* file : install->files)
+      if (!file->packages->requirement_files.empty()) return false;
+  }
+  // The project itself behind the list of what it needs.
+  return (lists || !projects) &&
+         std::ranges::none_of(script_installs_of(view), [&](const ScriptInstall& one) {
+           return one.stage == stage && !is_of_system(one.list.manager);
+         });
+}
+
+}  // namespace flense::lint
