@@ -7,7 +7,7 @@
 #include "base/ascii.h"
 #include "base/format.h"
 #include "knowledge/table_rows.h"
-#include "lint/facts/build_steps.h"
+#include "lint/facts/purpose.h"
 #include "lint/facts/sent_files.h"
 #include "lint/pragmas.h"
 #include "lint/rules/rules.h"

@@ -99,18 +99,4 @@ struct Written {
 /// In the order of the build, at most 2,000. What goes to a mount is left out.
 std::vector<Written> written_paths(const StageSteps& steps);
 
-/// True where the file's path or a base says that it is for none of the GPUs that the rules know:
-/// a CPU, Intel's XPU and Gaudi, AWS Neuron, a TPU, Apple's MPS.
-bool is_for_other_device(std::string_view words);
-
-/// A file that shows or tests how something is done, whatever release is current.
-bool is_example(std::string_view path);
-
-/// True for a file that GPU rules care about: a GPU base, or GPU packages.
-bool is_gpu_file(const FileView& view);
-
-/// True where the final stage is an NVIDIA one: by its base or by what it installs. `why` says by
-/// which.
-bool is_nvidia_final(const FileView& view, std::string& why);
-
 }  // namespace flense::lint

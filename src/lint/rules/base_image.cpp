@@ -4,8 +4,8 @@
 
 #include "base/format.h"
 #include "base/version_numbers.h"
-#include "lint/facts/build_steps.h"
 #include "lint/facts/cuda_base.h"
+#include "lint/facts/purpose.h"
 #include "lint/facts/sure_installs.h"
 #include "lint/facts/table_facts.h"
 #include "lint/facts/workload_facts.h"

@@ -3,7 +3,7 @@
 
 #include "base/format.h"
 #include "base/version_numbers.h"
-#include "lint/facts/build_steps.h"
+#include "lint/facts/purpose.h"
 #include "lint/facts/table_facts.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"

@@ -4,6 +4,7 @@
 
 #include "base/ascii.h"
 #include "base/format.h"
+#include "lint/facts/purpose.h"
 #include "lint/facts/table_facts.h"
 #include "lint/facts/tool_caches.h"
 #include "lint/rules/rules.h"

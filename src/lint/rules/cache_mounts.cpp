@@ -174,6 +174,16 @@ Span target_value(const FileView& view, const CacheMount& mount) {
   return {};
 }
 
+/// Of a user by number; empty: by name.
+std::string number_of(const std::string& user) {
+  return user.find_first_not_of("0123456789") == std::string::npos ? user : std::string();
+}
+
+std::string owner_of(const std::string& user) {
+  return fmt::format("uid={0},gid={0}",
+                     number_of(user).empty() ? "1000 (the number of " + user + ")" : user);
+}
+
 void mount_targets(const FileView& view, const StageView& stage, const StageSteps& steps,
                    FindingSink& sink) {
   std::set<const Flag*> said;
@@ -202,10 +212,9 @@ void mount_targets(const FileView& view, const StageView& stage, const StageStep
                       tool->tool, step->user));
       found.evidence = {"Dockerfile reference, RUN --mount=type=cache: uid is 0 by default",
                         tool->source};
-      const bool number = step->user.find_first_not_of("0123456789") == std::string::npos;
-      found.fix = fmt::format("add uid={0},gid={0} to the mount",
-                              number ? step->user : "1000 (the number of " + step->user + ")");
-      if (number)
+      const std::string number = number_of(step->user);
+      found.fix = fmt::format("add {} to the mount", owner_of(step->user));
+      if (!number.empty())
         found.edits.push_back({{covering->flag->span.end, covering->flag->span.end},
                                fmt::format(",uid={0},gid={0}", step->user)});
       continue;
@@ -220,8 +229,14 @@ void mount_targets(const FileView& view, const StageView& stage, const StageStep
     found.evidence = {tool->source, fmt::format("user {}, home {}", step->user, step->home)};
     if (const auto set = variable_at(run, command, tool->variable); set.set)
       found.evidence.push_back(tool->variable + " is set");
-    found.fix = fmt::format("write target={}", directory);
-    if (!value.empty()) found.edits.push_back({value, directory});
+    // A new mount is root's.
+    const bool owned = meant->has_uid || is_root(step->user) || step->user.empty();
+    const std::string number = number_of(step->user);
+    found.fix = fmt::format("write target={}{}", directory,
+                            owned ? "" : ", and add " + owner_of(step->user) + " to the mount");
+    if (!value.empty() && (owned || !number.empty()))
+      found.edits.push_back(
+          {value, owned ? directory : fmt::format("{0},uid={1},gid={1}", directory, number)});
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/format.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/purpose.h"
 #include "lint/rules/rules.h"
 
 namespace flense::lint {

@@ -7,6 +7,7 @@
 #include "base/format.h"
 #include "knowledge/table_rows.h"
 #include "lint/facts/final_environment.h"
+#include "lint/facts/purpose.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
@@ -291,6 +292,14 @@ bool names_overridden_gpu(std::string_view text, std::string_view value) {
   return false;
 }
 
+/// Whether the file speaks of AMD's GPUs for servers, which no override fits.
+bool names_server_gpu(std::string_view text) {
+  return std::ranges::any_of(
+      std::to_array<std::string_view>({"MI100", "MI200", "MI210", "MI250", "MI300", "MI325",
+                                       "MI350", "MI355", "gfx908", "gfx90a", "gfx942", "gfx950"}),
+      [&](std::string_view name) { return text.contains(name); });
+}
+
 void hsa_override(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   for (const EnvironmentLine& env : environment_lines(view, steps, "HSA_OVERRIDE_GFX_VERSION")) {
     if (env.value && env.value->empty()) continue;
@@ -302,7 +311,8 @@ void hsa_override(const FileView& view, const StageSteps& steps, FindingSink& si
         fmt::format("every GPU is taken for {} on every host, also one that needs no override",
                     env.value.value_or(env.pair->value->text)));
     found.evidence = {"rocm.json; the variable holds for all GPUs of the process"};
-    found.pedantic = is_for_one_gpu(view) || made_up;
+    // Who builds for a card of his own knows what he writes.
+    found.pedantic = is_for_one_gpu(view) || made_up || !names_server_gpu(text);
     found.fix = fmt::format(
         "delete it and set it where such a GPU is: docker run -e "
         "HSA_OVERRIDE_GFX_VERSION={}",

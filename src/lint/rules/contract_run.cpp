@@ -6,6 +6,7 @@
 #include "knowledge/table_rows.h"
 #include "lint/facts/build_steps.h"
 #include "lint/facts/long_start.h"
+#include "lint/facts/purpose.h"
 #include "lint/facts/workload_facts.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"

@@ -5,9 +5,11 @@
 #include <map>
 #include <set>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "knowledge/table_rows.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/purpose.h"
 #include "lint/facts/script_installs.h"
 #include "lint/packages/requirement_text.h"
 #include "lint/rules/rules.h"

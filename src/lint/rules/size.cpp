@@ -9,6 +9,7 @@
 #include "knowledge/table_rows.h"
 #include "lint/facts/build_steps.h"
 #include "lint/facts/layer_paths.h"
+#include "lint/facts/purpose.h"
 #include "lint/facts/sent_files.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"

@@ -5,6 +5,7 @@
 #include "base/format.h"
 #include "lint/facts/build_steps.h"
 #include "lint/facts/gpu_image.h"
+#include "lint/facts/purpose.h"
 #include "lint/facts/workload_facts.h"
 #include "lint/readers/reader_values.h"
 #include "lint/rules/rules.h"

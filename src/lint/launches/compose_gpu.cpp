@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "lint/facts/workload_facts.h"
 #include "lint/readers/reader_values.h"

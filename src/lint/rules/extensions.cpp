@@ -1,0 +1,155 @@
+// Extensions of torch that are compiled when they are installed: the GPUs that they are compiled
+// for, and where.
+#include <algorithm>
+#include <array>
+
+#include "base/ascii.h"
+#include "base/format.h"
+#include "lint/rules/rules.h"
+
+namespace flense::lint {
+
+namespace {
+
+/// Python packages that compile GPU code when they are installed.
+bool builds_extension(const PackageRequest& request) {
+  constexpr auto kSource = std::to_array<std::string_view>({"flash-attn",
+                                                            "flash-attention",
+                                                            "apex",
+                                                            "xformers",
+                                                            "vllm",
+                                                            "deepspeed",
+                                                            "pytorch3d",
+                                                            "detectron2",
+                                                            "diff-gaussian-rasterization",
+                                                            "simple-knn",
+                                                            "fused-ssim",
+                                                            "gsplat",
+                                                            "causal-conv1d",
+                                                            "mamba",
+                                                            "mamba-ssm",
+                                                            "transformerengine",
+                                                            "transformer-engine",
+                                                            "torch-scatter",
+                                                            "mmcv",
+                                                            "tiny-cuda-nn",
+                                                            "nvdiffrast"});
+  const bool source = request.url.starts_with("git+");
+  if (std::ranges::find(kSource, std::string_view(request.name)) == kSource.end()) return false;
+  // Without a URL the index may hold a wheel; for these packages it holds sources.
+  return source || request.name == "mmcv" || request.name == "torch-scatter" ||
+         (request.name == "flash-attn" && request.url.empty());
+}
+
+struct ExtensionBuild {
+  const Install* install = nullptr;
+  const PackageRequest* request = nullptr;
+};
+
+std::optional<ExtensionBuild> extension_build(const FileView& view, std::size_t stage) {
+  for (const Install& install : view.installs) {
+    if (install.stage != stage) continue;
+    if (!install.command.indexes.empty()) continue;  // -f names an index of wheels
+    for (const PackageRequest& request : install.command.packages)
+      if (builds_extension(request)) return ExtensionBuild{&install, &request};
+  }
+  return std::nullopt;
+}
+
+/// FORCE_CUDA=1 builds CUDA code where no GPU is.
+const Setting* forced(const std::vector<Setting>& settings) {
+  for (const Setting& one : settings)
+    if (!one.value.empty() && one.value != "0") return &one;
+  return nullptr;
+}
+
+void forced_cuda(const FileView& view, const StageView& stage, FindingSink& sink) {
+  constexpr auto kForced = std::to_array<std::string_view>({"FORCE_CUDA"});
+  constexpr auto kNames = std::to_array<std::string_view>({"TORCH_CUDA_ARCH_LIST"});
+  if (stage.image.flavour.value != "devel" || stage.image.vendor.value != "nvidia" ||
+      !stage.own_base || stage.image.repository.starts_with("nvcr.io/nvidia/") ||
+      extension_build(view, stage.index))
+    return;
+  const std::vector<Setting> settings = settings_of(view, stage.index, kForced);
+  const Setting* setting = forced(settings);
+  if (setting == nullptr || !settings_of(view, stage.index, kNames).empty() ||
+      commands_mention(view, stage.index, "TORCH_CUDA_ARCH_LIST"))
+    return;
+  Finding& found =
+      sink.add("torch-arch-list", *view.file, setting->span,
+               "FORCE_CUDA compiles CUDA code, and TORCH_CUDA_ARCH_LIST is not set: "
+               "without a GPU at hand it is built for every architecture, or for none");
+  found.evidence = {"fused-ssim#31, mmdetection#2108", stage.image.flavour.evidence};
+  found.fix = "set it before the build: ENV TORCH_CUDA_ARCH_LIST=\"8.0;9.0+PTX\"";
+}
+
+/// Which variable names the GPUs that a package's build compiles for; empty: the package has a list
+/// of its own.
+std::string_view list_variable(const PackageRequest& request, bool amd) {
+  if (request.name == "tiny-cuda-nn") return "TCNN_CUDA_ARCHITECTURES";
+  if (request.name.starts_with("flash-att")) return amd ? "GPU_ARCHS" : "";
+  if (!amd &&
+      is_one_of(request.name, {"apex", "vllm", "deepspeed", "causal-conv1d", "mamba", "mamba-ssm",
+                               "transformerengine", "transformer-engine", "nvdiffrast"}))
+    return {};
+  return amd ? "PYTORCH_ROCM_ARCH" : "TORCH_CUDA_ARCH_LIST";
+}
+
+void extensions(const FileView& view, const StageView& stage, FindingSink& sink) {
+  const bool amd = stage.image.vendor.value == "amd";
+  if (!amd && (stage.image.flavour.value != "devel" || stage.image.vendor.value != "nvidia"))
+    return;
+  const auto build = extension_build(view, stage.index);
+  if (!build) return;
+  const std::string_view variable = list_variable(*build->request, amd);
+  const std::array<std::string_view, 1> names{variable};
+  // NGC's images and rocm/pytorch set theirs themselves.
+  const bool set = variable.empty() || !settings_of(view, stage.index, names).empty() ||
+                   (!amd && stage.image.repository.starts_with("nvcr.io/nvidia/") &&
+                    variable == "TORCH_CUDA_ARCH_LIST") ||
+                   (amd && stage.image.framework.known()) ||
+                   commands_mention(view, stage.index, variable);
+  if (!set) {
+    Finding& found = sink.add("torch-arch-list", *view.file, build->request->span,
+                              fmt::format("{} is compiled where no wheel fits, and {} is not "
+                                          "set: without a GPU at hand it "
+                                          "is built for every architecture, or for none",
+                                          build->request->name, variable));
+    found.evidence = {"fused-ssim#31, mmdetection#2108",
+                      amd ? stage.image.vendor.evidence : stage.image.flavour.evidence};
+    found.fix = fmt::format("set it before the build: ENV {}=\"{}\"", variable,
+                            amd                                     ? "gfx90a;gfx942"
+                            : variable == "TCNN_CUDA_ARCHITECTURES" ? "80,90"
+                                                                    : "8.0;9.0+PTX");
+  }
+  if (amd) return;
+  constexpr auto kJobs =
+      std::to_array<std::string_view>({"MAX_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL"});
+  // flash-attn counts the memory itself.
+  if (!stage.final || build->request->name.starts_with("flash-att") ||
+      !settings_of(view, stage.index, kJobs).empty())
+    return;
+  Finding& found = sink.add(
+      "extension-build-final", *view.file, build->request->span,
+      fmt::format("{} is compiled in the final image, with as many compilers at once as there are "
+                  "processors: builders run out of memory, and the toolkit stays in the image",
+                  build->request->name));
+  found.evidence = {stage.image.flavour.evidence, "no MAX_JOBS is set"};
+  found.fix = fmt::format(
+      "build the wheel in a stage of its own with MAX_JOBS=4 (pip wheel {}), "
+      "and COPY --from it",
+      build->request->url.empty() ? build->request->name : build->request->url);
+}
+
+}  // namespace
+
+void judge_extensions(const Project& /*project*/, const std::vector<FileView>& views,
+                      FindingSink& sink) {
+  for (const FileView& view : views)
+    for (const StageView& stage : view.stages) {
+      extensions(view, stage, sink);
+      forced_cuda(view, stage, sink);
+    }
+}
+
+}  // namespace flense::lint

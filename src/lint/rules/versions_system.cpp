@@ -1,0 +1,187 @@
+// Wheels that take libraries of CUDA, cuDNN, TensorRT or ROCm from the base, which has others.
+#include <algorithm>
+#include <map>
+
+#include "base/format.h"
+#include "base/version_numbers.h"
+#include "lint/facts/placed_lists.h"
+#include "lint/rules/rules.h"
+
+namespace flense::lint {
+
+namespace {
+
+/// Whether an index gives other builds than the tables say: for another CUDA than `major`.
+bool is_of_other_feed(const PlacedList& place, const PackageRequest& request,
+                      std::optional<std::uint64_t> major) {
+  constexpr std::size_t kMost = 100;  // each package is compared with them
+  std::vector<std::string_view> indexes;
+  if (!request.index.empty()) indexes.emplace_back(request.index);
+  for (const PackageList* list : {place.list, &place.install->command})
+    for (const Word& index : list->indexes)
+      if (indexes.size() < kMost) indexes.emplace_back(index.text);
+  return std::ranges::any_of(indexes, [&](std::string_view url) {
+    const std::uint64_t named = cuda_of_feed(url);
+    return url.contains('$') || (named != 0 && named != major.value_or(0));
+  });
+}
+
+/// Whether the stage installs a package of this kind.
+template <typename Is>
+bool installs_one(const PlacedList& place, const Is& is) {
+  for (const Install* install : place.view->installs_in(place.install->stage))
+    for (const PackageList* list : lists_of(*install))
+      if (std::ranges::any_of(list->packages, is)) return true;
+  return false;
+}
+
+/// NVIDIA's wheel of a cuDNN, where libraries of Python find it.
+bool installs_cudnn(const PlacedList& place, std::uint64_t major) {
+  return installs_one(place, [&](const PackageRequest& request) {
+    return request.name.starts_with("nvidia-cudnn-cu") &&
+           (request.version.empty() || first_number(request.version) == major);
+  });
+}
+
+/// Wheels that hold libraries of CUDA and cuDNN, which others find once Python has loaded them.
+bool brings_libraries(const PlacedList& place) {
+  return installs_one(place, [](const PackageRequest& request) {
+    return request.name == "torch" || request.name.starts_with("nvidia-cublas") ||
+           request.name.starts_with("nvidia-cuda-") ||
+           std::ranges::find(request.extras, "and-cuda") != request.extras.end();
+  });
+}
+
+void needed_against_base(const Project& project, const PlacedList& place, FindingSink& sink) {
+  if (place.view == nullptr) return;
+  const GpuImage& image = place.view->stages[place.install->stage].image;
+  if (!image.cuda.known() || image.flavour.value == "base") return;
+  for (const PackageRequest& request : place.list->packages) {
+    if (request.version.empty() || !request.extras.empty()) continue;
+    const auto* row = tables_of(project).cuda_of(request.name, request.version);
+    if (row == nullptr) continue;
+    const auto major = first_number(row->cuda);
+    if (major == first_number(image.cuda.value) || is_of_other_feed(place, request, major))
+      continue;
+    Finding& found =
+        sink.add("wheel-cuda-mismatch", *place.file, request.span,
+                 fmt::format("{} {} loads CUDA {} from the system, and the base has CUDA {}",
+                             request.name, request.version, row->cuda, image.cuda.value));
+    found.evidence = {row->source, image.cuda.evidence};
+    found.fix =
+        fmt::format("begin with a base of CUDA {}, or take the {} that is built for CUDA {}",
+                    row->cuda, request.name, first_number(image.cuda.value).value_or(0));
+    found.pedantic = !is_sure(place, request) || brings_libraries(place);
+  }
+}
+
+void cudnn_of_base(const Project& project, const PlacedList& place, FindingSink& sink) {
+  if (place.view == nullptr) return;
+  const GpuImage& image = place.view->stages[place.install->stage].image;
+  if (!image.cudnn.known()) return;
+  std::map<std::uint64_t, bool> installed;  // by major, asked once
+  for (const PackageRequest& request : place.list->packages) {
+    if (request.version.empty()) continue;
+    const auto* row = tables_of(project).cudnn_of(request.name, request.version);
+    if (row == nullptr || fmt::format("{}", row->major) == image.cudnn.value) continue;
+    const auto* cuda = tables_of(project).cuda_of(request.name, request.version);
+    if (cuda != nullptr && is_of_other_feed(place, request, first_number(cuda->cuda))) continue;
+    if (request.name != "torch") {
+      const auto [at, fresh] = installed.try_emplace(row->major, false);
+      if (fresh) at->second = installs_cudnn(place, row->major);
+      if (at->second) continue;
+    }
+    const bool own = request.name == "torch" ||
+                     std::ranges::find(request.extras, "and-cuda") != request.extras.end();
+    Finding& found = sink.add(
+        "cudnn-major-mismatch", *place.file, request.span,
+        own ? fmt::format(
+                  "{} {} brings cuDNN {}, and the base holds cuDNN {}: two majors, of which "
+                  "LD_LIBRARY_PATH may pick the wrong one",
+                  request.name, request.version, row->major, image.cudnn.value)
+            : fmt::format(
+                  "{} {} loads cuDNN {}, and the base holds cuDNN {}: libcudnn.so.{} is not "
+                  "there",
+                  request.name, request.version, row->major, image.cudnn.value, row->major));
+    found.evidence = {row->source, image.cudnn.evidence};
+    // Its libraries name their own.
+    found.pedantic = own || !is_sure(place, request) || brings_libraries(place);
+    found.fix =
+        own ? "take a base without cuDNN" : fmt::format("take a base with cuDNN {}", row->major);
+  }
+}
+
+void tensorrt(const PlacedList& place, FindingSink& sink) {
+  if (place.view == nullptr) return;
+  const GpuImage& image = place.view->stages[place.install->stage].image;
+  const auto base = first_number(image.cuda.value);
+  if (!base) return;
+  for (const PackageRequest& request : place.list->packages) {
+    if (!request.name.starts_with("tensorrt") || request.name.starts_with("tensorrt-llm")) continue;
+    std::uint64_t wanted = 0;
+    std::string evidence;
+    if (const std::string named = cuda_of_package(request); !named.empty()) {
+      wanted = first_number(named).value_or(0);
+      evidence = request.name;
+    } else if (!request.version.empty() && *base < 12 &&
+               version_at_least(request.version, "10.13.2")) {
+      wanted = 12;
+      evidence = "TensorRT support matrix: 10.13.2 and later are for CUDA 12 and 13";
+    }
+    if (wanted == 0 || wanted == *base) continue;
+    Finding& found =
+        sink.add("tensorrt-cuda-mismatch", *place.file, request.span,
+                 fmt::format("{}{} is for CUDA {}, and the base has CUDA {}", request.name,
+                             request.specifier, wanted, image.cuda.value));
+    found.evidence = {evidence, image.cuda.evidence};
+    found.fix = fmt::format("take tensorrt-cu{}, or a base of CUDA {}", *base, wanted);
+    found.pedantic = !is_sure(place, request);
+  }
+}
+
+void rocm_of_wheel(const Project& project, const PlacedList& place, FindingSink& sink) {
+  if (place.view == nullptr) return;
+  const GpuImage& image = place.view->stages[place.install->stage].image;
+  for (const Framework& one : frameworks_of(*place.list, tables_of(project))) {
+    if (one.package != "torch" || !one.variant.known()) continue;
+    std::string message;
+    std::string evidence = image.rocm.evidence;
+    if (one.variant.value.starts_with("rocm") && image.rocm.known()) {
+      const std::string wheel = major_minor(std::string_view(one.variant.value).substr(4));
+      const std::string base = major_minor(image.rocm.value);
+      if (wheel != base)
+        message = fmt::format("torch is of ROCm {}, the base of ROCm {}", wheel, base);
+    } else if (one.variant.value.starts_with("cu") && image.vendor.value == "amd") {
+      message =
+          fmt::format("torch is of CUDA ({}), and the base is for AMD GPUs", one.variant.value);
+      evidence = image.vendor.evidence;
+    } else if (one.variant.value.starts_with("rocm") && image.vendor.value == "nvidia") {
+      message =
+          fmt::format("torch is of ROCm ({}), and the base is for NVIDIA GPUs", one.variant.value);
+      evidence = image.vendor.evidence;
+    }
+    if (message.empty()) continue;
+    Finding& found =
+        sink.add("rocm-version-mismatch", *place.file, one.request->span, std::move(message));
+    found.evidence = {one.variant.evidence, evidence};
+    // The wheel brings its own ROCm; only what is compiled beside it meets the base's. Of the other
+    // vendor it finds no GPU, unless another torch takes its place.
+    found.pedantic = (image.rocm.known() && one.variant.value.starts_with("rocm")) ||
+                     image.framework.value == "torch" || !is_sure(place, *one.request) ||
+                     gets_torch(project, place, true);
+  }
+}
+
+}  // namespace
+
+void judge_versions_system(const Project& project, const std::vector<FileView>& views,
+                           FindingSink& sink) {
+  for (const PlacedList& place : placed_lists(project, views)) {
+    needed_against_base(project, place, sink);
+    cudnn_of_base(project, place, sink);
+    tensorrt(place, sink);
+    rocm_of_wheel(project, place, sink);
+  }
+}
+
+}  // namespace flense::lint
