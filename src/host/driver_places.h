@@ -24,5 +24,9 @@ inline constexpr std::array<std::string_view, 13> kNvidiaLibraryFolders = {
     "usr/local/nvidia/lib64",
     "usr/lib/wsl/lib",
     "run/opengl-driver/lib"};
+/// Systems (ID of os-release) that have it in places of their own, which change with their
+/// releases.
+inline constexpr std::array<std::string_view, 5> kDriversElsewhere = {"bottlerocket", "flatcar",
+                                                                      "guix", "nixos", "talos"};
 
 }  // namespace flense::host

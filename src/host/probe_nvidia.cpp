@@ -194,7 +194,10 @@ Flag library_there(const Machine& machine, const System& system, const Nvidia& n
   const bool looked = std::ranges::any_of(kNvidiaLibraryFolders, [&](std::string_view folder) {
     return root.exists(joined(folder, "libc.so.6"));
   });
-  if (!looked || system.in_container.value != false)
+  const bool elsewhere =
+      std::ranges::find(kDriversElsewhere, system.distribution_id.value.value_or("")) !=
+      kDriversElsewhere.end();
+  if (!looked || elsewhere || system.in_container.value != false)
     return Flag::unknown("no libcuda.so.1 is seen here");
   return Flag::known(false, "no libcuda.so.1 in the library directories");
 }

@@ -130,6 +130,10 @@ TEST(Probe, HalvesOfADriver) {
   scratch.file("etc/ld.so.cache", std::string("glibc-ld.so.cache1.1\0libcuda.so.1", 33));
   EXPECT_EQ(nvidia().library.value, std::nullopt) << "the loader knows a place of its own";
   scratch.file("etc/ld.so.cache", "");
+  scratch.file("etc/os-release", "ID=talos\n");
+  EXPECT_EQ(nvidia().library.value, std::nullopt) << "it may lie where only Talos has it";
+  scratch.file("etc/os-release", "ID=debian\n");
+  EXPECT_THAT(nvidia().library.value, Optional(false));
   scratch.file(".dockerenv", "");
   EXPECT_EQ(nvidia().library.value, std::nullopt) << "a container does not see its host";
 }
