@@ -43,7 +43,7 @@ class Fixed(harness.Case):
         self.before, self.after = self.path("before"), self.path("after")
         for folder in (self.before, self.after):
             shutil.copytree(EXAMPLE, folder)
-        self.flense("lint", "--fix=unsafe", self.after, expect=1)
+        self.flense("lint", "--fix=unsafe", "--pedantic", self.after, expect=1)
 
     def base(self):
         root = self.path("root")
