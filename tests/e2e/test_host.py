@@ -23,11 +23,12 @@ def driver(version, cuda, kind="proprietary", **more):
     return {"module_version": version, "module_kind": kind, "library_version": version,
             "library_path": f"{LIB}/libcuda.so.{version}", "driver_root": "/", "agree": True, "cuda": cuda,
             "installed": True, "persistenced": False, "toolkit_version": None,
-            "toolkit": "toolkit_version" in more, **more}
+            "toolkit": "toolkit_version" in more, "module": True, "library": True, "node_access": "0666 root:root", **more}
 
 
-NO_DRIVER = {**dict.fromkeys(driver("", "")), "installed": False, "persistenced": False, "toolkit": False}
-NO_AMD = {"driver_version": None, "rocm_version": None}
+NO_DRIVER = {**dict.fromkeys(driver("", "")), "installed": False, "persistenced": False, "toolkit": False, "library": False}
+NO_AMD = {"driver_version": None, "rocm_version": None, "module": None, "kfd": False}
+AMDGPU = {**NO_AMD, "module": True, "kfd": True}
 
 
 def nvidia(minor, address, name, device, arch, memory=None, **more):
@@ -81,28 +82,31 @@ EXPECTED = {
         "gpus": [nvidia(0, "0000:01:00.0", "NVIDIA GeForce RTX 4060 Laptop GPU", "28e0", "8.9", numa_node=None,
                         link_speed="2.5 GT/s", link_width=8, uuid=None)]},
     "mi300x": {
-        "amd": {"driver_version": "6.10.5", "rocm_version": "6.3.1-48"},
+        "amd": {**AMDGPU, "driver_version": "6.10.5", "rocm_version": "6.3.1-48"},
         "gpus": [amd("0000:05:00.0", "AMD Instinct MI300X OAM", "74a1", "gfx942", 206141652992, "GPU-4acf2b7a3cf2f5d0", 128,
                      **MI300),
                  amd("0000:15:00.0", "AMD Instinct MI300X OAM", "74a1", "gfx942", 206141652992, "GPU-4acf2b7a3cf2f5d1", 136,
                      numa_node=1, **MI300)]},
     "mi250x": {
         "system": {**SYSTEM, "cpu_level": "x86-64-v3"},
+        "amd": AMDGPU,
         "gpus": [amd(f"0000:{bus}:00.0", "AMD INSTINCT MI250X", "740c", "gfx90a", 68702699520,
                      f"GPU-2a8f5e3c0000000{n + 1}", 128 + n) for n, bus in enumerate(("c1", "c6"))]},
     "mixed": {
-        "nvidia": driver("550.54.15", "12.4"), "amd": {"driver_version": "6.10.5", "rocm_version": None},
+        "nvidia": driver("550.54.15", "12.4"), "amd": {**AMDGPU, "driver_version": "6.10.5", "rocm_version": None},
         "gpus": [nvidia(0, "0000:81:00.0", "NVIDIA L40S", "26b9", "8.9"),
                  amd("0000:05:00.0", "AMD Instinct MI300X OAM", "74a1", "gfx942", 206141652992, f"GPU-{77:016x}", 128,
                      partition="QPX", partitions=4)]},
     "wsl2": {
         "system": {**SYSTEM, "kernel": "5.15.167.4-microsoft-standard-WSL2", "cpu_level": "x86-64-v3", "wsl2": True},
-        "nvidia": {**NO_DRIVER, "installed": True, "library_path": "/usr/lib/wsl/lib/libcuda.so.1.1", "driver_root": "/"},
+        "nvidia": {**NO_DRIVER, "installed": True, "library": True,
+                   "library_path": "/usr/lib/wsl/lib/libcuda.so.1.1", "driver_root": "/"},
         "gpu_count": None},
     "jetson": {
         "system": {**SYSTEM, "kernel": "5.15.136-tegra", "architecture": "aarch64", "cpu_model": None, "cpu_level": None,
                    "jetson": "36.3.0", "board": "NVIDIA Jetson AGX Orin Developer Kit"},
-        "nvidia": {**NO_DRIVER, "installed": True, "library_path": "/usr/lib/aarch64-linux-gnu/nvidia/libcuda.so.1.1", "driver_root": "/"},
+        "nvidia": {**NO_DRIVER, "installed": True, "library": True,
+                   "library_path": "/usr/lib/aarch64-linux-gnu/nvidia/libcuda.so.1.1", "driver_root": "/"},
         "gpus": [{**dict.fromkeys(nvidia(0, "", "", "", "")), "vendor": "nvidia",
                   "name": "NVIDIA Jetson AGX Orin Developer Kit", "architecture": "8.7", "mig": False, "mig_instances": 0}]},
     "mismatch": {
