@@ -190,8 +190,8 @@ void rule_amd_nodes(const Question& question, std::vector<Check>& checks) {
       nodes.push_back(fmt::format("/dev/dri/renderD{}", *gpu->minor.value));
       check.evidence.push_back(
           {"host", fmt::format("{}: {}", gpu_text(*gpu), gpu->minor.evidence)});
-    } else if (gpu->kernel_driver.value || !gpu->kernel_driver.evidence.empty()) {
-      const bool bound = gpu->kernel_driver.value.has_value();
+    } else if (const bool bound = gpu->kernel_driver.value.has_value();
+               !(bound ? gpu->minor.evidence : gpu->kernel_driver.evidence).empty()) {
       Check unknown = check;
       unknown.verdict = Verdict::kUnknown;
       unknown.message =
