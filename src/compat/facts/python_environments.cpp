@@ -4,6 +4,7 @@
 #include <optional>
 #include <set>
 
+#include "base/format.h"
 #include "base/path.h"
 
 namespace flense::compat {
@@ -37,6 +38,27 @@ const PythonEnvironment* owner_of(std::string_view path,
     if (!one.prefix.empty() && is_below(path, one.prefix) &&
         (out == nullptr || one.prefix.size() > out->prefix.size()))
       out = &one;
+  return out;
+}
+
+/// Those that evidence names: "Python package torch 2.10.0; opt/venv/lib/…/libtorch.so, …".
+std::set<std::string> prefixes_named(std::string_view evidence,
+                                     const std::vector<PythonEnvironment>& all,
+                                     const needs::Needs& image) {
+  constexpr std::string_view kPackage = "Python package ";
+  std::set<std::string> out;
+  for (std::string_view rest = evidence; !rest.empty();) {
+    const std::string_view part = rest.substr(0, rest.find("; "));
+    rest.remove_prefix(std::min(rest.size(), part.size() + 2));
+    if (!part.starts_with(kPackage)) {
+      if (const auto* owner = owner_of(part, all)) out.insert(owner->prefix);
+      continue;
+    }
+    const std::string_view named = part.substr(kPackage.size());
+    for (const InstalledPackage& installed : image.packages)
+      if (named == fmt::format("{} {}", installed.package.name, installed.package.version))
+        if (auto prefix = prefix_of(installed)) out.insert(*std::move(prefix));
+  }
   return out;
 }
 
@@ -89,7 +111,10 @@ needs::Needs seen_from(const PythonEnvironment& environment,
     const auto prefix = prefix_of(installed);
     return prefix && *prefix != environment.prefix;
   });
-  std::erase_if(out.runtimes, [&](const auto& one) { return foreign(one.evidence); });
+  std::erase_if(out.runtimes, [&](const auto& one) {
+    const auto prefixes = prefixes_named(one.evidence, all, image);
+    return !prefixes.empty() && !prefixes.contains(environment.prefix);
+  });
   std::erase_if(out.code, [&](const auto& file) { return foreign(file.path); });
   std::erase_if(out.missing_libraries, [&](const auto& one) { return foreign(one.user); });
   return out;
