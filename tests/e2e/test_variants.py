@@ -236,6 +236,10 @@ class Variants(harness.Case):
                                (("-o", "x", "--squash"), "--squash"), (("-o", "x", "--split", "1MiB"), "--split"),
                                (("-o", "x", "--html", "x.html"), "--html"), ((), "where the result goes")):
             self.assertIn(words, self.slim(target, *options, expect=2).err)
+        # What cannot be written is known before the work.
+        for option, file, words in (("--prove", "no/proof.json", "--prove: there is no directory no"), ("--prove", ".", "is a directory"),
+                                    ("--save-trace", "no/trace", "--save-trace: there is no directory no")):
+            self.assertIn(words, self.slim(target, "-o", "x", option, file, expect=4).err)
         self.assertEqual(os.listdir(self.work).count("x"), 0)
         os.mkdir(self.path("tree"))
         with open(self.path("tree/file"), "w"):

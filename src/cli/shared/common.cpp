@@ -95,6 +95,18 @@ Result<void> write_report(Io& io, std::string_view text) {
   return io.out.prose(text);
 }
 
+Result<std::string> file_to_write(const std::string& file, std::string_view option) {
+  const std::filesystem::path path = file, folder = path.parent_path();
+  std::error_code error;
+  if (!folder.empty() && !std::filesystem::is_directory(folder, error))
+    return fail(Code::kEnvironment, "{}: there is no directory {}", option, folder.string())
+        .hint("mkdir -p " + folder.string());
+  if (!path.has_filename() || std::filesystem::is_directory(path, error))
+    return fail(Code::kEnvironment, "{}: {} is a directory, and a file is written", option, file)
+        .hint("name the file in it");
+  return file;
+}
+
 Result<void> spare_inputs(const std::vector<std::string>& targets,
                           std::initializer_list<std::string_view> reports) {
   for (const std::string& target : targets)

@@ -46,6 +46,9 @@ std::unique_ptr<Progress> make_progress(const Request& request, const Io& io);
 Result<void> write_text(Io& io, std::string_view text);
 /// The same for people: long lines are broken between words where the terminal would break words.
 Result<void> write_report(Io& io, std::string_view text);
+/// The value of an option that names a file to write. An environment error where it cannot be
+/// written: better before minutes of work than after them.
+Result<std::string> file_to_write(const std::string& file, std::string_view option);
 /// A usage error where a report would replace one of the images that are read.
 Result<void> spare_inputs(const std::vector<std::string>& targets,
                           std::initializer_list<std::string_view> reports);

@@ -1,29 +1,14 @@
 #include "cli/shared/html_file.h"
 
-#include <filesystem>
-#include <system_error>
-
+#include "cli/shared/common.h"
 #include "cli/shared/confine.h"
 
 namespace flense::cli {
 
-namespace {
-
-/// Better now than after minutes of work.
-Result<std::string> in_a_directory(const std::string& file, std::string_view option) {
-  const std::filesystem::path folder = std::filesystem::path(file).parent_path();
-  std::error_code error;
-  if (!folder.empty() && !std::filesystem::is_directory(folder, error))
-    return fail(Code::kEnvironment, "{}: there is no directory {}", option, folder.string());
-  return file;
-}
-
-}  // namespace
-
 void add_html(Options& options, std::string& file) {
   options
       .add("--html", "FILE", "write a report to look at, one file for any browser (- for stdout)",
-           file, in_a_directory)
+           file, file_to_write)
       .file();
 }
 

@@ -124,7 +124,7 @@ void declare_traces(Options& options, SlimRequest& request) {
                request.options.traced.decide);
   options
       .add("--save-trace", "FILE", "write what the traced commands met, for --trace-file",
-           request.save_trace)
+           request.save_trace, file_to_write)
       .file();
 }
 
@@ -229,7 +229,9 @@ void declare(Options& options, SlimRequest& request) {
   add_level(options, request.options.cuts.level).setting();
   options.flag("--in-place", "change a directory or an ELF file where it lies", request.in_place);
   options.flag("--dry-run", "print the plan, write nothing", request.dry_run);
-  options.add("--plan", "FILE", "save the plan as JSON (schema flense/plan/v1)", request.plan_file)
+  options
+      .add("--plan", "FILE", "save the plan as JSON (schema flense/plan/v1)", request.plan_file,
+           file_to_write)
       .file();
   declare_cuts(options, request);
   options.flag("--squash", "one layer out of all; shares nothing with other images",
@@ -245,11 +247,11 @@ void declare(Options& options, SlimRequest& request) {
       .file();
   options
       .add("--provenance", "FILE", "where the record goes; \"none\" writes none",
-           request.provenance)
+           request.provenance, file_to_write)
       .file();
   options
       .add("--prove", "FILE", "verify the result and write the proof, for flense verify --proof",
-           request.prove)
+           request.prove, file_to_write)
       .file();
   add_data(options, request).setting();
   declare(options, request.image);
