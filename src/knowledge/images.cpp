@@ -100,6 +100,14 @@ Images Images::read(const TableSet& tables) {
     out.floating_installers.push_back(
         {pattern, text_at(row, "what"), text_at(row, "instead"), floating.source(row, pattern)});
   });
+  const TableRows keys = section("old_keys");
+  keys.each([&](const Json& row) {
+    const std::string name = text_at(row, "repository");
+    out.old_keys.push_back({name, texts_at(row, "tags"), text_at(row, "first"),
+                            text_at(row, "last"), texts_at(row, "rebuilt"),
+                            text_at(row, "directory"), text_at(row, "instead"),
+                            text_at(row, "document"), keys.source(row, name)});
+  });
   out.missing_packages = missing_rows(tables, "missing_packages");
   out.nvidia_packages = missing_rows(tables, "nvidia_packages");
   return out;
@@ -170,6 +178,17 @@ const RepositoryRow* Images::repository(std::string_view name) const {
 const DistrolessRow* Images::distroless_image(std::string_view name) const {
   for (const DistrolessRow& row : distroless)
     if (matches_pattern(row.repository, name)) return &row;
+  return nullptr;
+}
+
+const OldKeyRow* Images::old_key(std::string_view name, std::string_view tag) const {
+  const std::string_view version = tag.substr(0, tag.find('-'));
+  for (const OldKeyRow& row : old_keys)
+    if (row.repository == name && within(version, row.first, row.last) &&
+        std::ranges::find(row.rebuilt, version) == row.rebuilt.end() &&
+        std::ranges::any_of(row.tags,
+                            [&](const std::string& one) { return matches_pattern(one, tag); }))
+      return &row;
   return nullptr;
 }
 

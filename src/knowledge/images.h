@@ -75,6 +75,17 @@ struct FloatingInstallerRow {
   std::string pattern, what, instead, source;
 };
 
+/// Images that hold the withdrawn key of NVIDIA's repository alone, as they are older than the new
+/// one and were not built again.
+struct OldKeyRow {
+  std::string repository;
+  std::vector<std::string> tags;     ///< patterns
+  std::string first, last;           ///< of the version that the tag begins with
+  std::vector<std::string> rebuilt;  ///< versions between them that hold the new key
+  std::string directory;             ///< of the repository: "ubuntu1804"
+  std::string instead, document, source;
+};
+
 struct Images {
   static Images read(const TableSet& tables);
 
@@ -88,6 +99,7 @@ struct Images {
   std::vector<MissingPackageRow> missing_packages;  ///< of the distribution itself
   std::vector<MissingPackageRow> nvidia_packages;   ///< of NVIDIA's repository alone
   std::vector<FloatingInstallerRow> floating_installers;
+  std::vector<OldKeyRow> old_keys;
   std::string date;  ///< of the table: "2026-11"
 
   // Null where the table has no such row. Of several rows the first counts: the user's own.
@@ -103,6 +115,7 @@ struct Images {
   const NgcRow* ngc_release(std::string_view release) const;
   const RepositoryRow* repository(std::string_view repository) const;
   const DistrolessRow* distroless_image(std::string_view repository) const;
+  const OldKeyRow* old_key(std::string_view repository, std::string_view tag) const;
 };
 
 /// Whole months from `from` to `to`, both "2025-04"; 0 when either is none or the order is another.

@@ -41,6 +41,7 @@ void judge_all(const Project& project, FindingSink& sink) {
                                    judge_copy_link,
                                    judge_secrets,
                                    judge_trust,
+                                   judge_repository_keys,
                                    judge_shared_memory,
                                    judge_gpu_access,
                                    judge_compose_gpu,

@@ -13,46 +13,6 @@ namespace flense::lint {
 
 namespace {
 
-constexpr std::string_view kOldKey = "7fa2af80";
-
-void repository_key(const FileView& view, const StageView& stage, FindingSink& sink) {
-  // Beside the new one, or the package that brings it, the old key is idle.
-  for (const std::string_view word : {"3bf863cc", "cuda-keyring"})
-    if (commands_mention(view, stage.index, word)) return;
-  const auto judge = [&](std::string_view word, Span span) {
-    if (!holds(word, kOldKey)) return;
-    // dnf takes the new key from the repository's own file; the repository machine-learning still
-    // has this one.
-    for (const std::string_view other :
-         {"/rhel", "/fedora", "/sles", "/opensuse", "machine-learning"})
-      if (holds(word, other)) return;
-    Finding& found =
-        sink.add("cuda-repository-key", *view.file, span,
-                 "7fa2af80 is the key that NVIDIA withdrew in April 2022: the repository's "
-                 "signatures do not match it, and apt-get update fails");
-    found.evidence = {"NVIDIA, Updating the CUDA Linux GPG Repository Key (2022-04-27): 3bf863cc"};
-    found.fix =
-        "install cuda-keyring_1.1-1_all.deb of the same directory; at least write 3bf863cc in "
-        "place of 7fa2af80";
-    const std::string_view raw = view.text(span);
-    if (const std::size_t place = raw.find(kOldKey); place != raw.npos)
-      found.edits.push_back(
-          {{span.begin + place, span.begin + place + kOldKey.size()}, "3bf863cc"});
-  };
-  for (const Instruction& instruction : stage.stage->instructions) {
-    for (const ShellCommand& command : instruction.commands) {
-      // `apt-key del 7fa2af80` is what NVIDIA's instructions say.
-      const bool deletes = std::ranges::any_of(command.words, [](const ShellWord& word) {
-        return word.text == "del" || word.text == "rm";
-      });
-      if (deletes) continue;
-      for (const ShellWord& word : command.words) judge(word.text, word.span);
-    }
-    if (instruction.keyword == Keyword::kAdd)
-      for (const Word& word : instruction.words) judge(word.text, word.span);
-  }
-}
-
 struct Unchecked {
   std::string_view word;
   std::string_view says;
@@ -274,7 +234,6 @@ void apt_key(const FileView& view, FindingSink& sink) {
 void judge_trust(const Project& project, const std::vector<FileView>& views, FindingSink& sink) {
   for (const auto& file : project.files) trusted_hosts(*file, sink);
   for (const FileView& view : views) {
-    for (const StageView& stage : view.stages) repository_key(view, stage, sink);
     signatures(view, sink);
     apt_key(view, sink);
     certificates(view, sink);
