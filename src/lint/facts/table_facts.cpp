@@ -78,4 +78,15 @@ std::vector<std::string> cuda_variants_of(const knowledge::Knowledge& known,
   return out;
 }
 
+std::string last_torch_of(const knowledge::Knowledge& known, std::string_view variant) {
+  std::string last, newest;
+  for (const knowledge::FrameworkBuild& build : known.frameworks.builds) {
+    if (build.package != "torch" || !build.variant.starts_with("cu")) continue;
+    if (newest.empty() || compare_versions(build.to, newest) > 0) newest = build.to;
+    if (build.variant == variant && (last.empty() || compare_versions(build.to, last) > 0))
+      last = build.to;
+  }
+  return last == newest ? std::string() : last;
+}
+
 }  // namespace flense::lint

@@ -153,6 +153,10 @@ bool is_complete(const ProjectFile& file, const Workload& workload) {
   if (workload.object != nullptr &&
       (*workload.object)["apiVersion"].text_or().starts_with("serving.kserve.io/"))
     return false;
+  // What the values of a chart leave out its templates may say.
+  if (workload.object != nullptr &&
+      is_one_of((*workload.object)["kind"].text_or(), {"HelmRelease", "Application"}))
+    return false;
   // Without an image it is an override file or a patch.
   if (workload.image.text.empty() && !workload.build_context) return false;
   return workload.node->find("extends") == nullptr;

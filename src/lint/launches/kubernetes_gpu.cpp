@@ -31,6 +31,15 @@ std::optional<std::uint64_t> replicas_of(const Workload& workload) {
   return static_cast<std::uint64_t>(*count);
 }
 
+/// The resource that a name of no device plugin means: of before the plugins, or a slip; empty: not
+/// such a name.
+std::string_view meant_resource(std::string_view name) {
+  if (is_one_of(name, {"alpha.kubernetes.io/nvidia-gpu", "beta.kubernetes.io/nvidia-gpu",
+                       "nvidia.com/gpus", "nvidia.com/GPU"}))
+    return "nvidia.com/gpu";
+  return is_one_of(name, {"amd.com/gpus", "amd.com/GPU"}) ? "amd.com/gpu" : "";
+}
+
 class ContainerRules {
  public:
   ContainerRules(FindingSink& sink, const Project& project, const ProjectFile& file,
@@ -38,6 +47,7 @@ class ContainerRules {
       : sink_(sink), project_(project), file_(file), workload_(workload), node_(*workload.node) {}
 
   void run() {
+    unknown_resource();
     limits();
     vendors();
     visible_devices();
@@ -77,6 +87,33 @@ class ContainerRules {
       found.fix = fmt::format("write limits: {{{}: {}}}; the request follows from the limit",
                               request.key, request.value->text_or("1"));
     }
+  }
+
+  void unknown_resource() {
+    std::vector<Edit> edits;
+    const YamlMember* first = nullptr;
+    for (const std::string_view part : {"limits", "requests"})
+      for (const YamlMember& member : node_["resources"][part].members) {
+        const std::string_view meant = meant_resource(member.key);
+        if (meant.empty() || edits.size() == 2) continue;
+        if (first == nullptr) first = &member;
+        // A key may stand in quotes.
+        const Span span = span_of(member.at);
+        if (const std::size_t at = file_.source.slice(span).find(member.key);
+            at != std::string_view::npos)
+          edits.push_back(
+              {{span.begin + at, span.begin + at + member.key.size()}, std::string(meant)});
+      }
+    if (first == nullptr) return;
+    Finding& found =
+        sink_.add("kubernetes-gpu-resource", file_, span_of(first->at),
+                  fmt::format("no device plugin offers {}: the pod stays pending", first->key));
+    found.evidence.emplace_back(
+        first->key.contains("kubernetes.io")
+            ? "Kubernetes 1.11: the accelerators of the kubelet are gone; device plugins took over"
+            : std::string(kScheduling));
+    found.fix = fmt::format("write {}", meant_resource(first->key));
+    found.edits = std::move(edits);
   }
 
   void fraction(const YamlMember& member) {

@@ -34,6 +34,8 @@ std::string limited(std::string_view text) {
 
 /// "nvidia" of nvidia.com/gpu, nvidia.com/gpu.shared and nvidia.com/mig-1g.10gb; empty for others.
 std::string vendor_of(std::string_view resource) {
+  // Names of before the device plugins: whoever writes them wants a GPU.
+  if (resource.ends_with(".kubernetes.io/nvidia-gpu")) return "nvidia";
   for (const ResourceVendor& one : kVendors) {
     if (!resource.starts_with(one.prefix)) continue;
     const std::string_view rest = resource.substr(one.prefix.size());
@@ -62,6 +64,17 @@ class PodReader {
 
   /// KServe's predictor holds one container without the list.
   void read_single(const YamlNode& node) { container(node, false); }
+
+  /// A container's part of a chart's values: image {repository, tag}, resources, securityContext.
+  void read_values(const YamlNode& node, std::string_view name) {
+    container(node, false);
+    Workload& made = file_.workloads.back();
+    made.name = name;
+    made.host_ipc = false;
+    const YamlNode &repository = node["image"]["repository"], &tag = node["image"]["tag"];
+    if (tag.is_scalar() && !tag.text.empty() && repository.is_scalar())
+      set_image(made, {fmt::format("{}:{}", repository.text, tag.text), word_of(tag).span});
+  }
 
  private:
   void problem(const YamlNode& at, std::string message) {
@@ -220,6 +233,23 @@ void search(const YamlNode& object, const YamlNode& node, unsigned depth, FileCo
   }
 }
 
+/// The values that FluxCD and Argo CD hand to a chart: wherever one mapping has an image by its
+/// parts, and resources or a security context beside it, that is a container.
+void search_values(const YamlNode& object, const YamlNode& node, std::string_view name,
+                   unsigned depth, FileContent& file) {
+  if (depth > kMaxSearchDepth || !node.is_mapping()) return;
+  if (node["image"]["repository"].is_scalar() &&
+      (node["resources"].is_mapping() || node["securityContext"].is_mapping()))
+    PodReader(object, node, file).read_values(node, name);
+  for (const YamlMember& member : node.members)
+    if (!member.merged && member.value->is_mapping())
+      search_values(object, *member.value,
+                    is_one_of(member.key, {"values", "valuesObject"})
+                        ? object["metadata"]["name"].text_or()
+                        : std::string_view(member.key),
+                    depth + 1, file);
+}
+
 void read_object(const YamlNode& object, unsigned depth, FileContent& file) {
   if (object.is_null()) return;
   if (!object.is_mapping()) {
@@ -259,7 +289,14 @@ void read_object(const YamlNode& object, unsigned depth, FileContent& file) {
   if (kind == "Pod" && spec.find("containers") != nullptr && !containers.is_sequence() &&
       containers.tag.empty())
     file.problems.push_back({span_of(spec.member("containers")->at), "containers is a list"});
-  if (spec.is_mapping()) search(object, spec, 0, file);
+  // Values are a chart's own words: no pod stands there.
+  if (kind == "HelmRelease")
+    search_values(object, spec["values"], object["metadata"]["name"].text_or(), 0, file);
+  else if (kind == "Application" && spec.is_mapping())
+    search_values(object, spec["source"]["helm"]["valuesObject"],
+                  object["metadata"]["name"].text_or(), 0, file);
+  else if (spec.is_mapping())
+    search(object, spec, 0, file);
 }
 
 }  // namespace

@@ -125,14 +125,17 @@ void devel_final(const FileView& view, FindingSink& sink) {
   if (repository != "nvidia/cuda" && repository != "pytorch/pytorch") return;
   if (holds_one_of(view, view.stages.size() - 1, kCompileAtRun)) return;
   if (view.file->source.path().find("devcontainer") != std::string::npos) return;
-  // Whoever replaces a deleted tag chooses its flavour too.
-  if (const auto* row = view.project->knowledge->images.cuda_version(base->image.cuda.value);
-      repository == "nvidia/cuda" && row != nullptr && row->state == "deleted")
-    return;
   const std::string& tag = base->stage->image->tag;
-  std::string smaller = tag;
+  std::string smaller = repository + ":" + tag;
   if (const std::size_t at = smaller.find("devel"); at != std::string::npos)
     smaller.replace(at, 5, "runtime");
+  // Of a deleted tag the other flavours are deleted too.
+  const knowledge::Images& images = view.project->knowledge->images;
+  if (const auto* row = images.cuda_version(base->image.cuda.value);
+      repository == "nvidia/cuda" && row != nullptr && row->state == "deleted")
+    if (const auto* near = images.cuda_near(base->image.cuda.value); true)
+      smaller = cuda_tag(images, near != nullptr ? *near : *images.newest_cuda(), "runtime",
+                         base->image.distribution.value, tag.contains("cudnn"));
   Finding& found = sink.add(
       "devel-final-stage", *view.file, base->stage->base.span,
       fmt::format("the final image is built on {}:{}: compilers, headers and static libraries "
@@ -141,9 +144,9 @@ void devel_final(const FileView& view, FindingSink& sink) {
   found.evidence = {base->image.flavour.evidence,
                     "images.json, flavours: devel is runtime and the whole toolkit"};
   found.fix = fmt::format(
-      "compile in a stage of its own and begin the final one with {}:{}; COPY --from takes over "
+      "compile in a stage of its own and begin the final one with {}; COPY --from takes over "
       "what was built",
-      repository, smaller);
+      smaller);
   const std::size_t last = view.stages.size() - 1;
   found.pedantic = !runs_wheels(view, last) || may_compile(view, last) ||
                    holds_one_of(view, last, kUseToolkit) ||

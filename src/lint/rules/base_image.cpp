@@ -152,8 +152,34 @@ void unknown_tag(const ImageUse& use, FindingSink& sink) {
   found.fix += fmt::format("{}{} suffices here", found.fix.empty() ? "" : "; ", use.smaller);
 }
 
+/// "cuda-torch", "pytorch-rocm": a part of the name is a platform for GPUs.
+bool names_gpu(std::string_view name) {
+  while (!name.empty()) {
+    const std::size_t end = name.find_first_of("-_.");
+    if (is_one_of(name.substr(0, end), {"cuda", "rocm", "nvidia", "cudnn"})) return true;
+    if (end == name.npos) break;
+    name.remove_prefix(end + 1);
+  }
+  return false;
+}
+
 /// Of the other vendors' images only what has no tag can be told to move.
 void floating_tag(const ImageUse& use, FindingSink& sink) {
+  const std::string& tag = use.name->tag;
+  // Somebody's image for GPUs by its name: whether it has that tag at all only its owner knows.
+  if (!use.image->official && use.image->repository.find('/') != std::string::npos &&
+      use.name->digest.empty() && tag.empty() && use.file->dockerfile &&
+      names_gpu(file_name(use.image->repository))) {
+    Finding& found = sink.add(
+        "gpu-image-floating", *use.file, use.span,
+        fmt::format("{} without a tag means :latest, which is another CUDA or ROCm after the next "
+                    "release, or none: images for GPUs often have no such tag",
+                    use.name->familiar()));
+    found.evidence = {"no tag is written"};
+    found.fix = fmt::format("write a release: {}:VERSION", use.name->familiar());
+    found.pedantic = true;
+    return;
+  }
   if (!use.image->official || !use.image->vendor.known() || !use.name->digest.empty() ||
       (!use.name->tag.empty() && use.name->tag != "latest"))
     return;

@@ -7,6 +7,7 @@
 
 #include "base/ascii.h"
 #include "base/format.h"
+#include "base/version_numbers.h"
 #include "knowledge/table_rows.h"
 #include "lint/facts/build_steps.h"
 #include "lint/facts/purpose.h"
@@ -102,7 +103,47 @@ bool is_unknown(const GpuImage& base) {
   return !base.vendor.known() && !base.distribution.known() && base.repository.contains('/');
 }
 
-void unpinned(const ProjectFile& file, const PackageList& list, const Use& use, FindingSink& sink) {
+/// What pip takes where nothing says which torch: a build for a newer CUDA than the base's.
+struct OtherCuda {
+  std::string base, wheel;  ///< "11.8", "13.2"
+  std::string fitting;      ///< "torch==2.7.* of https://download.pytorch.org/whl/cu118"; or empty
+};
+
+std::optional<OtherCuda> other_cuda(const knowledge::Knowledge& known,
+                                    const PackageRequest& request, const PackageList& list,
+                                    const Use& use) {
+  if (use.base == nullptr || !use.base->cuda.known() || !request.name.starts_with("torch") ||
+      !request.specifier.empty() || !request.index.empty() || !list.indexes.empty() ||
+      !use.indexes->empty() || request.manager == PackageManager::kConda ||
+      use.base->framework.value == "torch")
+    return std::nullopt;
+  const knowledge::DefaultVariantRow* newest = nullptr;
+  for (const knowledge::DefaultVariantRow& row : known.frameworks.defaults)
+    if (newest == nullptr || compare_versions(row.from, newest->from) > 0) newest = &row;
+  if (newest == nullptr) return std::nullopt;
+  OtherCuda out{major_minor(use.base->cuda.value), knowledge::cuda_of_variant(newest->variant), {}};
+  // An older Python gets an older torch, of CUDA 12 at least.
+  const bool old =
+      !use.base->python.known() || compare_versions(use.base->python.value, "3.10") < 0;
+  if (old && compare_versions(use.base->python.value, "3.8") < 0) return std::nullopt;
+  if (first_number(out.base) >= (old ? 12 : first_number(out.wheel))) return std::nullopt;
+  const knowledge::FrameworkBuild* fits = nullptr;
+  for (const knowledge::FrameworkBuild& build : known.frameworks.builds) {
+    const std::string cuda = knowledge::cuda_of_variant(build.variant);
+    if (build.package != "torch" || build.platform != "amd64" || cuda.empty() ||
+        first_number(cuda) != first_number(out.base))
+      continue;
+    const int order = fits == nullptr ? 1 : compare_versions(build.to, fits->to);
+    if (order > 0 || (order == 0 && cuda == out.base)) fits = &build;
+  }
+  if (fits != nullptr)
+    out.fitting =
+        fmt::format("torch=={}.* of https://download.pytorch.org/whl/{}", fits->to, fits->variant);
+  return out;
+}
+
+void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const PackageList& list,
+              const Use& use, FindingSink& sink) {
   if (has_constraints(list) || is_for_other_device(file.source.path())) return;
   for (const Word& index : list.indexes)
     if (is_for_other_device(index.text)) return;
@@ -145,6 +186,21 @@ void unpinned(const ProjectFile& file, const PackageList& list, const Use& use, 
                      list.has_option("--no-dependencies");
     found.fix = fmt::format("write one version: {}{}…", request.name,
                             request.manager == PackageManager::kConda ? "=" : "==");
+    if (const auto other = other_cuda(known, request, list, use)) {
+      found.message = fmt::format(
+          "{} without a version is today's, for CUDA {}, and the base is of CUDA {}{}",
+          request.name, other->wheel, other->base,
+          use.base->flavour.value == "devel"
+              ? ": extensions that this base compiles do not fit it (\"The detected CUDA version "
+                "mismatches\")"
+              : ": it needs a newer driver, and loads none of the base's libraries");
+      found.evidence.push_back(use.base->cuda.evidence);
+      found.fix =
+          other->fitting.empty()
+              ? fmt::format("begin with a base of CUDA {}, and write one version", other->wheel)
+              : fmt::format("write {}, or begin with a base of CUDA {}", other->fitting,
+                            other->wheel);
+    }
     return;  // the others of the list follow from it
   }
 }
@@ -156,7 +212,7 @@ void unpinned_lists(const Project& project, const std::vector<FileView>& views, 
                           install.command.manager == PackageManager::kDnf ||
                           install.command.manager == PackageManager::kApk;
       if (!system && view.stages[install.stage].reachable && !has_constraints(install.command))
-        unpinned(*view.file, install.command,
+        unpinned(*project.knowledge, *view.file, install.command,
                  {&install, &view.stages[install.stage].image, &install.command.indexes}, sink);
     }
   std::set<std::pair<const ProjectFile*, std::size_t>> said;
@@ -167,8 +223,8 @@ void unpinned_lists(const Project& project, const std::vector<FileView>& views, 
                           one.list.manager != PackageManager::kApk;
       // One script of several images is judged once.
       if (python && said.emplace(one.script, one.list.span.begin).second)
-        unpinned(*one.script, one.list, {nullptr, &view.stages[one.stage].image, &one.list.indexes},
-                 sink);
+        unpinned(*project.knowledge, *one.script, one.list,
+                 {nullptr, &view.stages[one.stage].image, &one.list.indexes}, sink);
     }
   std::set<const ProjectFile*> held;
   std::map<const ProjectFile*, Use> used;
@@ -188,7 +244,7 @@ void unpinned_lists(const Project& project, const std::vector<FileView>& views, 
   for (const auto& file : project.files)
     if (file->packages && !held.contains(file.get()) &&
         (file->kind == FileKind::kRequirements || file->kind == FileKind::kCondaEnvironment))
-      unpinned(*file, *file->packages, used[file.get()], sink);
+      unpinned(*project.knowledge, *file, *file->packages, used[file.get()], sink);
 }
 
 void floating(const FileView& view, FindingSink& sink) {

@@ -44,6 +44,8 @@ void judge_all(const Project& project, FindingSink& sink) {
                                    judge_repository_keys,
                                    judge_shared_memory,
                                    judge_gpu_access,
+                                   judge_image_vendor,
+                                   judge_workflow_jobs,
                                    judge_compose_gpu,
                                    judge_kubernetes_gpu,
                                    judge_gpu_sharing,

@@ -218,10 +218,66 @@ void command_lines(const FileView& view, FindingSink& sink) {
       }
     }
 }
+/// The secret of a workflow that a value is: "GH_TOKEN" of ${{ secrets.GH_TOKEN }}; empty: none.
+std::string_view secret_of_workflow(std::string_view text) {
+  const std::size_t open = text.find("${{");
+  if (open == text.npos) return {};
+  const std::size_t at = text.find("secrets.", open);
+  if (at == text.npos || text.find("}}", open) < at) return {};
+  const std::string_view rest = text.substr(at + 8);
+  return rest.substr(0, std::min(rest.find_first_of(" }|&)"), rest.size()));
+}
+
+/// Names of what must not be read by others; a client's public key is meant to be.
+bool names_secret(std::string_view name) {
+  const std::string low = to_lower(name);
+  return !holds(low, "public") && !holds(low, "publishable") && !holds(low, "site_key") &&
+         !starts_with_any(low, {"vite_", "react_app_", "nuxt_"}) &&
+         (ends_with_any(low,
+                        {"token", "_pat", "password", "passwd", "secret", "api_key", "_key"}) ||
+          low == "pat");
+}
+
+/// A secret of the workflow as an argument of a build.
+void workflow_arguments(const ProjectFile& file, const knowledge::BuildFacts& facts,
+                        FindingSink& sink) {
+  if (file.kind != FileKind::kWorkflow) return;
+  for (const BuildTarget& build : file.names.builds)
+    for (const auto& [name, value] : build.args) {
+      // The lines of build-args share a place; a command line's words have their own.
+      const std::string_view written = file.source.slice(value.span);
+      const bool line = value.text.contains("${{");
+      if (!line && written.contains('\n')) continue;
+      const std::string_view secret =
+          secret_of_workflow(line ? std::string_view(value.text) : written);
+      if (secret.empty() ||
+          (facts.secret(name.text) == nullptr && !names_secret(name.text) &&
+           !names_secret(secret)) ||
+          to_lower(name.text).contains("public"))
+        continue;
+      Span span = value.span;
+      if (const std::size_t at = written.find(name.text + "="); line && at != written.npos)
+        span = {span.begin + at, span.begin + at + name.text.size()};
+      Finding& found =
+          sink.add("secret-in-build-variable", file, span,
+                   fmt::format("the build argument {} puts the secret {} into the image's history",
+                               name.text, secret));
+      found.evidence = {std::string(kStays)};
+      found.fix = fmt::format(
+          "give it by {0}, and read it in the step that needs it: RUN "
+          "--mount=type=secret,id={1},env={1} …",
+          line ? fmt::format("secrets: {0}=${{{{ secrets.{1} }}}}", name.text, secret)
+               : fmt::format("--secret id={0},env={0}", name.text),
+          name.text);
+      // It ends with the job.
+      found.pedantic = secret == "GITHUB_TOKEN";
+    }
+}
+
 }  // namespace
 
-void judge_secrets(const Project& /*project*/, const std::vector<FileView>& views,
-                   FindingSink& sink) {
+void judge_secrets(const Project& project, const std::vector<FileView>& views, FindingSink& sink) {
+  for (const auto& file : project.files) workflow_arguments(*file, project.knowledge->build, sink);
   for (const FileView& view : views) {
     variables(view, sink);
     command_lines(view, sink);

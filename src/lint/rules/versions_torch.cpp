@@ -264,7 +264,12 @@ class TorchTwice {
   /// torchvision without a version behind a pinned torch: pip takes the newest, and its torch.
   void companion_later() {
     for (const TorchInstall& torch : all_) {
-      if (torch.version().empty() || torch.by_conda()) continue;
+      // Without a version it is the last that its index has; an old Python gets older ones of both.
+      const std::string last = torch.version().empty() && torch.torch.from_index &&
+                                       compare_versions(stage_.image.python.value, "3.10") >= 0
+                                   ? last_torch_of(*project_.knowledge, torch.torch.variant.value)
+                                   : std::string();
+      if ((torch.version().empty() && last.empty()) || torch.by_conda()) continue;
       for (const TorchInstall& one : companions_) {
         if (one.install->command.span.begin <= torch.install->command.span.begin ||
             one.install == torch.install || one.by_conda() || !one.torch.request->url.empty())
@@ -282,14 +287,22 @@ class TorchTwice {
         const std::string own =
             torch_of(*project_.knowledge, one.torch.package, one.version()).torch;
         const bool open = one.version().empty() && one.torch.request->specifier.empty();
+        if (!last.empty() && (!open || one.torch.from_index)) continue;
         if (!open && (own.empty() || own == without_local(torch.version()))) continue;
-        report(one, &torch,
-               open ? fmt::format("{} without a version is the newest, and brings its own torch "
-                                  "over torch {}",
-                                  one.torch.package, torch.version())
-                    : fmt::format("{} {} brings torch {} over torch {}", one.torch.package,
-                                  one.version(), own, torch.version()),
-               line_of(torch.torch.request->span));
+        Finding& found = report(
+            one, &torch,
+            !last.empty()
+                ? fmt::format("{} comes from PyPI and not from the index of {}, whose last "
+                              "torch is {}: it is the newest, and brings its own torch",
+                              one.torch.package, torch.torch.variant.value, last)
+            : open ? fmt::format("{} without a version is the newest, and brings its own torch "
+                                 "over torch {}",
+                                 one.torch.package, torch.version())
+                   : fmt::format("{} {} brings torch {} over torch {}", one.torch.package,
+                                 one.version(), own, torch.version()),
+            line_of(torch.torch.request->span));
+        // What was asked for is gone, whether or not it lies in a layer.
+        if (!last.empty()) found.pedantic = !torch.sure || !one.sure;
         return;
       }
     }

@@ -1,0 +1,78 @@
+// A container that asks for the GPUs of one vendor with an image that is built for another, or for
+// none, by its tag.
+#include <algorithm>
+
+#include "base/ascii.h"
+#include "base/format.h"
+#include "lint/facts/workload_facts.h"
+#include "lint/rules/rules.h"
+#include "lint/source/blanks.h"
+
+namespace flense::lint {
+
+namespace {
+
+struct TagVendor {
+  std::string_view vendor;  ///< "cpu": none
+  std::string_view part;    ///< of the tag
+};
+
+/// What the tag is for, where its parts name one vendor alone.
+std::optional<TagVendor> vendor_of_tag(std::string_view tag) {
+  std::optional<TagVendor> out;
+  while (!tag.empty()) {
+    const std::size_t end = tag.find_first_of("-_.");
+    const std::string_view part = tag.substr(0, end);
+    std::string_view vendor;
+    if (is_one_of(part, {"cpu", "cpuonly"})) vendor = "cpu";
+    if (is_one_of(part, {"intel", "xpu", "ipex", "openvino", "sycl", "oneapi", "gaudi", "hpu"}))
+      vendor = "intel";
+    if (part == "amd" || part.starts_with("rocm")) vendor = "amd";
+    if (part == "nvidia" || part.starts_with("cuda") ||
+        (part.starts_with("cu1") && part.size() == 5))
+      vendor = "nvidia";
+    // "gpu", "vulkan" and "all" are for several.
+    if (is_one_of(part, {"gpu", "vulkan", "all", "multi"})) return std::nullopt;
+    if (!vendor.empty()) {
+      if (out && out->vendor != vendor) return std::nullopt;
+      out = TagVendor{vendor, part};
+    }
+    if (end == tag.npos) break;
+    tag.remove_prefix(end + 1);
+  }
+  return out;
+}
+
+std::string_view title_of(std::string_view vendor) {
+  return vendor == "amd" ? "AMD" : vendor == "nvidia" ? "NVIDIA" : "Intel";
+}
+
+}  // namespace
+
+void judge_image_vendor(const Project& project, const std::vector<FileView>& /*views*/,
+                        FindingSink& sink) {
+  for (const auto& file : project.files)
+    for (const Workload& workload : file->workloads) {
+      if (!workload.image_name || workload.image.span.empty() || workload.gpus.empty()) continue;
+      // Which variant it is a variable says.
+      if (file->source.slice(workload.image.span).contains('$')) continue;
+      const std::string& asked = workload.gpus.front().vendor;
+      if (std::ranges::any_of(workload.gpus,
+                              [&](const GpuAsk& ask) { return ask.vendor != asked; }))
+        continue;
+      const auto built = vendor_of_tag(workload.image_name->tag);
+      if (!built || built->vendor == asked) continue;
+      Finding& found = sink.add(
+          "gpu-image-vendor", *file, workload.image.span,
+          fmt::format("{} asks for a GPU of {}, and its image is built for {} by its tag {}",
+                      title(workload), title_of(asked),
+                      built->vendor == "cpu" ? "the processor" : title_of(built->vendor),
+                      workload.image_name->tag));
+      found.evidence = {fmt::format("\"{}\" in the tag", built->part),
+                        "a library for one vendor's GPUs cannot use another's"};
+      found.fix = fmt::format("take the image's variant for {}, or do not ask for the GPU",
+                              title_of(asked));
+    }
+}
+
+}  // namespace flense::lint
