@@ -237,8 +237,8 @@ void CommandReader::pip(std::string_view program, Arguments arguments,
           : std::to_array<std::string_view>(
                 {"PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "", ""});
   for (const std::string_view name : variables)
-    if (const auto at = environment.find(name); at != environment.end() && at->second)
-      list.indexes.push_back({*at->second, span});
+    if (const auto at = environment.find(name); !name.empty() && at != environment.end())
+      list.indexes.push_back({at->second.value_or("$" + std::string(name)), span});
   if (const auto at = environment.find("UV_TORCH_BACKEND");
       manager == PackageManager::kUv && at != environment.end() && at->second)
     list.options.push_back("--torch-backend=" + *at->second);
