@@ -74,8 +74,9 @@ bool is_put_aside(std::string_view path) {
     const std::size_t end = path.find('/');
     if (end == path.npos) return false;
     const std::string_view name = trim_space(path.substr(0, end));
-    if (is_one_of(name, {"archive", "archived", "archives", "attic", "backup", "backups",
-                         "deprecated", "legacy", "obsolete", "old", "unused"}) ||
+    if (is_one_of(name,
+                  {"archive", "archived", "archives", "attic", ".attic", ".archive", ".old",
+                   "backup", "backups", "deprecated", "legacy", "obsolete", "old", "unused"}) ||
         name == "retired" || name.starts_with("retired_") || name.starts_with("retired-") ||
         name.ends_with("_deprecated") || name.ends_with("-deprecated"))
       return true;
@@ -106,8 +107,9 @@ bool waits_for_build(std::string_view rule) {
 /// renewed neither.
 bool waits_for_file(std::string_view rule) {
   return waits_for_build(rule) ||
-         is_one_of(rule, {"cuda-tag-unsupported", "gpu-wheel-unpinned", "health-check-start-period",
-                          "torch-index-implicit", "torch-installed-twice"});
+         is_one_of(rule,
+                   {"cuda-tag-unsupported", "gpu-image-floating", "gpu-wheel-unpinned",
+                    "health-check-start-period", "torch-index-implicit", "torch-installed-twice"});
 }
 
 /// What ends a build or a start, also of an example; the rest is nothing to its reader, nor to a
@@ -174,10 +176,13 @@ Outcome lint(const Project& project, const LintRules& rules, const Policy& polic
   for (const Finding& finding : found)
     if (finding.rule == "cuda-tag-deleted" && finding.severity == Severity::kError)
       without_base.insert(finding.path);
-  std::set<std::string, std::less<>> of_another_time;
-  for (const auto& file : project.files)
-    if (file->dockerfile && copies_lost_list(project, *file))
+  std::set<std::string, std::less<>> of_another_time, trials;
+  for (const auto& file : project.files) {
+    if (!file->dockerfile) continue;
+    if (copies_lost_list(project, *file) || is_commented_out(project, *file))
       of_another_time.insert(file->source.path());
+    if (is_trial(*file)) trials.insert(file->source.path());
+  }
   Outcome out;
   for (Finding& finding : found) {
     const auto silence = silences.find(finding.path);
@@ -193,12 +198,13 @@ Outcome lint(const Project& project, const LintRules& rules, const Policy& polic
     const auto severity = policy.severities.find(finding.rule);
     if (severity != policy.severities.end()) finding.severity = severity->second;
     const knowledge::LintRuleRow* row = rules.find(finding.rule);
-    finding.pedantic = finding.pedantic || (row != nullptr && row->group == "pedantic") ||
-                       is_put_aside(finding.path) ||
-                       (waits_for_build(finding.rule) && without_base.contains(finding.path)) ||
-                       (waits_for_file(finding.rule) && of_another_time.contains(finding.path)) ||
-                       (is_example(finding.path) && !fails_build(finding)) ||
-                       foreign_directory(project, finding.path) != nullptr;
+    finding.pedantic =
+        finding.pedantic || (row != nullptr && row->group == "pedantic") ||
+        is_put_aside(finding.path) ||
+        (waits_for_build(finding.rule) && without_base.contains(finding.path)) ||
+        (waits_for_file(finding.rule) && of_another_time.contains(finding.path)) ||
+        ((is_example(finding.path) || trials.contains(finding.path)) && !fails_build(finding)) ||
+        foreign_directory(project, finding.path) != nullptr;
     // Who names a rule wants it.
     if (policy.pedantic || !only.empty() || severity != policy.severities.end())
       finding.pedantic = false;

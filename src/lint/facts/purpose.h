@@ -15,6 +15,17 @@ bool is_for_other_device(std::string_view words);
 /// A file that shows or tests how something is done, whatever release is current.
 bool is_example(std::string_view path);
 
+/// A Dockerfile for a look at something: "Dockerfile.debug", or its first comment says that it is
+/// an example.
+bool is_trial(const ProjectFile& file);
+
+/// A Dockerfile that Compose files name in comments alone, and nothing else of the project: it was
+/// taken out of use.
+bool is_commented_out(const Project& project, const ProjectFile& dockerfile);
+
+/// The comments in the lines above a place, one blank line apart at most; empty: none.
+std::string_view comments_above(const SourceText& source, Span span);
+
 /// True for a file that GPU rules care about: a GPU base, or GPU packages.
 bool is_gpu_file(const FileView& view);
 

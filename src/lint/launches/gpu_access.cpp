@@ -25,6 +25,35 @@ bool has_unknown_device(const Workload& workload) {
                              [](const Word& one) { return one.text.find('$') != one.text.npos; });
 }
 
+/// Cameras, buses, disks, or the engine itself: what it is privileged for is not the GPU.
+bool needs_other_hardware(const Workload& workload) {
+  const auto is_other = [](std::string_view path) {
+    if (path == "/dev" || path == "/dev/" || path.starts_with("/run/udev")) return true;
+    return path.starts_with("/dev/") &&
+           !starts_with_any(path, {"/dev/nv", "/dev/kfd", "/dev/dri", "/dev/dxg", "/dev/shm",
+                                   "/dev/infiniband", "/dev/null", "/dev/zero"});
+  };
+  return std::ranges::any_of(workload.devices,
+                             [&](const Word& one) { return is_other(one.text); }) ||
+         std::ranges::any_of(workload.mounts,
+                             [&](const WorkloadMount& mount) {
+                               return is_other(mount.source) ||
+                                      starts_with_any(file_name(mount.source),
+                                                      {"docker.sock", "podman.sock"});
+                             }) ||
+         (workload.node != nullptr && workload.node->find("device_cgroup_rules") != nullptr);
+}
+
+/// "the service a is", "the services a, b, c are".
+std::string titles(const std::vector<const Workload*>& all) {
+  if (all.size() == 1) return title(*all.front()) + " is";
+  std::string names;
+  for (const Workload* one : all)
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", one->name);
+  return fmt::format("the {}s {} are",
+                     all.front()->kind == WorkloadKind::kCompose ? "service" : "container", names);
+}
+
 bool is_rocm_image(const Workload& workload, const knowledge::LaunchImageRow* row) {
   if (row != nullptr && row->vendor == "amd") return true;
   return workload.image_name && (workload.image_name->tag.find("rocm") != std::string::npos ||
@@ -57,28 +86,38 @@ class GpuAccessRules {
 
   void privileged() {
     if (!workload_.privileged) return;
-    const bool gpu = !workload_.gpus.empty() || has_device(workload_, "/dev/nvidia") ||
-                     has_device(workload_, "/dev/kfd") ||
-                     (image_ != nullptr && !image_->vendor.empty());
-    if (!gpu) return;
-    Finding& found =
-        sink_.add("privileged-for-gpu", file_, workload_.privileged->span,
-                  fmt::format("{} is privileged; a GPU does not need that", title(workload_)));
+    // One anchor of YAML is one place for several services.
+    std::vector<const Workload*> all;
+    for (const Workload& one : file_.workloads)
+      if (one.privileged && one.privileged->span == workload_.privileged->span) all.push_back(&one);
+    if (all.front() != &workload_ ||
+        std::ranges::any_of(all, [](const Workload* one) { return needs_other_hardware(*one); }))
+      return;
+    std::erase_if(all, [&](const Workload* one) { return !uses_gpu(*one); });
+    if (all.empty()) return;
+    Finding& found = sink_.add("privileged-for-gpu", file_, workload_.privileged->span,
+                               fmt::format("{} privileged; a GPU does not need that", titles(all)));
     found.evidence.emplace_back(
         "a privileged container has every device and capability of the host");
-    // Screens, other devices and engines may need it, and what is a part of the node.
+    // Screens may need it, and what is a part of the node.
     const bool node =
-        workload_.pod != nullptr && (*workload_.pod)["hostNetwork"].text_or() == "true";
+        (workload_.pod != nullptr && (*workload_.pod)["hostNetwork"].text_or() == "true") ||
+        (workload_.node != nullptr && (*workload_.node)["network_mode"].text_or() == "host");
     found.pedantic = node || std::ranges::any_of(workload_.mounts, [](const WorkloadMount& mount) {
-                       return mount.source.starts_with("/dev") ||
-                              mount.source.starts_with("/sys") || mount.source.contains("X11") ||
-                              mount.source.ends_with(".sock");
+                       return starts_with_any(mount.source, {"/dev", "/sys"}) ||
+                              mount.source.contains("X11") || mount.source.ends_with(".sock");
                      });
     found.fix =
         workload_.kind == WorkloadKind::kKubernetes
             ? "delete privileged and ask by resources.limits: nvidia.com/gpu: 1"
             : "delete privileged; ask for GPUs by gpus: all, --gpus all or a CDI device, and "
               "add single capabilities where something else needs them";
+  }
+
+  bool uses_gpu(const Workload& workload) const {
+    const auto* image = known_image(workload, *project_.knowledge);
+    return !workload.gpus.empty() || has_device(workload, "/dev/nvidia") ||
+           has_device(workload, "/dev/kfd") || (image != nullptr && !image->vendor.empty());
   }
 
   void devices_by_hand() {

@@ -1,9 +1,12 @@
 // The image a stage begins with: tags that do not exist or will be removed, tags that float, and
 // musl.
 #include <algorithm>
+#include <array>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "base/version_numbers.h"
+#include "lint/facts/build_steps.h"
 #include "lint/facts/cuda_base.h"
 #include "lint/facts/purpose.h"
 #include "lint/facts/sure_installs.h"
@@ -36,6 +39,7 @@ struct ImageUse {
   const GpuImage* image = nullptr;
   const knowledge::Images* tables = nullptr;
   std::string smaller;  ///< the tag that suffices, as the base's libraries go unused; empty: none
+  bool heads = false;   ///< takes_heads()
 };
 
 bool is_cuda_tag(const ImageUse& use) {
@@ -163,6 +167,46 @@ bool names_gpu(std::string_view name) {
   return false;
 }
 
+/// A comment above says that the release may be written, or that the newest is wanted.
+bool is_chosen_floating(std::string_view comments) {
+  const std::string text = to_lower(comments);
+  const auto has_word = [&](std::string_view word) {
+    for (std::size_t at = text.find(word); at != text.npos; at = text.find(word, at + 1))
+      if (at > 0 && !is_alphanumeric(text[at - 1]) &&
+          !is_one_of(text.substr(at - 1, 1), {":", "/"}) &&
+          (at + word.size() == text.size() || !is_alphanumeric(text[at + word.size()])))
+        return true;
+    return false;
+  };
+  return std::ranges::any_of(
+      std::to_array<std::string_view>(
+          {"pin", "pinned", "nightly", "latest", "newest", "rolling", "floating", "bleeding"}),
+      has_word);
+}
+
+/// The image takes the head of a repository, and no version of anything: its owner wants what is
+/// new.
+bool takes_heads(const FileView& view, const StageView& base) {
+  bool head = false;
+  for (const StageView& stage : view.stages) {
+    const auto lineage = view.dockerfile->lineage(stage.index);
+    if (std::ranges::find(lineage, base.index) == lineage.end()) continue;
+    for (const Instruction& run : stage.stage->instructions)
+      for (const StepCommand& command : commands_of(run)) {
+        if (command.program != "git") continue;
+        if (command.has("checkout") || command.has("reset") || command.has("-b") ||
+            !command.value_of("--branch").empty())
+          return false;
+        head = head || command.has("clone");
+      }
+  }
+  return head && std::ranges::none_of(view.installs, [](const Install& install) {
+           return std::ranges::any_of(lists_of(install), [](const PackageList* list) {
+             return list->manager != PackageManager::kApt && !list->packages.empty();
+           });
+         });
+}
+
 /// Of the other vendors' images only what has no tag can be told to move.
 void floating_tag(const ImageUse& use, FindingSink& sink) {
   const std::string& tag = use.name->tag;
@@ -188,8 +232,11 @@ void floating_tag(const ImageUse& use, FindingSink& sink) {
       fmt::format("{}{} is another CUDA or ROCm, and needs another driver, after the next release",
                   use.name->familiar(), use.name->tag.empty() ? " without a tag" : ":latest"));
   found.evidence = {use.image->vendor.evidence};
-  // A script is called by hand, by somebody who sees what changes.
-  found.pedantic = is_example(use.file->source.path()) || use.file->kind == FileKind::kShell;
+  // A script is called by hand, by somebody who sees what changes. The default of an argument is
+  // for those who do not choose.
+  found.pedantic = is_example(use.file->source.path()) || use.file->kind == FileKind::kShell ||
+                   use.heads || use.file->source.slice(use.span).contains('$') ||
+                   is_chosen_floating(comments_above(use.file->source, use.span));
   found.fix = fmt::format("write a release: {}:VERSION", use.name->familiar());
 }
 
@@ -352,9 +399,10 @@ void judge_base_image(const Project& project, const std::vector<FileView>& views
     for (const StageView& stage : view.stages) {
       if (stage.own_base && stage.stage->image) {
         const auto unused = &stage == final_base(view) ? unused_cuda_of(view) : std::nullopt;
-        judge_use({view.file, stage.stage->base.span, &*stage.stage->image, &stage.image,
-                   &images_of(view), unused ? unused->instead : std::string()},
-                  sink);
+        judge_use(
+            {view.file, stage.stage->base.span, &*stage.stage->image, &stage.image,
+             &images_of(view), unused ? unused->instead : std::string(), takes_heads(view, stage)},
+            sink);
       }
       musl_base(view, stage, sink);
     }
