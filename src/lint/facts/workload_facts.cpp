@@ -55,6 +55,54 @@ std::vector<Word> command_words(const Workload& workload) {
   return out;
 }
 
+namespace {
+
+bool starts_engine(const std::vector<Word>& words, std::size_t at) {
+  const std::string_view name = file_name(words[at].text);
+  if (name == "serve") return at == 0 || words[at - 1].text != "bench";
+  return is_one_of(name, {"tritonserver", "text-generation-launcher", "text-embeddings-router",
+                          "trtllm-serve", "torchrun", "deepspeed", "llama-server", "nvidia-smi"}) ||
+         name.contains("api_server") || name.contains("launch_server") || name.contains("train");
+}
+
+/// `pull`, `list` and others of `ollama` only send a request.
+bool is_request_of_ollama(const std::vector<Word>& words, std::size_t at,
+                          const Workload& workload) {
+  const bool own = at == 0 && workload.command.empty() && workload.image_name &&
+                   workload.image_name->familiar().starts_with("ollama/ollama");
+  if (!own && (at == 0 || file_name(words[at - 1].text) != "ollama")) return false;
+  if (words[at].text == "run") return variable(workload, "OLLAMA_HOST") != nullptr;
+  return is_one_of(words[at].text,
+                   {"pull", "push", "list", "ls", "ps", "show", "create", "cp", "rm"});
+}
+
+}  // namespace
+
+bool is_client(const Workload& workload) {
+  const std::vector<Word> words = command_words(workload);
+  bool asks = false;
+  for (std::size_t at = 0; at < words.size(); ++at) {
+    if (is_request_of_ollama(words, at, workload)) {
+      asks = true;
+      continue;
+    }
+    if (starts_engine(words, at)) return false;
+    // What the image's own entry point makes of its arguments is the engine.
+    if (workload.command.empty()) continue;
+    const std::string name = to_lower(file_name(words[at].text));
+    const bool script = ends_with_any(name, {".py", ".sh"});
+    const bool client = name.contains("bench") || name.contains("client") ||
+                        name.contains("eval") || name.contains("load_test") ||
+                        name.contains("loadtest");
+    if (script && !client) return false;
+    asks = asks || (script && client) ||
+           is_one_of(name, {"curl", "wget", "locust", "k6", "guidellm", "genai-perf", "aiperf",
+                            "bench_serving", "sglang.bench_serving"}) ||
+           (name == "bench" && at + 1 < words.size() && words[at + 1].text == "serve");
+  }
+  return asks;
+}
+
 std::vector<NamedPath> named_paths(const Workload& workload, const knowledge::Knowledge& known) {
   std::vector<NamedPath> out;
   const std::vector<Word> words = command_words(workload);

@@ -18,6 +18,10 @@ bool is_engine(WorkloadKind kind);
 /// Entry point and arguments in order; the text of `sh -c` split into its words.
 std::vector<Word> command_words(const Workload& workload);
 
+/// A container of an engine's image that does not start the engine: `vllm bench serve`,
+/// `ollama pull`, curl, a script that measures or asks a server elsewhere.
+bool is_client(const Workload& workload);
+
 /// A directory, or a model, that an argument or a variable names.
 struct NamedPath {
   std::string means;   ///< "data", "output", "model", "checkpoint", "cache", "scratch"

@@ -148,7 +148,7 @@ class GpuAccessRules {
 
   void rocm_devices() {
     if (!is_engine(workload_.kind) || !is_rocm_image(workload_, image_) || workload_.privileged ||
-        has_unknown_device(workload_) || !is_complete(file_, workload_))
+        has_unknown_device(workload_) || !is_complete(file_, workload_) || is_client(workload_))
       return;
     const bool by_name = std::ranges::any_of(workload_.gpus, [](const GpuAsk& ask) {
       return ask.vendor == "amd" && !ask.devices.empty();
@@ -302,7 +302,7 @@ class GpuAccessRules {
                         workload_.kind != WorkloadKind::kSystemd;
     apptainer_without_gpu();
     if (!stated || !workload_.image_name || workload_.init_container ||
-        !is_complete(file_, workload_))
+        !is_complete(file_, workload_) || is_client(workload_))
       return;
     const bool serves = image_ != nullptr && !image_->vendor.empty() && image_->role == "serve";
     const GpuImage image = describe_image(*workload_.image_name, project_.knowledge->images);

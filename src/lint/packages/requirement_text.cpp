@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/ascii.h"
+#include "base/version_numbers.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -223,6 +224,23 @@ bool is_for_linux(std::string_view marker) {
     const std::string_view value = rest.substr(1, rest.find(quote, 1) - 1);
     const bool linux_value = value == here || (variable == "sys_platform" && value == "linux2");
     if (equal != linux_value) return false;
+  }
+  return true;
+}
+
+bool meets(std::string_view version, std::string_view specifier) {
+  if (version.empty()) return true;
+  while (!specifier.empty()) {
+    const std::size_t comma = specifier.find(',');
+    const std::string_view part = specifier.substr(0, comma);
+    const std::size_t digit = std::min(part.find_first_of("0123456789"), part.size());
+    const std::string_view op = part.substr(0, digit), bound = part.substr(digit);
+    const int order = bound.empty() ? 0 : compare_versions(version, bound);
+    if (is_version(bound) && ((op == ">=" && order < 0) || (op == ">" && order <= 0) ||
+                              (op == "<=" && order > 0) || (op == "<" && order >= 0)))
+      return false;
+    if (comma == std::string_view::npos) break;
+    specifier.remove_prefix(comma + 1);
   }
   return true;
 }

@@ -23,6 +23,9 @@ std::optional<PackageRequest> parse_conda_spec(std::string_view text);
 /// "==2.6.*"; empty where it leaves a choice, or holds what is not known ("==${TORCH}").
 std::string fixed_version(std::string_view specifier);
 
+/// Whether a version meets a specifier of Python; true where that cannot be told.
+bool meets(std::string_view version, std::string_view specifier);
+
 /// True where no machine meets both markers (PEP 508); false where that is too involved.
 bool exclude_each_other(std::string_view a, std::string_view b);
 

@@ -4,10 +4,12 @@
 #include <array>
 #include <map>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "knowledge/table_rows.h"
 #include "lint/rules/rules.h"
+#include "lint/source/blanks.h"
 
 namespace flense::lint {
 
@@ -98,6 +100,18 @@ bool surely_breaks(std::string_view built, std::string_view here) {
       });
 }
 
+/// A virtual environment holds wheels, which are built for old C libraries, unless pip compiles.
+bool holds_wheels(const FileView& view, std::size_t stage, std::string_view path) {
+  while (path.ends_with('/')) path.remove_suffix(1);
+  const std::string_view name = file_name(path);
+  if (!is_one_of(name, {"venv", ".venv", "env", "virtualenv", "site-packages", "dist-packages"}))
+    return false;
+  for (const std::string_view word : {"--no-binary", "--no-build-isolation", "git+", "setup.py",
+                                      "bdist_wheel", "maturin", "FORCE_BUILD", "FORCE_CUDA"})
+    if (commands_mention(view, stage, word)) return false;
+  return true;
+}
+
 void libc_between(const FileView& view, const StageCopy& copy, FindingSink& sink) {
   const auto glibc_of = [&](const GpuImage& image) -> const knowledge::DistributionRow* {
     const std::string& name = image.distribution.value;
@@ -114,7 +128,9 @@ void libc_between(const FileView& view, const StageCopy& copy, FindingSink& sink
     return;
   // Wheels of an index are built for old C libraries; what is compiled here is not.
   if (!compiles(view, copy.from->index)) return;
-  const auto sources = code_sources(*copy.instruction);
+  auto sources = code_sources(*copy.instruction);
+  std::erase_if(sources,
+                [&](const Word* one) { return holds_wheels(view, copy.from->index, one->text); });
   if (sources.empty()) return;
   Finding& found =
       sink.add("stage-libc-mismatch", *view.file, sources.front()->span,

@@ -51,6 +51,9 @@ void wheel_against_base(const Project& project, const PlacedList& place, Finding
       continue;
     if (one.package == "torch" && one.variant.value == "cpu" && image.vendor.value == "nvidia") {
       if (gets_torch(project, place, false)) continue;
+      if (image.framework.value == "torch" && one.version.empty() &&
+          meets(image.framework_version.value, one.request->specifier))
+        continue;
       Finding& found =
           sink.add("wheel-cuda-mismatch", *place.file, one.request->span,
                    fmt::format("torch is a build for processors ({}), and the base is of CUDA {}: "

@@ -9,6 +9,7 @@
 #include "lint/facts/build_steps.h"
 #include "lint/facts/sure_installs.h"
 #include "lint/facts/table_facts.h"
+#include "lint/packages/requirement_text.h"
 #include "lint/rules/rules.h"
 
 namespace flense::lint {
@@ -74,24 +75,6 @@ void companions(const Project& project, const PackageList& list, const ProjectFi
     found.evidence = {needed.source};
     found.fix = fmt::format("write {}=={}", request.name, fitting);
   }
-}
-
-/// Whether a version meets a specifier of Python; true where that cannot be told.
-bool meets(std::string_view version, std::string_view specifier) {
-  if (version.empty()) return true;
-  while (!specifier.empty()) {
-    const std::size_t comma = specifier.find(',');
-    const std::string_view part = specifier.substr(0, comma);
-    const std::size_t digit = std::min(part.find_first_of("0123456789"), part.size());
-    const std::string_view op = part.substr(0, digit), bound = part.substr(digit);
-    const int order = bound.empty() ? 0 : compare_versions(version, bound);
-    if (is_version(bound) && ((op == ">=" && order < 0) || (op == ">" && order <= 0) ||
-                              (op == "<=" && order > 0) || (op == "<" && order >= 0)))
-      return false;
-    if (comma == std::string_view::npos) break;
-    specifier.remove_prefix(comma + 1);
-  }
-  return true;
 }
 
 /// torch, torchvision or torchaudio as one installation asks for it.
@@ -345,7 +328,9 @@ class TorchTwice {
       // What stands without a version may be the same.
       const bool known = !before.version.empty() && !now.version.empty();
       const bool version = known && compare_versions(before.version, now.version) != 0;
-      const bool variant = known && before.variant.known() && now.variant.known() &&
+      // PEP 440: an installed 2.0.1+cpu meets ==2.0.1, whatever the index.
+      const bool exact = !knowledge::local_version(now.version).empty();
+      const bool variant = known && exact && before.variant.known() && now.variant.known() &&
                            before.variant.value != now.variant.value;
       const bool other = nightly && !is_nightly(*earlier->install);
       if (!version && !variant && !forced && !other) continue;
