@@ -12,9 +12,10 @@ namespace {
 class Fixes : public ::testing::Test {
  protected:
   /// The first finding of a rule, message and fix; empty: none.
-  std::string said(const std::string& rule, std::string dockerfile) {
+  std::string said(const std::string& rule, std::string dockerfile,
+                   std::vector<Context> contexts = {}) {
     const Project project =
-        read_project({{"Dockerfile", std::move(dockerfile)}}, {}, {}, knowledge_);
+        read_project({{"Dockerfile", std::move(dockerfile)}}, std::move(contexts), {}, knowledge_);
     Policy policy;
     policy.pedantic = true;
     for (const Finding& one : lint(project, rules_, policy).findings)
@@ -74,6 +75,42 @@ TEST_F(Fixes, AnothersKeyringIsNotNamed) {
                     "FROM rockylinux:9\nRUN printf \"baseurl=https://repos.example.com/r/\\n"
                     "gpgcheck=0\" > /etc/yum.repos.d/sdk.repo\n")
                    .contains("cuda-keyring"));
+}
+
+TEST_F(Fixes, AWholeTagWhereItsCudnnIsSpeltOtherwise) {
+  EXPECT_TRUE(said("cuda-tag-unknown", "FROM nvidia/cuda:12.4-cudnn9-runtime-ubuntu22.04\n")
+                  .contains("write nvidia/cuda:12.4.1-cudnn-runtime-ubuntu22.04"));
+}
+
+TEST_F(Fixes, AnAptCacheIsKeptByTheBaseToo) {
+  const std::string run =
+      "RUN --mount=type=cache,target=/var/cache/apt apt-get update && apt-get install -y curl && "
+      "apt-get clean\n";
+  EXPECT_TRUE(said("apt-cache-emptied", "FROM python:3.10-bookworm\n" + run)
+                  .contains("rm -f /etc/apt/apt.conf.d/docker-clean"));
+}
+
+TEST_F(Fixes, WeightsInTheContextAreNotIgnoredBlindly) {
+  const std::string fix =
+      said("dockerignore-coverage", "FROM nvidia/cuda:12.8.1-base-ubuntu24.04\nCOPY . /app\n",
+           {{".", {{".git/objects/a.pack", 130'000'000}, {"m.pt", 200'000'000}}}});
+  EXPECT_TRUE(fix.ends_with(
+      "write into .dockerignore: .git; and of **/*.pt, what the program does not load; mount the "
+      "rest"));
+}
+
+TEST_F(Fixes, ABaseHasAUserOfItsOwn) {
+  EXPECT_TRUE(
+      said("package-cache-in-layer", "FROM jupyter/base-notebook:latest\nRUN pip install torch\n")
+          .contains("/home/jovyan/.cache/pip"));
+}
+
+TEST_F(Fixes, WhatTheUserMadeIsTheUsers) {
+  EXPECT_TRUE(said("chown-in-own-layer",
+                   "FROM python:3.12-slim\nUSER ann\nRUN python -m venv /home/ann/.venv\n"
+                   "RUN pip install -t /home/ann/.venv torch && git clone https://h/r.git "
+                   "/home/ann/r\nUSER root\nRUN chown -R ann /home/ann\n")
+                  .contains("delete it: ann made the files"));
 }
 
 }  // namespace

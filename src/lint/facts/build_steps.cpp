@@ -54,10 +54,20 @@ std::string home_of(std::string_view user, const Environment& environment) {
 
 }  // namespace
 
+namespace {
+
+/// Who runs the steps of an image until USER says otherwise.
+std::string user_of_base(const GpuImage& image) {
+  if (starts_with_any(image.repository, {"jupyter/", "quay.io/jupyter/"})) return "jovyan";
+  return image.repository == "mambaorg/micromamba" ? "mambauser" : "root";
+}
+
+}  // namespace
+
 StageSteps::StageSteps(const FileView& view, std::size_t stage) {
   auto lineage = view.dockerfile->lineage(stage);
   std::ranges::reverse(lineage);
-  std::string user = "root", directory;
+  std::string user = user_of_base(view.stages[stage].image), directory;
   for (const std::size_t one : lineage)
     for (const Instruction& instruction : view.dockerfile->stages[one].instructions) {
       const Environment& environment = environment_of(instruction);

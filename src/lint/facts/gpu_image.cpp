@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "knowledge/table_rows.h"
@@ -150,6 +151,21 @@ void known_repository(const knowledge::RepositoryRow& row, std::string_view tag,
     out.framework_version = {std::string(tag.substr(at + 8)), evidence};
 }
 
+/// runpod/pytorch:2.1.0-py3.10-cuda11.8.0-devel-ubuntu22.04, and later 1.0.2-cu1281-torch280-…
+void runpod_image(std::string_view tag, GpuImage& out) {
+  const std::string evidence = fmt::format("tag {}", tag);
+  const auto parts = split(tag, "-");
+  std::string version;
+  for (const std::string_view part : parts)
+    if (part.starts_with("torch") && part.size() == 8 && all_digits(part.substr(5)))
+      version = fmt::format("{}.{}.{}", part[5], part[6], part[7]);
+  if (version.empty() && parts.size() > 1 && is_version(parts[0]) && parts[1].starts_with("py"))
+    version = parts[0];
+  if (version.empty()) return;
+  out.framework = {"torch", evidence};
+  out.framework_version = {std::move(version), evidence};
+}
+
 }  // namespace
 
 GpuImage describe_image(const ImageName& image, const Images& images) {
@@ -171,6 +187,8 @@ GpuImage describe_image(const ImageName& image, const Images& images) {
     cuda_image(image.tag, images, out);
   } else if (row != nullptr) {
     known_repository(*row, image.tag, images, out);
+  } else if (familiar == "runpod/pytorch") {
+    runpod_image(image.tag, out);
   }
   if (images.distroless_image(familiar) != nullptr && !cuda)
     out.distribution = {"distroless", "repository " + familiar};

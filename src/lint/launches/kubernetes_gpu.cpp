@@ -169,6 +169,9 @@ class ContainerRules {
     found.evidence.emplace_back(
         "NVIDIA k8s-device-plugin documentation: the plugin passes the allotted devices in "
         "NVIDIA_VISIBLE_DEVICES");
+    // Who gives a pod the whole node means it.
+    found.pedantic = workload_.pod != nullptr && workload_.privileged &&
+                     (*workload_.pod)["hostPID"].text_or() == "true";
     found.fix = workload_.gpus.empty()
                     ? "delete the variable and ask by resources.limits: nvidia.com/gpu: 1"
                     : fmt::format("delete {}", kName);
@@ -277,9 +280,18 @@ class ContainerRules {
         fmt::format("{}: initialDelaySeconds + periodSeconds × "
                     "failureThreshold = {} s",
                     member->key, seconds));
+    // Four minutes are enough for many a model that is not known here.
+    constexpr std::int64_t kUsualLoad = 240;
+    found.pedantic = seconds >= kUsualLoad && !names_model();
     found.fix =
         "add startupProbe with the same check, periodSeconds: 10 and failureThreshold: 60 (ten "
         "minutes); livenessProbe counts only after it";
+  }
+
+  bool names_model() const {
+    return std::ranges::any_of(named_paths(workload_, *project_.knowledge), [](const auto& one) {
+      return one.means == "model" && !one.value.contains('$');
+    });
   }
 
   bool loads_model() {

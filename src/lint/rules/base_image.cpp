@@ -110,9 +110,16 @@ void unknown_tag(const ImageUse& use, FindingSink& sink) {
   const auto* row = images.cuda_version(cuda);
   const auto* better = images.cuda_near(cuda);
   if (row != nullptr && row->state == "deleted") return;
+  // The whole tag, where the other version spells its cuDNN otherwise.
+  const std::size_t cudnn = tag.find("cudnn");
+  const bool respelt = better != nullptr && cudnn != tag.npos &&
+                       tag.substr(cudnn, tag.find('-', cudnn) - cudnn) != better->cudnn;
+  const std::string instead = better == nullptr
+                                  ? std::string()
+                                  : "write " + (respelt ? tag_of(use, *better) : better->cuda);
   if (compare_versions(cuda, "11.0.3") >= 0 && std::ranges::count(cuda, '.') == 1) {
     message = fmt::format("tags of nvidia/cuda begin with three numbers, '{}' has two", cuda);
-    if (better != nullptr) fix = fmt::format("write {}", better->cuda);
+    fix = instead;
     evidence = "images.json, cuda_versions: every tag since 11.0.3 names the update";
   } else if (row == nullptr && compare_versions(cuda, "11.0.3") >= 0) {
     // Recent minors may have updates that the table does not know yet.
@@ -122,7 +129,7 @@ void unknown_tag(const ImageUse& use, FindingSink& sink) {
         });
     if (minor_known && compare_versions(cuda, "12.6") >= 0) return;
     message = fmt::format("there is no nvidia/cuda:{} that the table knows", cuda);
-    if (better != nullptr) fix = fmt::format("write {}", better->cuda);
+    fix = instead;
     evidence = fmt::format("images.json, cuda_versions ({})", images.date);
   } else if (row != nullptr && tag.find("cudnn") != std::string::npos) {
     const std::size_t at = tag.find("cudnn");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "lint/facts/table_facts.h"
 #include "lint/facts/tool_caches.h"
@@ -242,12 +243,15 @@ void mount_targets(const FileView& view, const StageView& stage, const StageStep
 
 void apt_mounts(const FileView& view, const StageView& stage, FindingSink& sink) {
   const std::string& distribution = stage.image.distribution.value;
-  const bool keeps = !distribution.starts_with("ubuntu") && !distribution.starts_with("debian");
   std::set<const Instruction*> said;
   for (const Install& install : view.installs) {
     if (install.stage != stage.index || install.command.manager != PackageManager::kApt) continue;
     const Instruction& run = *install.instruction;
     if (!said.insert(&run).second) continue;
+    // docker-clean of the base empties the archives after each install.
+    const bool cleans = starts_with_any(distribution, {"ubuntu", "debian"}) &&
+                        !commands_mention(view, stage.index, "docker-clean", &run) &&
+                        !commands_mention(view, stage.index, "Keep-Downloaded-Packages", &run);
     for (const CacheMount& mount : cache_mounts(run)) {
       const bool archives = lies_in("/var/cache/apt/archives", mount.target);
       const bool lists = lies_in("/var/lib/apt/lists", mount.target);
@@ -270,11 +274,13 @@ void apt_mounts(const FileView& view, const StageView& stage, FindingSink& sink)
                                               mount.target));
         found.evidence = {std::string(view.text(mount.flag->span))};
         found.fix = "delete the command: a mount is not part of the layer";
+        if (archives && cleans)
+          found.fix +=
+              "; and begin the step with rm -f /etc/apt/apt.conf.d/docker-clean, which empties it "
+              "too";
         break;
       }
-      if (!archives || keeps || commands_mention(view, stage.index, "docker-clean", &run) ||
-          commands_mention(view, stage.index, "Keep-Downloaded-Packages", &run))
-        continue;
+      if (!archives || !cleans) continue;
       Finding& found = sink.add(
           "apt-cache-emptied", *view.file, mount.flag->span,
           "the base's docker-clean deletes the archives after each install: this mount stays "

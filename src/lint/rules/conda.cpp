@@ -19,16 +19,20 @@ bool is_conda_run(const std::vector<std::string>& words) {
 }
 
 /// Whether a step behind SHELL runs in that shell, or the program is started through it.
-bool runs_in_shell_after(const StageView& stage, const Instruction& shell) {
+struct Uses {
+  bool step = false, start = false;
+};
+Uses uses_of_shell(const StageView& stage, const Instruction& shell) {
+  Uses out;
   const auto& all = stage.stage->instructions;
   for (const Instruction& one :
        std::span(all).subspan(static_cast<std::size_t>(&shell - all.data()) + 1)) {
-    if (one.keyword == Keyword::kShell) return false;
-    const bool runs = one.keyword == Keyword::kRun || one.keyword == Keyword::kCmd ||
-                      one.keyword == Keyword::kEntrypoint;
-    if (runs && !one.exec_form) return true;
+    if (one.keyword == Keyword::kShell) break;
+    if (one.exec_form) continue;
+    out.step = out.step || one.keyword == Keyword::kRun;
+    out.start = out.start || one.keyword == Keyword::kCmd || one.keyword == Keyword::kEntrypoint;
   }
-  return false;
+  return out;
 }
 
 void conda_run(const FileView& view, FindingSink& sink) {
@@ -59,7 +63,8 @@ void conda_run(const FileView& view, FindingSink& sink) {
       const bool live = std::ranges::any_of(words, [](const std::string& word) {
         return word == "--no-capture-output" || word == "--live-stream" || word == "-s";
       });
-      if (shell && (live || !runs_in_shell_after(stage, instruction))) continue;
+      const Uses uses = shell ? uses_of_shell(stage, instruction) : Uses();
+      if (shell && (live || (!uses.step && !uses.start))) continue;
       Finding& found = sink.add(
           "conda-run-entrypoint", *view.file, span,
           shell ? "conda run as the shell holds back the output of every step until it has ended"
@@ -67,8 +72,8 @@ void conda_run(const FileView& view, FindingSink& sink) {
                               "it{}",
                               live ? "" : ", and its output is held back until it ends"));
       found.evidence = {"conda/conda#10351, conda/conda#8586"};
-      // A container of a test runs once, and nobody waits for its lines.
-      found.pedantic = is_example(view.file->source.path());
+      // A container of a test runs once, and nobody waits for its lines, nor for a build's.
+      found.pedantic = is_example(view.file->source.path()) || (shell && !uses.start);
       found.fix = shell ? "add --no-capture-output, or put the environment's bin folder in front "
                           "of PATH"
                         : "call the program by its path: ENTRYPOINT "

@@ -94,7 +94,7 @@ void toolkit(const FileView& view, FindingSink& sink) {
 /// What one COPY includes that is not part of a program.
 struct Waste {
   std::uint64_t bytes = 0;
-  std::map<std::string, std::uint64_t> by_line;  ///< of .dockerignore
+  std::map<std::string, std::uint64_t> by_line, weights;  ///< by line of .dockerignore
 };
 
 /// `history`: the image works with it, so it is no waste.
@@ -106,7 +106,9 @@ Waste waste_below(const FileView& view, const SentFiles& sent, std::string_view 
       if (file->path.size() > 4'096 || !matches_pattern(row.pattern, file->path)) continue;
       if (history && row.ignore == ".git") break;
       out.bytes += file->bytes;
-      out.by_line[row.ignore] += file->bytes;
+      if (file->bytes == 0) break;
+      // The program may load them from there.
+      (row.what == "weights" ? out.weights : out.by_line)[row.ignore] += file->bytes;
       break;
     }
   return out;
@@ -173,12 +175,20 @@ void ignore_coverage(const FileView& view, const SentFiles& sent, FindingSink& s
           found.evidence.push_back(fmt::format("{}: {}", line, human_bytes(bytes)));
           lines += (lines.empty() ? "" : ", ") + line;
         }
+        std::string weights;
+        for (const auto& [line, bytes] : waste.weights) {
+          found.evidence.push_back(fmt::format("{}: {}", line, human_bytes(bytes)));
+          weights += (weights.empty() ? "" : ", ") + line;
+        }
         if (found.evidence.empty()) found.evidence = {"no file " + sent.ignore_path()};
-        if (lines.empty())
-          lines =
-              ".git, .venv, data/, wandb/, checkpoints/, **/*.ckpt, **/*.pt, "
-              "**/*.safetensors";
-        found.fix = fmt::format("write into {}: {}", sent.ignore_path(), lines);
+        if (lines.empty() && weights.empty())
+          lines = ".git, .venv, wandb/, checkpoints/, **/*.ckpt";
+        if (!lines.empty()) found.fix = fmt::format("write into {}: {}", sent.ignore_path(), lines);
+        if (!weights.empty())
+          found.fix += fmt::format(
+              "{}of {}, what the program does not load{}",
+              lines.empty() ? fmt::format("write into {}: ", sent.ignore_path()) : "; and ",
+              weights, "; mount the rest");
         return;
       }
     }

@@ -144,7 +144,10 @@ class Layers {
     // Those go so that no program loads them.
     const bool hidden = path.contains("/compat") || path.contains("/stubs") ||
                         path.contains("-packages/") || path.contains("/bin/");
-    if (!large || hidden || makes_files(*step.instruction)) return false;
+    // Bases of nvidia/cuda hold cuDNN in some flavours alone.
+    const bool absent = path.contains("cudnn") && last.image.repository.ends_with("nvidia/cuda") &&
+                        !last.image.cudnn.known();
+    if (!large || hidden || absent || makes_files(*step.instruction)) return false;
     const Stage* root = nullptr;
     for (const StageView& stage : view_.stages)
       if (stage.final && stage.own_base) root = stage.stage;
@@ -348,6 +351,11 @@ class Layers {
             "overlay file systems copy a file whole when its owner or mode changes"};
         // What cp and mv take is mostly a file of something that weighs more.
         found.pedantic = !is_much(one, bytes) || one.how == "cp" || one.how == "mv";
+        if (const Step* maker = steps_.find(one.step);
+            !copy && maker != nullptr && !maker->user.empty() && !is_root(maker->user)) {
+          found.fix = fmt::format("delete it: {} made the files, and owns them", maker->user);
+          return;
+        }
         found.fix = copy ? fmt::format("write {} --{}=… and delete this step", one.how,
                                        command.program == "chmod" ? "chmod" : "chown")
                          : fmt::format(

@@ -5,6 +5,7 @@
 
 #include "base/format.h"
 #include "base/version_numbers.h"
+#include "lint/facts/table_facts.h"
 #include "lint/rules/rules.h"
 
 namespace flense::lint {
@@ -37,6 +38,13 @@ bool fit(const std::string& a, const std::string& b) {
   return a == b;
 }
 
+bool has_wheels(const Project& project, const PackageRequest& torch, std::string_view cuda) {
+  const std::string_view plain = std::string_view(torch.version).substr(0, torch.version.find('+'));
+  return std::ranges::any_of(
+      cuda_variants_of(*project.knowledge, plain),
+      [&](const std::string& variant) { return knowledge::cuda_of_variant(variant) == cuda; });
+}
+
 void judge(const Project& project, const PackageList& list, const ProjectFile& file,
            const GpuImage* image, FindingSink& sink) {
   CudaClaim first;
@@ -60,13 +68,20 @@ void judge(const Project& project, const PackageList& list, const ProjectFile& f
     // Two lists of pip are the concern of another rule.
     if (!conda && first.request->manager != PackageManager::kConda) continue;
     if (fit(cuda, first.cuda)) continue;
+    // Wheels bring their own libraries; minors of one major work beside each other.
+    const bool wheel = !conda || first.request->manager != PackageManager::kConda;
+    if (wheel && first_number(cuda) == first_number(first.cuda)) continue;
     Finding& found = sink.add("conda-cuda-mismatch", file, request.span,
                               fmt::format("{} is of CUDA {}, and {} of CUDA {}", request.name, cuda,
                                           first.request->name, first.cuda));
     found.evidence = {fmt::format("{}{}", request.name, request.specifier),
                       fmt::format("{}{}", first.request->name, first.request->specifier),
                       "zyrlia1018/CMD-GEN#1"};
-    found.fix = fmt::format("write one CUDA for both: {} in place of {}", first.cuda, cuda);
+    // torch has wheels of some CUDA alone.
+    const bool reverse =
+        !conda && request.name == "torch" && !has_wheels(project, request, first.cuda);
+    found.fix = fmt::format("write one CUDA for both: {} in place of {}",
+                            reverse ? cuda : first.cuda, reverse ? first.cuda : cuda);
     return;
   }
   const bool compiler = image != nullptr && image->flavour.value == "devel";
