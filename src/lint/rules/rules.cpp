@@ -30,6 +30,7 @@ void judge_all(const Project& project, FindingSink& sink) {
                                    judge_build_arguments,
                                    judge_host,
                                    judge_architectures,
+                                   judge_open_versions,
                                    judge_reproducibility,
                                    judge_contract,
                                    judge_contract_run,

@@ -1,0 +1,305 @@
+// Wheels without a version that decide the CUDA of a build: it may be another one tomorrow.
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+
+#include "base/ascii.h"
+#include "base/format.h"
+#include "base/version_numbers.h"
+#include "knowledge/table_rows.h"
+#include "lint/facts/build_steps.h"
+#include "lint/facts/purpose.h"
+#include "lint/facts/script_installs.h"
+#include "lint/rules/rules.h"
+
+namespace flense::lint {
+
+namespace {
+
+/// Packages whose version decides which CUDA comes.
+bool decides_cuda(std::string_view name) {
+  constexpr auto kNames = std::to_array<std::string_view>(
+      {"torch", "tensorflow", "jax", "jaxlib", "vllm", "sglang", "onnxruntime-gpu",
+       "paddlepaddle-gpu", "pytorch", "pytorch-gpu", "tensorrt", "torchvision", "torchaudio"});
+  return std::ranges::find(kNames, name) != kNames.end();
+}
+
+/// Packages that are of no use without a GPU.
+bool is_for_gpus_alone(std::string_view name) {
+  return is_one_of(
+      name, {"vllm", "sglang", "onnxruntime-gpu", "paddlepaddle-gpu", "pytorch-gpu", "tensorrt"});
+}
+
+/// An index of one CUDA alone, or one that whoever builds chooses.
+bool decides_for_torch(const SourceText& source, const Word& index) {
+  return !variant_of_index(index.text).empty() || index.text.contains('$') ||
+         source.slice(index.span).contains('$');
+}
+
+/// The index decides, jax[cuda13], the plugin of a CUDA beside it. `source` holds the indexes.
+bool is_cuda_decided(const PackageRequest& request, const PackageList& list,
+                     const SourceText& source, const std::vector<Word>& indexes) {
+  if (request.name.starts_with("jax"))
+    return std::ranges::any_of(
+        list.packages, [](const PackageRequest& one) { return !cuda_of_package(one).empty(); });
+  return request.name.starts_with("torch") && std::ranges::any_of(indexes, [&](const Word& index) {
+           return decides_for_torch(source, index);
+         });
+}
+
+/// Packages that PyPI builds without CUDA, unless an extra asks for it.
+bool is_for_processors(const PackageRequest& request) {
+  return is_one_of(request.name, {"tensorflow", "jax", "jaxlib"}) &&
+         std::ranges::none_of(request.extras, [](const std::string& extra) {
+           return extra.contains("cuda") || extra.contains("rocm");
+         });
+}
+
+/// Builds of every night have no versions to keep.
+bool takes_nightly(const PackageList& list) {
+  return std::ranges::any_of(list.indexes,
+                             [](const Word& index) { return index.text.contains("nightl"); });
+}
+
+/// torch of `pip install torch && pip uninstall torch`, and what a shell took the version off,
+/// which is a finding of its own.
+bool is_gone_or_cut(const Install& install, const PackageRequest& request) {
+  for (const StepCommand& command : commands_of(*install.instruction))
+    if (command.has("uninstall") && command.has(request.name)) return true;
+  const ShellCommand* command = command_at(*install.instruction, install.command.span);
+  return command != nullptr && std::ranges::any_of(command->redirections, [&](const auto& one) {
+           return one.target.text.starts_with('=') && one.target.span.begin > request.span.begin &&
+                  one.target.span.begin - request.span.begin < request.name.size() + 3;
+         });
+}
+
+/// A command that takes a list into an image.
+struct Use {
+  const FileView* view = nullptr;
+  std::size_t stage = 0;
+  const Install* install = nullptr;  ///< null: in a script
+  const PackageList* command = nullptr;
+
+  const GpuImage& base() const { return view->stages[stage].image; }
+};
+
+/// pip leaves what the base or an earlier step holds.
+bool is_met(const Use& use, const PackageRequest& request) {
+  for (const std::string_view option : {"-U", "--upgrade", "--force-reinstall", "-I"})
+    if (use.command->has_option(option)) return false;
+  if (request.specifier.empty() && use.base().framework.value == request.name) return true;
+  // Of two in one step, one may be the other's `else`.
+  const auto is_branch = [](const Install& one) {
+    const ShellCommand* command = command_at(*one.instruction, one.command.span);
+    return command == nullptr || command->depth > 0;
+  };
+  return use.install != nullptr &&
+         std::ranges::any_of(use.view->installs_in(use.stage), [&](const Install* before) {
+           return before->command.span.begin < use.command->span.begin &&
+                  (before->instruction != use.install->instruction || !is_branch(*before)) &&
+                  std::ranges::any_of(
+                      lists_of(*before),
+                      [&](const PackageList* list) { return list->find(request.name) != nullptr; });
+         });
+}
+
+/// "Dockerfile.gpu", "requirements/cuda.txt".
+bool is_named_for_gpus(std::string_view path) {
+  path = file_name(path);
+  while (!path.empty()) {
+    const std::size_t end = path.find_first_of("._-");
+    const std::string part = to_lower(path.substr(0, end));
+    if (is_one_of(part, {"gpu", "cuda", "nvidia", "rocm"}) || part.starts_with("cuda1"))
+      return true;
+    if (end == path.npos) break;
+    path.remove_prefix(end + 1);
+  }
+  return false;
+}
+
+bool has_constraints(const PackageList& list) {
+  return std::ranges::any_of(list.options, [](const std::string& option) {
+    return option.starts_with("-c=") || option.starts_with("--constraint") ||
+           option.starts_with("--override");
+  });
+}
+
+/// A base that nothing is known of may hold the package.
+bool is_unknown(const GpuImage& base) {
+  return !base.vendor.known() && !base.distribution.known() && base.repository.contains('/');
+}
+
+bool holds_cuda(const PackageList& list) {
+  return std::ranges::any_of(list.packages, [](const PackageRequest& one) {
+    return is_for_gpus_alone(one.name) || !cuda_of_package(one).empty() ||
+           one.name.starts_with("nvidia-cu");
+  });
+}
+
+/// Something says that the image is for GPUs: its base, a package, a file's name. A base that is
+/// not known may hold all of it.
+bool is_for_gpus(const Use& use, const PackageList& list) {
+  const GpuImage& base = use.base();
+  if (is_unknown(base)) return false;
+  return base.vendor.known() || is_named_for_gpus(use.view->file->source.path()) ||
+         is_named_for_gpus(list.path) || holds_cuda(list) ||
+         std::ranges::any_of(use.view->installs_in(use.stage), [](const Install* one) {
+           return std::ranges::any_of(lists_of(*one),
+                                      [](const PackageList* other) { return holds_cuda(*other); });
+         });
+}
+
+/// What pip takes where nothing says which torch: a build for a newer CUDA than the base's.
+struct OtherCuda {
+  std::string base, wheel;  ///< "11.8", "13.2"
+  std::string fitting;      ///< "torch==2.7.* of https://download.pytorch.org/whl/cu118"; or empty
+};
+
+std::optional<OtherCuda> other_cuda(const knowledge::Knowledge& known,
+                                    const PackageRequest& request, const PackageList& list,
+                                    const Use& use) {
+  const GpuImage& base = use.base();
+  if (!base.cuda.known() || !request.name.starts_with("torch") || !request.specifier.empty() ||
+      !request.index.empty() || !list.indexes.empty() || !use.command->indexes.empty() ||
+      request.manager == PackageManager::kConda || base.framework.value == "torch")
+    return std::nullopt;
+  const knowledge::DefaultVariantRow* newest = nullptr;
+  for (const knowledge::DefaultVariantRow& row : known.frameworks.defaults)
+    if (newest == nullptr || compare_versions(row.from, newest->from) > 0) newest = &row;
+  if (newest == nullptr) return std::nullopt;
+  OtherCuda out{major_minor(base.cuda.value), knowledge::cuda_of_variant(newest->variant), {}};
+  // An older Python gets an older torch, of CUDA 12 at least.
+  const bool old = !base.python.known() || compare_versions(base.python.value, "3.10") < 0;
+  if (old && compare_versions(base.python.value, "3.8") < 0) return std::nullopt;
+  if (first_number(out.base) >= (old ? 12 : first_number(out.wheel))) return std::nullopt;
+  const knowledge::FrameworkBuild* fits = nullptr;
+  for (const knowledge::FrameworkBuild& build : known.frameworks.builds) {
+    const std::string cuda = knowledge::cuda_of_variant(build.variant);
+    if (build.package != "torch" || build.platform != "amd64" || cuda.empty() ||
+        first_number(cuda) != first_number(out.base))
+      continue;
+    const int order = fits == nullptr ? 1 : compare_versions(build.to, fits->to);
+    if (order > 0 || (order == 0 && cuda == out.base)) fits = &build;
+  }
+  if (fits != nullptr)
+    out.fitting =
+        fmt::format("torch=={}.* of https://download.pytorch.org/whl/{}", fits->to, fits->variant);
+  return out;
+}
+
+/// `uses` are empty for a list that no image takes: it is somebody's notebook or test.
+void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const PackageList& list,
+              const std::vector<Use>& uses, FindingSink& sink) {
+  if (has_constraints(list) || is_for_other_device(file.source.path())) return;
+  for (const Word& index : list.indexes)
+    if (is_for_other_device(index.text)) return;
+  const bool plain_jax =
+      list.indexes.empty() && std::ranges::none_of(list.packages, [](const PackageRequest& one) {
+        return one.name.starts_with("jax-") || (one.name.starts_with("jax") && !one.extras.empty());
+      });
+  for (const PackageRequest& request : list.packages) {
+    if (!decides_cuda(request.name) || !request.url.empty() || !request.version.empty()) continue;
+    // "==${TORCH_VERSION}" names one, although it is not known here.
+    if (request.specifier.find('$') != std::string::npos ||
+        request.specifier.find("==") != std::string::npos)
+      continue;
+    std::vector<Use> open = uses;
+    std::erase_if(open, [&](const Use& use) { return is_met(use, request); });
+    if (open.empty() && !uses.empty()) continue;
+    // Their torch is what they require.
+    if (request.name.starts_with("torch") && request.name != "torch" &&
+        (list.find("torch") != nullptr || list.find("pytorch") != nullptr ||
+         (!uses.empty() && uses.front().base().framework.value == "torch")))
+      continue;
+    if (!uses.empty() && uses.front().install != nullptr && uses.front().command == &list &&
+        is_gone_or_cut(*uses.front().install, request))
+      continue;
+    if (is_for_processors(request) &&
+        std::ranges::none_of(open, [](const Use& use) { return use.base().vendor.known(); }))
+      continue;
+    // PyPI's jax is for processors on every base; a plugin beside it decides.
+    if (request.name.starts_with("jax") && request.extras.empty() && plain_jax) continue;
+    Finding& found = sink.add(
+        "gpu-wheel-unpinned", file, request.span,
+        fmt::format("{}{} leaves its version open, and the version decides the CUDA, the least "
+                    "driver and the GPUs",
+                    request.name, request.specifier));
+    found.evidence = {request.specifier.empty()
+                          ? "no version is written"
+                          : "the specifier leaves a choice: " + request.specifier};
+    const auto pays = [&](const Use& use) {
+      return is_for_gpus(use, list) &&
+             !is_cuda_decided(request, list, use.view->file->source, use.command->indexes);
+    };
+    // A range is what a library asks for; an application is nothing without a version.
+    found.pedantic = !request.specifier.empty() || std::ranges::none_of(open, pays) ||
+                     is_example(file.source.path()) || takes_nightly(list) ||
+                     is_cuda_decided(request, list, file.source, list.indexes) ||
+                     list.has_option("--no-deps") || list.has_option("--no-dependencies");
+    found.fix = fmt::format("write one version: {}{}…", request.name,
+                            request.manager == PackageManager::kConda ? "=" : "==");
+    if (const auto other =
+            open.empty() ? std::nullopt : other_cuda(known, request, list, open.front())) {
+      const GpuImage& base = open.front().base();
+      found.message = fmt::format(
+          "{} without a version is today's, for CUDA {}, and the base is of CUDA {}{}",
+          request.name, other->wheel, other->base,
+          base.flavour.value == "devel"
+              ? ": extensions that this base compiles do not fit it (\"The detected CUDA version "
+                "mismatches\")"
+              : ": it needs a newer driver, and loads none of the base's libraries");
+      found.evidence.push_back(base.cuda.evidence);
+      found.fix =
+          other->fitting.empty()
+              ? fmt::format("begin with a base of CUDA {}, and write one version", other->wheel)
+              : fmt::format("write {}, or begin with a base of CUDA {}", other->fitting,
+                            other->wheel);
+    }
+    return;  // the others of the list follow from it
+  }
+}
+
+bool is_of_system(PackageManager manager) {
+  return manager == PackageManager::kApt || manager == PackageManager::kDnf ||
+         manager == PackageManager::kApk;
+}
+
+}  // namespace
+
+void judge_open_versions(const Project& project, const std::vector<FileView>& views,
+                         FindingSink& sink) {
+  for (const FileView& view : views)
+    for (const Install& install : view.installs)
+      if (!is_of_system(install.command.manager) && view.stages[install.stage].reachable &&
+          !has_constraints(install.command))
+        unpinned(*project.knowledge, *view.file, install.command,
+                 {{&view, install.stage, &install, &install.command}}, sink);
+  std::set<std::pair<const ProjectFile*, std::size_t>> said;
+  for (const FileView& view : views)
+    for (const ScriptInstall& one : script_installs_of(view))
+      // One script of several images is judged once.
+      if (!is_of_system(one.list.manager) && said.emplace(one.script, one.list.span.begin).second)
+        unpinned(*project.knowledge, *one.script, one.list,
+                 {{&view, one.stage, nullptr, &one.list}}, sink);
+  std::set<const ProjectFile*> held;
+  std::map<const ProjectFile*, std::vector<Use>> used;
+  for (const FileView& view : views)
+    for (const Install& install : view.installs) {
+      if (has_constraints(install.command)) held.insert(install.files.begin(), install.files.end());
+      for (const ProjectFile* file : install.files)
+        used[file].push_back({&view, install.stage, &install, &install.command});
+    }
+  // What pip-compile makes of a list of names has the versions.
+  for (const auto& file : project.files)
+    if (const std::string& path = file->source.path();
+        path.ends_with(".in") && project.find(path.substr(0, path.size() - 2) + "txt") != nullptr)
+      held.insert(file.get());
+  // Ranges are normal in pyproject.toml; a lock file pins them.
+  for (const auto& file : project.files)
+    if (file->packages && !held.contains(file.get()) &&
+        (file->kind == FileKind::kRequirements || file->kind == FileKind::kCondaEnvironment))
+      unpinned(*project.knowledge, *file, *file->packages, used[file.get()], sink);
+}
+
+}  // namespace flense::lint
