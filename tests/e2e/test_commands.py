@@ -32,6 +32,7 @@ NOT_RUN = (
     (r"flense cdi generate .*(rdma|--mode amd|--driver-root)", "hardware of other machines: test_cdi_generate.py"),
     (r"flense cdi apply", "needs the nodes of a driver: test_cdi_generate.py"),
     (r"^skopeo copy .* docker://|(-t|--mirror) docker://", "pushes to a host of that name: test_registries.py"),
+    (r"^flense (inspect|slim|verify) docker://\S*(nvcr|reg)\.|^podman |^FLEET=", "test_mirror.py runs the ten commands of docs/fleet.md"),
     (r"^flense fleet (status|prune) ", "registries of that name: test_fleet_status.py, test_fleet_prune.py"),
     (r"^skopeo copy .* docker-daemon:", "an engine: test_image_large.py"),
     (r"completion fish \|", "fish's own source: test_narrow.py"),

@@ -6,8 +6,11 @@ import hashlib
 import http.server
 import json
 import os
+import re
+import shlex
 import shutil
 import socket
+import subprocess
 import threading
 import unittest
 
@@ -297,6 +300,41 @@ class Nodes(harness.Case):
             out.write("{}")
         self.assertEqual(stranger.pull(self.name), self.configs[None])
         self.assertEqual(self.containerd("h100", self.locked.address).pull(self.name), self.original)
+
+    def test_ten_commands_from_nothing_to_a_mixed_cluster(self):
+        with open(os.path.join(harness.TOP, "docs/fleet.md")) as text:
+            section = text.read().split("## From nothing to a mixed cluster")[1].split("```")[1]
+        lines = re.findall(r"^(\w*)\$ (.*)$", section.replace("\\\n", ""), re.M)
+        self.assertEqual(len(lines), 10)
+        self.push(self.upstream, "mixed:1")
+        original, index = f"{self.upstream.address}/mixed:1", f"{self.mirror.address}/pytorch:1"
+        nodes = {gpu: self.podman() for gpu in ("h100", "a100")}
+        bin_folder = self.path("bin")
+        os.mkdir(bin_folder)
+        os.symlink(harness.BINARY, f"{bin_folder}/flense")
+        with open(self.path("fleet.txt"), "w") as out:
+            out.write(f"docker://{original} docker://{index} h100,a100 docker://{self.mirror.address}/{{gpu}}\n")
+        os.symlink(f"{harness.TOP}/examples", self.path("examples"))
+        said = []
+        for node, command in lines:
+            command = command.removeprefix("sudo ").replace("nvcr.io/nvidia/pytorch:25.01-py3", original).replace("reg.example", self.mirror.address)
+            environment = {**self.env, "PATH": f"{bin_folder}:{os.environ['PATH']}", "SCRATCH": self.work}
+            if node:
+                root = os.path.dirname(nodes[node].env["HOME"])
+                environment.update(nodes[node].env, PATH=environment["PATH"])
+                if command.startswith("flense mirror"):
+                    command += f" --root {root} --gpu {node} --upstream {self.upstream.address}"
+                command = command.replace("podman run", "podman run --network none --ulimit nofile=1024:1024 --ulimit nproc=4096:4096")
+                command = re.sub(r"^podman", shlex.join(nodes[node].base), command)
+            done = subprocess.run(["bash", "-c", command], cwd=self.work, env=environment, check=False, capture_output=True, text=True, timeout=300)
+            self.assertEqual(done.returncode, 0, (command, done.stdout, done.stderr))
+            said.append(done.stdout)
+        digests = [nodes[node].pull(original) for node in ("h100", "a100")]
+        self.assertEqual(digests, [self.configs["sm_90"], self.configs["sm_80"]])
+        self.assertEqual([out.split()[-1] for out in said[5:7]], [digest.removeprefix("sha256:") for digest in digests])
+        self.assertIn("sm_80", said[7])
+        self.assertEqual(said[8].count("fresh"), 3, said[8])  # of two images, and of both together
+        self.assertIn("equal", said[2])
 
 
 if __name__ == "__main__":
