@@ -134,6 +134,7 @@ struct LintInput {
   lint::Policy policy;
   std::vector<host::Profile> hosts;
   std::vector<std::string> foreign;  ///< foreign_directories()
+  std::vector<std::string> links;    ///< links_among()
   std::string format;
 };
 
@@ -212,6 +213,7 @@ lint::Project project_of(std::vector<lint::Input> inputs, const LintInput& input
   lint::Project out = lint::read_project(std::move(inputs), {}, input.hosts, input.tables);
   out.contexts = list_contexts(lint::context_directories(out));
   out.foreign = input.foreign;
+  out.links = input.links;
   return out;
 }
 
@@ -310,6 +312,7 @@ Result<int> run_lint(const LintRequest& request, Io& io) {
   TRY(input.hosts, hosts_of(request.hosts, here, input.tables));
   TRY(std::vector<lint::Input> inputs, lint_inputs(files));
   input.foreign = foreign_directories(names, files);
+  input.links = links_among(files);
   std::ranges::sort(inputs, {}, &lint::Input::path);  // directories come in no order
   // So that `flense lint .` fits every repository.
   if (inputs.empty() && !request.quiet)

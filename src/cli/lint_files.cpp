@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <map>
+#include <set>
 
 #include "base/file.h"
 #include "base/format.h"
@@ -81,6 +83,28 @@ Result<std::vector<LintFile>> lint_files(const std::vector<std::string>& names) 
       TRY_DO(list_directory(fs::path(name).lexically_normal(), out));
     else
       out.push_back({name, true});
+  }
+  return out;
+}
+
+std::vector<std::string> links_among(const std::vector<LintFile>& files) {
+  std::map<fs::path, std::vector<std::string>> links;  // by what they lead to
+  std::set<fs::path> names;
+  std::error_code error;
+  for (const LintFile& file : files) {
+    if (!file.link) continue;
+    const fs::path target = fs::canonical(file.path, error);
+    if (error) continue;
+    names.insert(target.filename());
+    links[target].push_back(lint::normal_path(file.path.generic_string()));
+  }
+  std::vector<std::string> out;
+  for (const LintFile& file : files) {
+    if (file.link || !names.contains(file.path.filename())) continue;
+    const auto at = links.find(fs::canonical(file.path, error));
+    if (error || at == links.end()) continue;
+    out.insert(out.end(), at->second.begin(), at->second.end());
+    links.erase(at);
   }
   return out;
 }

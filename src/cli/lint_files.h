@@ -21,6 +21,9 @@ struct LintFile {
 /// left out.
 Result<std::vector<LintFile>> lint_files(const std::vector<std::string>& names);
 
+/// Links to another file of the list, by path.
+std::vector<std::string> links_among(const std::vector<LintFile>& files);
+
 /// Their texts, of those in directories if they are of a kind that lint knows. Bad input for one
 /// that was named and is not there.
 Result<std::vector<lint::Input>> lint_inputs(const std::vector<LintFile>& files);

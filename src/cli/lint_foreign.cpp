@@ -24,16 +24,32 @@ bool holds_one(const fs::path& directory, std::span<const std::string_view> name
   });
 }
 
+constexpr auto kLicenses = std::to_array<std::string_view>(
+    {"LICENSE", "LICENSE.md", "LICENSE.txt", "LICENSE.rst", "LICENCE", "COPYING"});
+
+/// The text of a directory's license; empty: none.
+std::string license_of(const fs::path& directory) {
+  constexpr std::uint64_t kMost = 1U << 20;
+  for (const std::string_view name : kLicenses)
+    if (auto text = read_file(directory / name, kMost)) return std::move(*text);
+  return {};
+}
+
 /// A license alone has many a package of a repository with several; rules for contributors stand
-/// once, at the root of a project.
-bool is_project(const fs::path& directory) {
-  // An archive of GitHub, unpacked as it is.
-  if (ends_with_any(directory.filename().native(), {"-main", "-master"})) return true;
-  constexpr auto kLicenses = std::to_array<std::string_view>(
-      {"LICENSE", "LICENSE.md", "LICENSE.txt", "LICENSE.rst", "LICENCE", "COPYING"});
+/// once, at the root of a project, as does what git is to ignore, beside a license that is not the
+/// root's.
+bool is_project(const fs::path& directory, const std::string& license) {
+  // An archive of GitHub, unpacked as it is; a clone inside of this one.
+  constexpr auto kClone = std::to_array<std::string_view>({".git"});
+  if (ends_with_any(directory.filename().native(), {"-main", "-master"}) ||
+      holds_one(directory, kClone))
+    return true;
   constexpr auto kRules = std::to_array<std::string_view>(
-      {"CONTRIBUTING.md", "CONTRIBUTING.rst", "CODE_OF_CONDUCT.md", ".github"});
-  return holds_one(directory, kLicenses) && holds_one(directory, kRules);
+      {"CONTRIBUTING.md", "CONTRIBUTING.rst", "CODE_OF_CONDUCT.md", ".github", ".circleci"});
+  if (!holds_one(directory, kLicenses)) return false;
+  constexpr auto kIgnored = std::to_array<std::string_view>({".gitignore"});
+  return holds_one(directory, kRules) ||
+         (holds_one(directory, kIgnored) && license_of(directory) != license);
 }
 
 bool is_for_others(std::string_view name) {
@@ -63,7 +79,8 @@ std::set<std::string> submodules_of(const fs::path& root) {
 /// The outermost directory above the file, and below the root, that holds another project.
 class Foreign {
  public:
-  explicit Foreign(fs::path root) : root_(std::move(root)), submodules_(submodules_of(root_)) {}
+  explicit Foreign(fs::path root)
+      : root_(std::move(root)), submodules_(submodules_of(root_)), license_(license_of(root_)) {}
 
   std::string above(const fs::path& file) {
     fs::path directory = root_;
@@ -82,12 +99,13 @@ class Foreign {
   bool is_foreign(const fs::path& directory) {
     const std::string name = directory.generic_string();
     const auto [at, fresh] = known_.try_emplace(name, false);
-    if (fresh) at->second = submodules_.contains(name) || is_project(directory);
+    if (fresh) at->second = submodules_.contains(name) || is_project(directory, license_);
     return at->second;
   }
 
   fs::path root_;
   std::set<std::string> submodules_;
+  std::string license_;
   std::map<std::string, bool> known_;
 };
 

@@ -9,8 +9,9 @@
 namespace flense::cli {
 
 /// Directories below a named one that hold another project: in third_party, vendor and the like,
-/// submodules, and those with a license and rules for contributors of their own. The outermost
-/// ones, by path; none where nothing else would be left.
+/// submodules, and those with a license and rules for contributors, or another license than the
+/// root and a .gitignore, of their own. The outermost ones, by path; none where nothing else would
+/// be left.
 std::vector<std::string> foreign_directories(const std::vector<std::string>& names,
                                              const std::vector<LintFile>& files);
 

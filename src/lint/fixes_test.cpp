@@ -102,7 +102,7 @@ TEST_F(Fixes, WeightsInTheContextAreNotIgnoredBlindly) {
 TEST_F(Fixes, ABaseHasAUserOfItsOwn) {
   EXPECT_TRUE(
       said("package-cache-in-layer", "FROM jupyter/base-notebook:latest\nRUN pip install torch\n")
-          .contains("/home/jovyan/.cache/pip"));
+          .contains("target=/home/jovyan/.cache/pip,uid=(the number of jovyan)"));
 }
 
 TEST_F(Fixes, WhatTheUserMadeIsTheUsers) {

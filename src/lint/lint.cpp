@@ -185,6 +185,9 @@ Outcome lint(const Project& project, const LintRules& rules, const Policy& polic
   }
   Outcome out;
   for (Finding& finding : found) {
+    // Said where the link leads to.
+    if (std::ranges::find(project.links, normal_path(finding.path)) != project.links.end())
+      continue;
     const auto silence = silences.find(finding.path);
     if (ignored.contains(finding.rule) || (!only.empty() && !only.contains(finding.rule)) ||
         (silence != silences.end() && silence->second.covers(finding))) {

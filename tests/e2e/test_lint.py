@@ -125,18 +125,27 @@ class Lint(harness.Case):
         for path in ("Dockerfile", "engine/Dockerfile", "engine/docker/Dockerfile", "vendor/tool/Dockerfile",
                      "vendor/Dockerfile", "sub/module/Dockerfile", "package/Dockerfile", "tool-main/Dockerfile"):
             self.write(path, BAD)
-        for path in ("engine/LICENSE", "engine/CONTRIBUTING.md", "package/LICENSE"):
+        for path in ("engine/LICENSE", "engine/CONTRIBUTING.md", "package/LICENSE", "package/.gitignore", "LICENSE"):
             self.write(path, "")
+        self.write("copied/Dockerfile", BAD)
+        self.write("copied/LICENSE", "of another")
+        self.write("copied/.gitignore", "")
         self.write(".gitmodules", '[submodule "m"]\n\tpath = sub/module\n')
         paths = lambda *words: sorted({one["path"] for one in self.findings(*words, expect=1)})
         own = ["Dockerfile", "package/Dockerfile", "vendor/Dockerfile"]
-        foreign = ["engine/Dockerfile", "engine/docker/Dockerfile", "sub/module/Dockerfile", "tool-main/Dockerfile", "vendor/tool/Dockerfile"]
+        foreign = ["copied/Dockerfile", "engine/Dockerfile", "engine/docker/Dockerfile", "sub/module/Dockerfile", "tool-main/Dockerfile", "vendor/tool/Dockerfile"]
         self.assertEqual(paths(), own)
         self.assertEqual(paths("--pedantic"), sorted(own + foreign))
-        self.assertIn("5 files of other projects judged with --pedantic only, or when named: engine, sub/module, tool-main and 1 more\n",
+        self.assertIn("6 files of other projects judged with --pedantic only, or when named: copied, engine, sub/module and 2 more\n",
                       self.lint(expect=1).stdout)
-        self.assertEqual(paths("engine"), foreign[:2])
-        self.assertEqual(paths("sub/module/Dockerfile"), foreign[2:3])
+        self.assertEqual(paths("engine"), foreign[1:3])
+        self.assertEqual(paths("sub/module/Dockerfile"), foreign[3:4])
+
+    def test_a_link_is_the_file_that_it_leads_to(self):
+        self.write("Dockerfile.gpu", BAD)
+        os.symlink("Dockerfile.gpu", os.path.join(self.folder, "Dockerfile"))
+        self.assertEqual({one["path"] for one in self.findings(expect=1)}, {"Dockerfile.gpu"})
+        self.assertEqual({one["path"] for one in self.findings("Dockerfile", expect=1)}, {"Dockerfile"})
 
     def test_the_same_words_are_one_finding(self):
         self.write("Dockerfile", "FROM nvidia/cuda:12.8.1-base-ubuntu24.04\nRUN pip install torch==2.6.0\nRUN pip install triton==3.2.0\n")
