@@ -1,14 +1,13 @@
 // The image a stage begins with: tags that do not exist or will be removed, tags that float, and
 // musl.
 #include <algorithm>
-#include <array>
 
 #include "base/ascii.h"
 #include "base/format.h"
 #include "base/version_numbers.h"
-#include "lint/facts/build_steps.h"
 #include "lint/facts/cuda_base.h"
 #include "lint/facts/purpose.h"
+#include "lint/facts/rolling_images.h"
 #include "lint/facts/sure_installs.h"
 #include "lint/facts/table_facts.h"
 #include "lint/facts/workload_facts.h"
@@ -172,46 +171,6 @@ bool names_gpu(std::string_view name) {
     name.remove_prefix(end + 1);
   }
   return false;
-}
-
-/// A comment above says that the release may be written, or that the newest is wanted.
-bool is_chosen_floating(std::string_view comments) {
-  const std::string text = to_lower(comments);
-  const auto has_word = [&](std::string_view word) {
-    for (std::size_t at = text.find(word); at != text.npos; at = text.find(word, at + 1))
-      if (at > 0 && !is_alphanumeric(text[at - 1]) &&
-          !is_one_of(text.substr(at - 1, 1), {":", "/"}) &&
-          (at + word.size() == text.size() || !is_alphanumeric(text[at + word.size()])))
-        return true;
-    return false;
-  };
-  return std::ranges::any_of(
-      std::to_array<std::string_view>(
-          {"pin", "pinned", "nightly", "latest", "newest", "rolling", "floating", "bleeding"}),
-      has_word);
-}
-
-/// The image takes the head of a repository, and no version of anything: its owner wants what is
-/// new.
-bool takes_heads(const FileView& view, const StageView& base) {
-  bool head = false;
-  for (const StageView& stage : view.stages) {
-    const auto lineage = view.dockerfile->lineage(stage.index);
-    if (std::ranges::find(lineage, base.index) == lineage.end()) continue;
-    for (const Instruction& run : stage.stage->instructions)
-      for (const StepCommand& command : commands_of(run)) {
-        if (command.program != "git") continue;
-        if (command.has("checkout") || command.has("reset") || command.has("-b") ||
-            !command.value_of("--branch").empty())
-          return false;
-        head = head || command.has("clone");
-      }
-  }
-  return head && std::ranges::none_of(view.installs, [](const Install& install) {
-           return std::ranges::any_of(lists_of(install), [](const PackageList* list) {
-             return list->manager != PackageManager::kApt && !list->packages.empty();
-           });
-         });
 }
 
 /// Of the other vendors' images only what has no tag can be told to move.
