@@ -40,6 +40,8 @@ void read_field(text::FieldReader& reader, const text::Json& json, const std::st
   }
   if (const text::Json* text = json.find(words))
     reader.read(*text, place + "." + words, out.evidence);
+  else if (out.value)
+    out.evidence = "the profile";  // written by hand
 }
 
 }  // namespace flense::host

@@ -76,4 +76,13 @@ TEST(ProfileJson, WrongDocumentsSayWhere) {
 }
 
 }  // namespace
+TEST(ProfileJson, WhatIsWrittenByHandNamesTheProfile) {
+  const auto json = text::parse_json(
+      R"({"schema": "flense/host/v1", "nvidia": {"module_version": {"value": "550.54.15"}}})", "x");
+  ASSERT_TRUE(json);
+  const auto profile = from_json(*json, "x");
+  ASSERT_TRUE(profile);
+  EXPECT_EQ(profile->nvidia.module_version, Text::known("550.54.15", "the profile"));
+}
+
 }  // namespace flense::host
