@@ -16,11 +16,6 @@ bool decides_about_next(const ShellCommand& command) {
          (command.joined_by == "&&" && is_one_of(program_of(command).name, {"test", "[", "[["}));
 }
 
-bool is_of_system(PackageManager manager) {
-  return manager == PackageManager::kApt || manager == PackageManager::kDnf ||
-         manager == PackageManager::kApk;
-}
-
 }  // namespace
 
 bool surely_runs(const Install& install) {

@@ -17,6 +17,11 @@ namespace flense::lint {
 
 enum class PackageManager : std::uint8_t { kPip, kUv, kConda, kPoetry, kApt, kDnf, kApk };
 std::string_view to_string(PackageManager manager);
+/// What it installs are the distribution's packages, with names of its own.
+constexpr bool is_of_system(PackageManager manager) {
+  return manager == PackageManager::kApt || manager == PackageManager::kDnf ||
+         manager == PackageManager::kApk;
+}
 
 struct PackageRequest {
   PackageManager manager = PackageManager::kPip;

@@ -260,11 +260,6 @@ void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const 
   }
 }
 
-bool is_of_system(PackageManager manager) {
-  return manager == PackageManager::kApt || manager == PackageManager::kDnf ||
-         manager == PackageManager::kApk;
-}
-
 }  // namespace
 
 void judge_open_versions(const Project& project, const std::vector<FileView>& views,
