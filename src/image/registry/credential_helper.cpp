@@ -1,10 +1,12 @@
 #include "image/registry/credential_helper.h"
 
 #include <poll.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 
 #include "base/ascii.h"
 #include "base/format.h"
@@ -57,16 +59,19 @@ std::string read_in_time(int fd, std::chrono::seconds patience) {
   return {};
 }
 
-/// What it prints for the server. Its input is short enough for an empty pipe.
+/// What it prints for the server, which it reads from a file in memory: a pipe whose reader has
+/// ended would end us, too.
 std::string ask(const std::string& program, const std::string& server,
                 std::chrono::seconds patience) {
+  const UniqueFd input(::memfd_create("server", MFD_CLOEXEC));
+  if (::write(input.get(), server.data(), server.size()) != std::ssize(server) ||
+      ::lseek(input.get(), 0, SEEK_SET) != 0)
+    return {};
   ChildProcess::Options options;
-  options.pipe_stdin = options.pipe_stdout = options.discard_stderr = true;
+  options.stdin_fd = input.get();
+  options.pipe_stdout = options.discard_stderr = true;
   const auto child = ChildProcess::start({program, "get"}, options);
   if (!child) return {};
-  const ssize_t written = ::write((*child)->stdin_fd(), server.data(), server.size());
-  if (written != static_cast<ssize_t>(server.size())) return {};
-  (*child)->close_stdin();
   std::string out = read_in_time((*child)->stdout_fd(), patience);
   if (out.empty()) return {};
   const auto status = (*child)->wait();
