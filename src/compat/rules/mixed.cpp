@@ -6,6 +6,7 @@
 
 #include "base/path.h"
 #include "base/version_numbers.h"
+#include "compat/facts/facts.h"
 #include "compat/facts/image_facts.h"
 #include "compat/facts/python_environments.h"
 #include "compat/facts/software.h"

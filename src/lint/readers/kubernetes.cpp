@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "lint/readers/reader_values.h"
 #include "lint/readers/readers.h"

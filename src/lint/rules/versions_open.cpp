@@ -12,6 +12,7 @@
 #include "lint/facts/purpose.h"
 #include "lint/facts/script_installs.h"
 #include "lint/rules/rules.h"
+#include "lint/source/blanks.h"
 
 namespace flense::lint {
 
