@@ -248,8 +248,22 @@ class Referrers(fleets.Fleet):
             with open(self.path(f"app.proof.{gpu}.json"), "rb") as beside:
                 self.assertEqual(beside.read(), self.blob(layer))
             name = f"docker://{self.there.address}/app:1-{gpu}"
+            with open(self.path(f"app.proof.{gpu}.json")) as beside:
+                self.assertEqual([one["name"] for one in json.load(beside)["subject"]], [name])
             self.flense("verify", name, "--proof", self.path(f"app.proof.{gpu}.json"), env=self.env)
             self.flense("verify", name, "--proof", self.path(f"app.proof.{other}.json"), env=self.env, expect=1)
+
+    def test_images_are_proved_before_anything_is_pushed(self):
+        way = self.way(self.there, fault=lambda method, *_: 500 if method in ("POST", "PATCH", "PUT") else None)
+        self.flense("slim", self.path("app.tar"), "--variants", "h100", "--prove", self.path("proof.json"), "-t",
+                    f"docker://{way.address}/app:1", env=self.env, expect=4)
+        self.assertTrue(os.path.exists(self.path("proof.sm_90.json")))
+        self.assertIsNone(self.manifest("1"))
+        # One that cannot be written ends it before: as nobody may write there, a directory of the name lies in the way.
+        os.mkdir(self.path("other.sm_90.json"))
+        self.flense("slim", self.path("app.tar"), "--variants", "h100", "--prove", self.path("other.json"), "-t",
+                    f"docker://{self.there.address}/app:1", env=self.env, expect=4)
+        self.assertIsNone(self.manifest("1"))
 
     def test_a_layout_has_its_proofs_beside_it(self):
         out, file = self.path("out"), self.path("proof")

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/format.h"
+#include "image/registry/client.h"
 #include "verify/proof.h"
 
 namespace flense::cli {
@@ -67,13 +68,9 @@ std::string file_of_variant(const std::string& file, const device::Targets& targ
 /// Where those who read the proof find the image.
 std::string name_of_variant(const slim::Destination& to, const slim::VariantsLayout& layout,
                             const slim::WrittenVariant& variant) {
-  if (!to.output.empty()) return fmt::format("oci:{}:{}", layout.path.string(), variant.tag);
-  if (to.push_to.empty()) return "docker://" + variant.mirrored;
-  const std::size_t colon = to.push_to.rfind(':');
-  const bool tagged =
-      colon != std::string::npos && to.push_to.find('/', colon) == std::string::npos;
-  return fmt::format("{}:{}", to.push_to.substr(0, tagged ? colon : std::string::npos),
-                     variant.tag);
+  if (!to.output.empty()) return layout.target(variant);
+  const auto name = image::parse_registry_name(to.push_to);
+  return "docker://" + (name ? name->place() + ":" + variant.tag : variant.mirrored);
 }
 
 }  // namespace
@@ -100,8 +97,7 @@ Result<bool> prove_variants(const std::vector<SlimJob>& jobs,
   Prover prover(*slimmings.front().input.image, workplace);
   for (std::size_t i = 0; i < slimmings.size(); ++i) {
     const slim::WrittenVariant& written = layout.outcome.variants[i];
-    TRY(const auto result, open_target(fmt::format("oci:{}:{}", layout.path.string(), written.tag),
-                                       request.image, request, io));
+    TRY(const auto result, open_target(layout.target(written), request.image, request, io));
     TRY(const auto proof,
         with_context(prover.prove(*result, name_of_variant(jobs.front().to, layout, written),
                                   record_of(jobs[i], slimmings[i], written.outcome), io),

@@ -73,8 +73,7 @@ Result<std::vector<Hanging>> all_hanging(const std::vector<slim::Slimming>& slim
   for (std::size_t i = 0; i < slimmings.size(); ++i) {
     const slim::WrittenVariant& written = layout.outcome.variants[i];
     out.push_back({written.itself, hanging[i]});
-    TRY(const auto image, open_target(fmt::format("oci:{}:{}", layout.path.string(), written.tag),
-                                      request.image, request, io));
+    TRY(const auto image, open_target(layout.target(written), request.image, request, io));
     TRY(const slim::ReissuedSboms made, original.reissue(*image));
     for (const std::string& notice : made.notices)
       layout.outcome.notices.push_back(fmt::format("{}: {}", written.tag, notice));

@@ -1,8 +1,7 @@
 #include "compat/facts/python_environments.h"
 
 #include <algorithm>
-#include <optional>
-#include <set>
+#include <functional>
 
 #include "base/format.h"
 #include "base/path.h"
@@ -26,94 +25,79 @@ std::optional<std::string> prefix_of(const InstalledPackage& installed) {
   return prefix == "usr" || prefix == "usr/local" ? std::string() : prefix;
 }
 
-bool is_below(std::string_view path, std::string_view prefix) {
-  return path.size() > prefix.size() && path.starts_with(prefix) && path[prefix.size()] == '/';
+}  // namespace
+
+PythonEnvironments::PythonEnvironments(const needs::Needs& image) : image_(image) {
+  for (const InstalledPackage& installed : image.packages) {
+    const auto prefix = prefix_of(installed);
+    if (!prefix) continue;
+    prefixes_.insert(*prefix);
+    by_package_[fmt::format("{} {}", installed.package.name, installed.package.version)].insert(
+        *prefix);
+  }
+  started_ = find_started();
 }
 
-/// Environments of conda lie below its base: the longest prefix counts.
-const PythonEnvironment* owner_of(std::string_view path,
-                                  const std::vector<PythonEnvironment>& all) {
-  const PythonEnvironment* out = nullptr;
-  for (const PythonEnvironment& one : all)
-    if (!one.prefix.empty() && is_below(path, one.prefix) &&
-        (out == nullptr || one.prefix.size() > out->prefix.size()))
-      out = &one;
-  return out;
+const std::string* PythonEnvironments::owner_of(std::string_view path) const {
+  // Environments of conda lie below its base: the longest prefix counts.
+  for (std::size_t slash = path.rfind('/'); slash != std::string_view::npos && slash > 0;
+       slash = path.rfind('/', slash - 1))
+    if (const auto at = prefixes_.find(std::string(path.substr(0, slash))); at != prefixes_.end())
+      return &*at;
+  return nullptr;
 }
 
-/// Those that evidence names: "Python package torch 2.10.0; opt/venv/lib/…/libtorch.so, …".
-std::set<std::string> prefixes_named(std::string_view evidence,
-                                     const std::vector<PythonEnvironment>& all,
-                                     const needs::Needs& image) {
+std::set<std::string> PythonEnvironments::named_in(std::string_view evidence) const {
   constexpr std::string_view kPackage = "Python package ";
   std::set<std::string> out;
   for (std::string_view rest = evidence; !rest.empty();) {
     const std::string_view part = rest.substr(0, rest.find("; "));
     rest.remove_prefix(std::min(rest.size(), part.size() + 2));
     if (!part.starts_with(kPackage)) {
-      if (const auto* owner = owner_of(part, all)) out.insert(owner->prefix);
-      continue;
+      if (const std::string* owner = owner_of(part)) out.insert(*owner);
+    } else if (const auto at = by_package_.find(part.substr(kPackage.size()));
+               at != by_package_.end()) {
+      out.insert(at->second.begin(), at->second.end());
     }
-    const std::string_view named = part.substr(kPackage.size());
-    for (const InstalledPackage& installed : image.packages)
-      if (named == fmt::format("{} {}", installed.package.name, installed.package.version))
-        if (auto prefix = prefix_of(installed)) out.insert(*std::move(prefix));
   }
   return out;
 }
 
-/// The environment to which the image's own settings lead; empty: the system's.
-std::string started(const needs::Needs& image, const std::vector<PythonEnvironment>& all) {
-  if (const auto* owner = owner_of(image.start.program, all)) return owner->prefix;
-  const auto named = [&](std::string_view place) -> const PythonEnvironment* {
+std::string PythonEnvironments::find_started() const {
+  if (const std::string* owner = owner_of(image_.start.program)) return *owner;
+  const auto named = [&](std::string_view place) -> std::string {
     const std::string path = resolve_link_text("", place);
-    const auto at = std::ranges::find(all, path, &PythonEnvironment::prefix);
-    return at == all.end() || path.empty() ? nullptr : &*at;
+    return prefixes_.contains(path) ? path : std::string();
   };
   const auto variable = [&](const char* name) {
-    const auto at = image.environment.find(name);
-    return at == image.environment.end() ? std::string_view() : std::string_view(at->second);
+    const auto at = image_.environment.find(name);
+    return at == image_.environment.end() ? std::string_view() : std::string_view(at->second);
   };
   std::string_view rest = variable("PATH");
   while (!rest.empty()) {
     const std::string_view folder = rest.substr(0, rest.find(':'));
     rest.remove_prefix(std::min(rest.size(), folder.size() + 1));
     if (folder.ends_with("/bin"))
-      if (const auto* one = named(folder.substr(0, folder.size() - 4))) return one->prefix;
+      if (std::string one = named(folder.substr(0, folder.size() - 4)); !one.empty()) return one;
   }
   for (const char* name : {"VIRTUAL_ENV", "CONDA_PREFIX"})
-    if (const auto* one = named(variable(name))) return one->prefix;
+    if (std::string one = named(variable(name)); !one.empty()) return one;
   return {};
 }
 
-}  // namespace
-
-std::vector<PythonEnvironment> python_environments(const needs::Needs& image) {
-  std::set<std::string> prefixes;
-  for (const InstalledPackage& installed : image.packages)
-    if (auto prefix = prefix_of(installed)) prefixes.insert(*std::move(prefix));
-  std::vector<PythonEnvironment> out;
-  for (const std::string& prefix : prefixes) out.push_back({prefix});
-  const std::string start = started(image, out);
-  for (PythonEnvironment& one : out) one.starts = one.prefix == start;
-  std::ranges::stable_partition(out, &PythonEnvironment::starts);
-  return out;
-}
-
-needs::Needs seen_from(const PythonEnvironment& environment,
-                       const std::vector<PythonEnvironment>& all, const needs::Needs& image) {
+needs::Needs PythonEnvironments::seen_from(const std::string& prefix) const {
   const auto foreign = [&](std::string_view path) {
-    const auto* owner = owner_of(path, all);
-    return owner != nullptr && owner->prefix != environment.prefix;
+    const std::string* owner = owner_of(path);
+    return owner != nullptr && *owner != prefix;
   };
-  needs::Needs out = image;
+  needs::Needs out = image_;
   std::erase_if(out.packages, [&](const InstalledPackage& installed) {
-    const auto prefix = prefix_of(installed);
-    return prefix && *prefix != environment.prefix;
+    const auto its = prefix_of(installed);
+    return its && *its != prefix;
   });
   std::erase_if(out.runtimes, [&](const auto& one) {
-    const auto prefixes = prefixes_named(one.evidence, all, image);
-    return !prefixes.empty() && !prefixes.contains(environment.prefix);
+    const auto its = named_in(one.evidence);
+    return !its.empty() && !its.contains(prefix);
   });
   std::erase_if(out.code, [&](const auto& file) { return foreign(file.path); });
   std::erase_if(out.missing_libraries, [&](const auto& one) { return foreign(one.user); });

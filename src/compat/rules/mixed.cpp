@@ -339,6 +339,9 @@ void judge_all(const Question& question, std::vector<Check>& checks) {
   checks.push_back(std::move(check));
 }
 
+/// Each costs a look at the whole image, and none of them decides.
+constexpr std::size_t kMostAside = 16;
+
 /// Of an environment in which the image's command does not run.
 void add_aside(const std::string& prefix, std::vector<Check> found, std::vector<Check>& checks) {
   for (Check& check : found) {
@@ -355,23 +358,34 @@ void add_aside(const std::string& prefix, std::vector<Check> found, std::vector<
 void rule_runtime_mixed(const Question& question, std::vector<Check>& checks) {
   if (!question.image.contents)
     return;  // one variable of the configuration cannot contradict itself
-  const std::vector<PythonEnvironment> all = python_environments(question.image);
-  if (all.size() < 2) {
+  const PythonEnvironments environments(question.image);
+  if (environments.prefixes().size() < 2) {
     judge_all(question, checks);
     return;
   }
-  for (const PythonEnvironment& one : all) {
-    const Needs image = seen_from(one, all, question.image);
+  const auto judge_one = [&](const std::string& prefix) {
+    const Needs image = environments.seen_from(prefix);
     const ImageFacts facts(image, question.tables);
     std::vector<Check> found;
     judge_all({image, question.host, question.tables, question.launcher, question.redistribution,
                &facts, question.launcher_assumed},
               found);
-    if (one.starts)
-      std::ranges::move(found, std::back_inserter(checks));
-    else
-      add_aside(one.prefix, std::move(found), checks);
-  }
+    return found;
+  };
+  const std::string& started = environments.started();
+  if (environments.prefixes().contains(started))
+    std::ranges::move(judge_one(started), std::back_inserter(checks));
+  std::size_t aside = 0;
+  for (const std::string& prefix : environments.prefixes())
+    if (prefix != started && aside++ < kMostAside) add_aside(prefix, judge_one(prefix), checks);
+  if (aside <= kMostAside) return;
+  Check check = mixed(fmt::format("{} of the image's {} Python environments were not compared",
+                                  aside - kMostAside, environments.prefixes().size()),
+                      {});
+  check.verdict = Verdict::kUnknown;
+  check.decisive = false;
+  check.fix = "check their directories one by one: flense check DIR";
+  checks.push_back(std::move(check));
 }
 
 }  // namespace flense::compat

@@ -34,6 +34,11 @@ struct VariantsLayout {
   VariantsOutcome outcome;
   std::filesystem::path path;
   std::optional<TemporaryDirectory> scratch;
+
+  /// As images are named: "oci:DIR:1-sm_90".
+  std::string target(const WrittenVariant& variant) const {
+    return "oci:" + path.string() + ":" + variant.tag;
+  }
 };
 
 /// What tags and files of an image for these targets end with: "sm_90", "sm_80-sm_86".
