@@ -66,6 +66,14 @@ TEST_F(ErrorMessages, LogsWithoutAnErrorAreSilent) {
   }
 }
 
+TEST_F(ErrorMessages, NoRowHasATextTwice) {
+  for (const ErrorRow& row : known_.errors) {
+    std::set<std::string> texts;
+    for (const std::string& text : row.messages)
+      EXPECT_TRUE(texts.insert(folded_message(text)).second) << row.id << ": " << text;
+  }
+}
+
 /// Nothing shadows a row: what the table says of it leads to it.
 TEST_F(ErrorMessages, EachTextNumberAndPhraseLeadsToItsRow) {
   std::set<std::string> ids;
