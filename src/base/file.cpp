@@ -6,9 +6,11 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <climits>
 #include <cstdlib>
 #include <system_error>
 
+#include "base/numbers.h"
 #include "base/staging.h"
 
 namespace flense {
@@ -188,6 +190,23 @@ Result<AtomicFile> AtomicFile::create(const std::filesystem::path& path, unsigne
   return out;
 }
 
+namespace {
+
+/// Which open file of this process a name means; opened anew it would be written from its start.
+std::optional<int> descriptor_of(std::string_view name) {
+  // As the Filesystem Hierarchy Standard has it, 6.1.4.
+  if (name == "/dev/stdout") return 1;
+  if (name == "/dev/stderr") return 2;
+  for (const std::string_view folder : {"/dev/fd/", "/proc/self/fd/"})
+    if (name.starts_with(folder))
+      if (const auto number = parse_number(name.substr(folder.size()));
+          number && *number <= INT_MAX)
+        return static_cast<int>(*number);
+  return std::nullopt;
+}
+
+}  // namespace
+
 Result<AtomicFile> AtomicFile::create_named(const std::filesystem::path& path) {
   struct stat status{};
   const bool there = ::stat(path.c_str(), &status) == 0;
@@ -198,7 +217,9 @@ Result<AtomicFile> AtomicFile::create_named(const std::filesystem::path& path) {
   const bool open_file = link && (name.starts_with("/dev/") || name.starts_with("/proc/"));
   if (there && (open_file || !(S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)))) {
     AtomicFile out;
-    out.fd_ = UniqueFd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    const auto ours = descriptor_of(name);
+    out.fd_ = UniqueFd(ours ? ::fcntl(*ours, F_DUPFD_CLOEXEC, 3)
+                            : ::open(path.c_str(), O_WRONLY | O_CLOEXEC));
     if (!out.fd_) return system_error(errno, "cannot open " + name);
     return out;
   }

@@ -93,8 +93,8 @@ std::optional<std::string> find_program(std::string_view name) {
     const std::size_t colon = rest.find(':');
     const std::string_view dir = rest.substr(0, colon);
     rest = colon == std::string_view::npos ? std::string_view{} : rest.substr(colon + 1);
-    // An empty PATH element means the current directory: never look for tools there.
-    if (dir.empty()) continue;
+    // An empty PATH element means the current directory, others may lie in it: never look there.
+    if (!dir.starts_with('/')) continue;
     std::string candidate = fmt::format("{}/{}", dir, name);
     std::error_code ignored;
     if (::access(candidate.c_str(), X_OK) == 0 &&

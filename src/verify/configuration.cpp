@@ -77,7 +77,8 @@ void compare_configuration(const image::Image& before, const image::Image& after
                   others_labels(after.config["config"]["Labels"]));
   // Forms without a manifest of their own carry none.
   if (before.manifest_annotations.is_object() && !after.manifest_digest.empty())
-    compare.equal("annotations", before.manifest_annotations, after.manifest_annotations);
+    compare.equal("annotations", others_labels(before.manifest_annotations),
+                  others_labels(after.manifest_annotations));
   // What the labels promise has to be what was asked about.
   const Statement said = statement_of(after);
   for (const device::CudaArch gpu : rule.targets.cuda)

@@ -120,6 +120,10 @@ Result<Proof> read_proof(const std::string& file) {
   out.level = *level;
   for (const Json& gpu : predicate["rules"]["gpus"].items()) out.gpus.emplace_back(gpu.text());
   for (const Json& one : predicate["unknowns"].items()) out.unknowns.emplace_back(one.text());
+  if (out.gpus.empty() || (result == "unknown") == out.unknowns.empty())
+    return bad_input(
+        "{} contradicts itself: {}", file,
+        out.gpus.empty() ? "it is for no GPU" : "its result and its list of unknowns do not agree");
   return out;
 }
 
@@ -131,6 +135,9 @@ Result<Answer> check_proof(const Proof& proof, const image::Image& after,
   out.rule.level = proof.level;
   TRY(out.rule.targets, device::make_targets(proof.gpus));
   check_gpus(proof, question.targets, findings);
+  if (question.level && *question.level != proof.level)
+    findings.differ({"", "proof", "level", std::string(to_string(*question.level)),
+                     std::string(to_string(proof.level))});
   const auto compare = [&](const image::Image& image, const char* where,
                            const std::string& expected) -> Result<void> {
     TRY(const std::string digest, content_digest(image, question.scratch, question.progress));

@@ -268,7 +268,7 @@ class Workers(fleets.Fleet):
         return self.calls() if os.path.exists(self.path("calls")) else []
 
     def test_only_what_is_old_is_made_anew(self):
-        anew = ["fleet status", "fleet prune", "slim"]
+        anew = ["fleet status", "slim", "fleet prune", "slim"]  # the first only looks
         self.assertEqual(self.refresh("1"), anew)
         self.assertEqual(self.refresh(), ["fleet status", *anew])
         self.assertEqual(self.refresh(), ["fleet status"] * 2)
@@ -294,13 +294,28 @@ class Workers(fleets.Fleet):
         self.refresh("1")
         self.release(1, "second")
         with open(self.path("bin/flense"), "w") as out:
-            out.write(f'#!/bin/sh\n[ "$1" != slim ] || exit 4\nexec "{harness.BINARY}" "$@"\n')
+            out.write(f'#!/bin/sh\ncase "$*" in *--dry-run*) ;; slim*) exit 4 ;; esac\nexec "{harness.BINARY}" "$@"\n')
         self.refresh("1", expect=4)
         for gpu in ("sm_90", "sm_80"):
             self.assertIsNone(registries.missing_from(self.there.address, "app", f"1-{gpu}"))
         index = json.loads(registries.get(self.there.address, "app/manifests/1")[2])
         self.assertEqual(len(index["manifests"]), 1)
         self.assertEqual(registries.missing_from(self.there.address, "app", "1"), [])
+
+    def test_a_line_that_slim_does_not_take_costs_no_image(self):
+        self.refresh("1")
+        self.release(1, "second")
+        start = f"docker://{self.there.address}/up/app:1 docker://{self.there.address}/app:1"
+        for line, status in ((f"{start} h100, a100\n", 2), (f"{start} h100,a10O\n", 2), (f"{start}\n", 2), (f"{start} h100 docker://x y z\n", 2)):
+            with open(self.path("fleet.txt"), "w") as out:
+                out.write(line)
+            self.refresh(expect=status)
+            self.assertEqual(registries.missing_from(self.there.address, "app", "1-sm_90"), [], line)
+        # Line ends of Windows, a comment behind, and no end of the last line.
+        with open(self.path("fleet.txt"), "w") as out:
+            out.write(f"\r\n# none\r\n{start} h100,a100 # both\r")
+        self.refresh()
+        self.assertEqual({state for _, state in self.states(f"docker://{self.there.address}/app:1", expect=0)}, {"fresh"})
 
     def test_one_that_was_killed_is_taken_up_again(self):
         process = subprocess.Popen(["bash", self.path("refresh.sh")], env=self.surroundings, start_new_session=True,

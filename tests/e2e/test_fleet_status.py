@@ -159,12 +159,17 @@ class Status(fleets.Fleet):
         with open(f"{programs}/docker-credential-deaf", "w") as out:
             out.write("#!/bin/sh\nexec 0<&-\n" + answers["right"] + "\n")
         os.chmod(out.name, 0o755)
+        # Two that do not end: one has closed its output, the other leaves somebody behind who holds it.
+        for name, rest in (("closed", "exec 1>&-; exec sleep 60"), ("left", "sleep 60 &")):
+            with open(f"{programs}/docker-credential-{name}", "w") as out:
+                out.write(f"#!/bin/sh\n{answers['right']}\n{rest}\n")
+            os.chmod(out.name, 0o755)
         auth = base64.b64encode(b"user:secret").decode()
         for names, state in (({"credHelpers": {way.address: "right"}, "credsStore": "wrong"}, "fresh"), ({"credsStore": "right"}, "fresh"),
                              ({"credHelpers": {"elsewhere": "right"}}, "unknown"), ({"credHelpers": {way.address: "none"}}, "unknown"),
                              ({"credHelpers": {way.address: "none"}, "auths": {way.address: {"auth": auth}}}, "fresh"),
                              ({"credsStore": "token"}, "unknown"), ({"credsStore": "wrong"}, "unknown"), ({"credsStore": "long"}, "unknown"),
-                             ({"credsStore": "deaf"}, "fresh"), ({"credsStore": "slow"}, "unknown"), ({"credsStore": "not-there"}, "unknown"), ({"credsStore": "../right"}, "unknown")):
+                             ({"credsStore": "deaf"}, "fresh"), ({"credsStore": "closed"}, "fresh"), ({"credsStore": "left"}, "fresh"), ({"credsStore": "slow"}, "unknown"), ({"credsStore": "not-there"}, "unknown"), ({"credsStore": "../right"}, "unknown")):
             open(asked, "w").close()
             with open(self.env["REGISTRY_AUTH_FILE"], "w") as out:
                 json.dump(names, out)

@@ -265,6 +265,14 @@ class Referrers(fleets.Fleet):
                     f"docker://{self.there.address}/app:1", env=self.env, expect=4)
         self.assertIsNone(self.manifest("1"))
 
+    def test_an_image_for_some_gpu_is_an_original_too(self):
+        """What the first run says of itself in its manifest is not what the second has to keep. No tag is the latest."""
+        first = self.path("first")
+        self.flense("slim", self.path("app.tar"), "--variants", "h100,a100", "-o", f"oci:{first}:1")
+        self.flense("slim", f"oci:{first}:1-sm_80", "--variants", "a100", "-t", f"docker://{self.there.address}/again",
+                    "--prove", self.path("again.json"), env=self.env)
+        self.flense("verify", f"docker://{self.there.address}/again:latest-sm_80", "--proof", self.path("again.sm_80.json"), env=self.env)
+
     def test_a_layout_has_its_proofs_beside_it(self):
         out, file = self.path("out"), self.path("proof")
         told = self.flense("slim", self.path("app.tar"), "--variants", "h100,a100", "--json", "--prove", file, "-o", f"oci:{out}:1").json

@@ -113,6 +113,61 @@ class Results(harness.Case):
         self.assertEqual(text.split(" -> ")[0], planned.split(" -> ")[0])
         self.assertEqual(text.split(" kB ")[0][:-3], planned.split(" kB ")[0][:-3])
 
+    def test_what_is_read_and_what_is_written_is_not_replaced(self):
+        layers, _ = fixtures.sample_layers(self.work)
+        fixtures.docker_archive(self.path("in.sm_90.tar"), layers, fixtures.INSTRUCTIONS)
+        with open(self.path("in.sm_90.tar"), "rb") as image:
+            before = image.read()
+        archive, layout = self.path("in.sm_90.tar"), self.path("layout")
+        self.flense("slim", archive, "--gpu", "h100", "-o", f"oci:{layout}:1", "--provenance", "none")
+        os.mkdir(self.path("tree"))
+        shutil.copy(archive, self.path("tree/file"))
+        out = ("-o", self.path("out.tar"))
+        one = ("slim", archive, "--gpu", "h100", *out)
+        for words in ((("slim", archive, "--variants", "h100", "-o", f"oci:{self.path('v')}:1", "--prove", self.path("in.tar"))),
+                      (*one, "--plan", archive), (*one, "--closure", "--level", "aggressive", "--trace", "true", "--save-trace", archive),
+                      (*one, "--prove", self.path("out.tar")), (*one, "--prove", self.path("out.tar.provenance.json")),
+                      (*one, "--prove", self.path("r"), "--plan", self.path("./r")), (*one, "--keep-base", archive, "--html", archive),
+                      ("slim", f"oci:{layout}:1", "--gpu", "h100", *out, "--plan", f"{layout}/index.json"),
+                      ("slim", f"oci:{layout}:1", "--gpu", "h100", *out, "--plan", f"{layout}/new.json"),
+                      ("slim", self.path("tree"), "--gpu", "h100", "-o", f"dir:{self.path('t')}", "--plan", self.path("tree/file"))):
+            self.flense(*words, expect=2)
+        with open(archive, "rb") as image:
+            self.assertEqual(image.read(), before)
+        self.assertEqual([name for name in ("v", "out.tar", "t", "r") if os.path.exists(self.path(name))], [])
+        # What harms nobody goes on: names of images beside, a new file in a directory, several to nowhere.
+        self.flense(*one, "--provenance", "none", "--plan", "/dev/null", "--prove", "/dev/null")
+        self.flense("slim", self.path("tree"), "--gpu", "h100", "--dry-run", "--plan", self.path("tree/plan.json"))
+
+    def test_a_report_on_an_open_file_is_written_where_that_stands(self):
+        layers, _ = fixtures.sample_layers(self.work)
+        fixtures.docker_archive(self.path("in.tar"), layers, fixtures.INSTRUCTIONS)
+        with open(self.path("log"), "w") as log:
+            log.write("first\n" * 300)
+            log.flush()
+            subprocess.run([harness.BINARY, "slim", self.path("in.tar"), "--gpu", "h100", "--dry-run", "--plan", "/dev/stdout"], stdout=log,
+                           env={**harness.surroundings(), "XDG_CACHE_HOME": self.path("cache")}, check=True)
+        with open(self.path("log")) as log:
+            text = log.read()
+        self.assertEqual(text.count("first\n"), 300)
+        self.assertIn("flense/plan/v1", text)
+
+    def test_an_original_that_can_be_read_once_is_proved(self):
+        layers, _ = fixtures.sample_layers(self.work)
+        fixtures.docker_archive(self.path("in.tar"), layers, fixtures.INSTRUCTIONS)
+        with open(self.path("in.tar"), "rb") as stream:
+            subprocess.run([harness.BINARY, "slim", "-", "--gpu", "h100", "-o", "oci:" + self.path("out"), "--prove", self.path("proof")],
+                           stdin=stream, stdout=subprocess.DEVNULL, env={**harness.surroundings(), "XDG_CACHE_HOME": self.path("cache")}, check=True)
+        self.flense("verify", "oci:" + self.path("out"), "--proof", self.path("proof"), "--against", self.path("in.tar"))
+        # A proof speaks of one level.
+        self.flense("verify", "oci:" + self.path("out"), "--proof", self.path("proof"), "--level", "safe", expect=1)
+        with open(self.path("proof")) as text:
+            proof = json.load(text)
+        for edit in ({"result": "unknown"}, {"rules": proof["predicate"]["rules"] | {"gpus": []}}):
+            with open(self.path("edited"), "w") as text:
+                json.dump(proof | {"predicate": proof["predicate"] | edit}, text)
+            self.flense("verify", "oci:" + self.path("out"), "--proof", self.path("edited"), expect=3)
+
     def test_quiet_prints_no_tables(self):
         for options in (["-o", f"oci:{self.path('q')}"], ["--dry-run"]):
             out = self.flense("slim", self.archive, *GPU, "-q", *options).out

@@ -5,10 +5,18 @@
 
 namespace flense::cli {
 
+namespace {
+
+Result<std::string> page_to_write(const std::string& file, std::string_view option) {
+  return html_on_output(file) ? Result<std::string>(file) : file_to_write(file, option);
+}
+
+}  // namespace
+
 void add_html(Options& options, std::string& file) {
   options
       .add("--html", "FILE", "write a report to look at, one file for any browser (- for stdout)",
-           file, file_to_write)
+           file, page_to_write)
       .file();
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/format.h"
+#include "cli/slim/written_files.h"
 #include "image/registry/client.h"
 #include "verify/proof.h"
 
@@ -34,10 +35,14 @@ class Prover {
     TRY(const verify::Answer answer, verify::verify_image(result, original_, question, findings));
     if (findings.difference_count() > 0) {
       const verify::Difference first = findings.differences().front();
+      const std::string place = first.where.empty() ? "" : ", " + first.where;
       TRY_DO(io.err.line(fmt::format(
-          "error: the result is not proved: {}: {}: expected {}, found {}; "
-          "flense verify lists all {} differences",
-          first.path, first.what, first.expected, first.found, findings.difference_count())));
+          "error: {} is not proved: {}{}{}: expected {}, found {}{}", name,
+          first.path.empty() ? "" : first.path + ": ", first.what, place, first.expected,
+          first.found,
+          findings.difference_count() == 1
+              ? ""
+              : fmt::format(", and {} more differences", findings.difference_count() - 1))));
       return std::nullopt;
     }
     TRY(const std::string of_result,
@@ -57,14 +62,6 @@ class Prover {
   std::string of_original_;
 };
 
-/// "proof.json" for sm_90: "proof.sm_90.json".
-std::string file_of_variant(const std::string& file, const device::Targets& targets) {
-  std::filesystem::path path = file;
-  const std::string ending = path.extension().string();
-  path.replace_extension();
-  return fmt::format("{}.{}{}", path.string(), slim::variant_name(targets), ending);
-}
-
 /// Where those who read the proof find the image.
 std::string name_of_variant(const slim::Destination& to, const slim::VariantsLayout& layout,
                             const slim::WrittenVariant& variant) {
@@ -80,8 +77,7 @@ Result<bool> prove(const SlimJob& job, const SlimRequest& request, const slim::S
   if (request.prove.empty()) return true;
   TRY(const auto result,
       open_target(slim::path_of_output(job.to.output), request.image, request, io));
-  TRY(const auto original, open_target(job.target, request.image, request, io));
-  TRY(const auto proof, Prover(*original, workplace)
+  TRY(const auto proof, Prover(*slimming.input.image, workplace)
                             .prove(*result, job.to.output, record_of(job, slimming, outcome), io));
   if (!proof) return false;
   TRY_DO(save_named(request.prove, *proof));
@@ -103,7 +99,7 @@ Result<bool> prove_variants(const std::vector<SlimJob>& jobs,
                                   record_of(jobs[i], slimmings[i], written.outcome), io),
                      "proving {}", written.tag));
     if (!proof) return false;
-    TRY_DO(save_named(file_of_variant(request.prove, slimmings[i].options.cuts.targets), *proof));
+    TRY_DO(save_named(proof_of_variant(request.prove, slimmings[i].options.cuts.targets), *proof));
     hanging[i].artefacts.push_back({kStatement, kStatement, "proof.intoto.json", *proof});
   }
   return true;

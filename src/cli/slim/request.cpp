@@ -11,6 +11,7 @@
 #include "cli/slim/request_checks.h"
 #include "cli/slim/variant_request.h"
 #include "cli/slim/wheel_request.h"
+#include "cli/slim/written_files.h"
 #include "elf/file.h"
 #include "host/gpu_models.h"
 #include "image/output/push.h"
@@ -186,6 +187,10 @@ Result<void> set_compression(const SlimRequest& request, slim::Packing& packing)
   return {};
 }
 
+Result<std::string> record_to_write(const std::string& file, std::string_view option) {
+  return file == "none" ? Result<std::string>(file) : file_to_write(file, option);
+}
+
 std::string record_beside(const SlimRequest& request, const std::string& output) {
   const std::string file = request.provenance.value_or(
       output.empty() || request.dry_run ? "none" : slim::record_beside(output));
@@ -213,53 +218,8 @@ Result<SlimJob> understand_one(const SlimRequest& request, const std::vector<std
   return out;
 }
 
-}  // namespace
-
-void declare(Options& options, SlimRequest& request) {
-  options.add("--gpu", "GPU", kGpuHelp, request.gpus).setting();
-  options.add("--variants", "GPU",
-              "an image for each of these GPUs, in one index behind the original",
-              request.variants);
-  options.add("--mirror", "docker://REG/{gpu}",
-              "push each of them there under the name that nodes pull", request.mirror,
-              image::parse_mirror);
-  options.add("--output", "OUT", "where the result goes", request.output).letter("-o").file();
-  options.add("--to", "REF", "name of the result, or a transport to push it to", request.name)
-      .letter("-t");
-  add_level(options, request.options.cuts.level).setting();
-  options.flag("--in-place", "change a directory or an ELF file where it lies", request.in_place);
-  options.flag("--dry-run", "print the plan, write nothing", request.dry_run);
-  options
-      .add("--plan", "FILE", "save the plan as JSON (schema flense/plan/v1)", request.plan_file,
-           file_to_write)
-      .file();
-  declare_cuts(options, request);
-  options.flag("--squash", "one layer out of all; shares nothing with other images",
-               request.options.packing.squash);
-  declare_traces(options, request);
-  declare_packing(options, request);
-  options.flag("--json", "print JSON: flense/slim/v1, of a dry run flense/plan/v1", request.json);
-  add_html(options, request.html);
-  options.flag("--index", "of wheels: write a simple index (PEP 503) beside them", request.index);
-  options
-      .add("--requirements", "FILE", "of wheels: write this list with their new digests",
-           request.requirements)
-      .file();
-  options
-      .add("--provenance", "FILE", "where the record goes; \"none\" writes none",
-           request.provenance, file_to_write)
-      .file();
-  options
-      .add("--prove", "FILE", "verify the result and write the proof, for flense verify --proof",
-           request.prove, file_to_write)
-      .file();
-  add_data(options, request).setting();
-  declare(options, request.image);
-  options.add("--proc", "DIR", "read --gpu host from here instead of /proc", request.proc)
-      .directory();
-}
-
-Result<std::vector<SlimJob>> understand(const SlimRequest& request, const knowledge::Gpus& gpus) {
+Result<std::vector<SlimJob>> understand_all(const SlimRequest& request,
+                                            const knowledge::Gpus& gpus) {
   TRY_DO(check_html(request.html, request.json));
   TRY_DO(spare_inputs(request.words, {request.html, request.plan_file, request.prove,
                                       request.provenance.value_or(std::string())}));
@@ -299,6 +259,58 @@ Result<std::vector<SlimJob>> understand(const SlimRequest& request, const knowle
     out.back().provenance = record_beside(request, outputs[i]);
     out.back().elf_file = false;
   }
+  return out;
+}
+
+}  // namespace
+
+void declare(Options& options, SlimRequest& request) {
+  options.add("--gpu", "GPU", kGpuHelp, request.gpus).setting();
+  options.add("--variants", "GPU",
+              "an image for each of these GPUs, in one index behind the original",
+              request.variants);
+  options.add("--mirror", "docker://REG/{gpu}",
+              "push each of them there under the name that nodes pull", request.mirror,
+              image::parse_mirror);
+  options.add("--output", "OUT", "where the result goes", request.output).letter("-o").file();
+  options.add("--to", "REF", "name of the result, or a transport to push it to", request.name)
+      .letter("-t");
+  add_level(options, request.options.cuts.level).setting();
+  options.flag("--in-place", "change a directory or an ELF file where it lies", request.in_place);
+  options.flag("--dry-run", "print the plan, write nothing", request.dry_run);
+  options
+      .add("--plan", "FILE", "save the plan as JSON (schema flense/plan/v1)", request.plan_file,
+           file_to_write)
+      .file();
+  declare_cuts(options, request);
+  options.flag("--squash", "one layer out of all; shares nothing with other images",
+               request.options.packing.squash);
+  declare_traces(options, request);
+  declare_packing(options, request);
+  options.flag("--json", "print JSON: flense/slim/v1, of a dry run flense/plan/v1", request.json);
+  add_html(options, request.html);
+  options.flag("--index", "of wheels: write a simple index (PEP 503) beside them", request.index);
+  options
+      .add("--requirements", "FILE", "of wheels: write this list with their new digests",
+           request.requirements)
+      .file();
+  options
+      .add("--provenance", "FILE", "where the record goes; \"none\" writes none",
+           request.provenance, record_to_write)
+      .file();
+  options
+      .add("--prove", "FILE", "verify the result and write the proof, for flense verify --proof",
+           request.prove, file_to_write)
+      .file();
+  add_data(options, request).setting();
+  declare(options, request.image);
+  options.add("--proc", "DIR", "read --gpu host from here instead of /proc", request.proc)
+      .directory();
+}
+
+Result<std::vector<SlimJob>> understand(const SlimRequest& request, const knowledge::Gpus& gpus) {
+  TRY(std::vector<SlimJob> out, understand_all(request, gpus));
+  TRY_DO(check_written_files(request, out));
   return out;
 }
 

@@ -29,12 +29,11 @@ Result<void> check_destination(const SlimRequest& request, const slim::Destinati
   return {};
 }
 
-/// What was made is compared with what it was made from, so both must be there.
+/// What was made is compared with what it was made from, so it must be there.
 Result<void> check_prove(const SlimRequest& request, const SlimJob& job) {
   if (request.prove.empty()) return {};
   const bool written = !request.output.empty() || !request.variants.empty();
-  if (job.elf_file || request.dry_run || !written || job.target == "-" ||
-      job.to.output.starts_with("sif:"))
+  if (job.elf_file || request.dry_run || !written || job.to.output.starts_with("sif:"))
     return usage_error("--prove is for an image or a directory that is written with -o",
                        "flense verify RESULT --against ORIGINAL compares others");
   return {};

@@ -6,6 +6,7 @@
 #include "cli/slim/wheel_request.h"
 #include "image/model/reference.h"
 #include "image/output/writer.h"
+#include "image/registry/client.h"
 #include "slim/job/variants.h"
 
 namespace flense::cli {
@@ -74,6 +75,10 @@ Result<void> add_variant(SlimJob job, std::vector<SlimJob>& jobs) {
     return other.options.cuts.targets == job.options.cuts.targets;
   });
   if (same != jobs.end()) return {};
+  // As everywhere, no tag is the latest.
+  if (const auto name = image::parse_registry_name(job.to.push_to);
+      name && name->tag.empty() && name->digest.empty())
+    job.to.push_to += ":latest";
   if (!job.provenance.empty()) {
     TRY(const image::OutputSpec spec, image::parse_output(job.to.output, job.to.tag));
     job.provenance = slim::record_beside(

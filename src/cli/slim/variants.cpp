@@ -122,6 +122,8 @@ Result<int> slim_variants(const std::vector<SlimJob>& jobs, const SlimRequest& r
   TRY(to.mirrored, mirrored(jobs, request, slimmings.front().input.image->platform.architecture));
   TRY(const auto hanging, hanging_on(slimmings));
   TRY(slim::VariantsLayout layout, slim::write_variants(slimmings, hanging, to, workplace));
+  for (std::size_t i = 0; i < slimmings.size(); ++i)
+    TRY_DO(write_record(jobs[i], slimmings[i], layout.outcome.variants[i].outcome));
   TRY(std::vector<Hanging> all,
       all_hanging(slimmings, hanging, to, request, workplace, layout, io));
   TRY(const bool proved, prove_variants(jobs, slimmings, request, layout, workplace, all, io));
@@ -137,11 +139,8 @@ Result<int> slim_variants(const std::vector<SlimJob>& jobs, const SlimRequest& r
       written.variants[i].attached = std::move(all[i].artefacts);
   workplace.progress->clear();
   report::SlimVariantsReport report{to.name(), *slimmings.front().input.image, written, {}};
-  for (std::size_t i = 0; i < slimmings.size(); ++i) {
-    const slim::SlimOutcome& outcome = written.variants[i].outcome;
-    TRY_DO(write_record(jobs[i], slimmings[i], outcome));
-    report.images.push_back(report_of(slimmings[i], to, &outcome));
-  }
+  for (std::size_t i = 0; i < slimmings.size(); ++i)
+    report.images.push_back(report_of(slimmings[i], to, &written.variants[i].outcome));
   if (request.json)
     TRY_DO(write_text(io, text::dump_json(report::slim_variants_json(report), 2) + "\n"));
   else

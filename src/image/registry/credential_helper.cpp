@@ -38,7 +38,7 @@ CredentialHelper checked(std::string_view name, std::string server) {
   return {std::string(name), std::move(server)};
 }
 
-/// Up to the end, or nothing where it does not come in time.
+/// Up to the end, or what came in time: one that leaves a process behind does not close it.
 std::string read_in_time(int fd, std::chrono::seconds patience) {
   const auto until = std::chrono::steady_clock::now() + patience;
   std::string out;
@@ -49,14 +49,14 @@ std::string read_in_time(int fd, std::chrono::seconds patience) {
     pollfd one{fd, POLLIN, 0};
     const int ready = left.count() <= 0 ? 0 : ::poll(&one, 1, static_cast<int>(left.count()));
     if (ready < 0 && errno == EINTR) continue;
-    if (ready <= 0) return {};
+    if (ready <= 0) break;
     const ssize_t got = ::read(fd, block, sizeof block);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return {};
     if (got == 0) return out;
     out.append(block, static_cast<std::size_t>(got));
   }
-  return {};
+  return out;
 }
 
 /// What it prints for the server, which it reads from a file in memory: a pipe whose reader has
@@ -72,10 +72,8 @@ std::string ask(const std::string& program, const std::string& server,
   options.pipe_stdout = options.discard_stderr = true;
   const auto child = ChildProcess::start({program, "get"}, options);
   if (!child) return {};
-  std::string out = read_in_time((*child)->stdout_fd(), patience);
-  if (out.empty()) return {};
-  const auto status = (*child)->wait();
-  return status && *status == 0 ? out : std::string();
+  // Its end is not waited for, which it may never come to.
+  return read_in_time((*child)->stdout_fd(), patience);
 }
 
 }  // namespace
