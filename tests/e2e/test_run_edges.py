@@ -212,6 +212,10 @@ class Bundles(containers.Case):
         self.assertIn("cannot be a layer of an overlay", err)
         self.assertFalse(os.path.exists(f"{self.home}/bundle"))
 
+    def test_a_root_with_mounts_below(self):
+        err = self.run_image("-v", f"{self.data()}:/flense-new/deep", "/", "true", expect=125).err
+        self.assertIn("file systems are mounted below /: run it without them", err)
+
     def test_a_device(self):
         folder = self.path("cdi")
         os.mkdir(folder)

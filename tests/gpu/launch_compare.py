@@ -1,7 +1,7 @@
 """Pairs of one run on bare metal and one in a container, in turns that alternate, and for each kind of
 work the mean ratio with its lower 95 % bound (Student's t over the pairs).
 
-    launch_compare.py RUNS DATA INTERPRETER CONTAINER-COMMAND...
+    launch_compare.py RUNS DATA INTERPRETER ROOT CONTAINER-COMMAND...
 
 Exit status 1 where a bound is below 0.98."""
 
@@ -34,15 +34,15 @@ def measure(command):
 
 
 def main():
-    runs, data, interpreter, container = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4:]
+    runs, (data, interpreter, root), container = int(sys.argv[1]), sys.argv[2:5], sys.argv[5:]
     if runs < 2:
         raise SystemExit("at least 2 pairs")
     write_data(data)
     sides = {
         "bare": [interpreter, WORK, data],
-        "mount": [*container, "/", interpreter, WORK, "/mnt"],
+        "mount": [*container, root, interpreter, WORK, "/mnt"],
         # The root is this machine's own: by its own name the folder lies in the image.
-        "image": [*container, "--no-home", "/", interpreter, WORK, data],
+        "image": [*container, "--no-home", root, interpreter, WORK, data],
     }
     seen = {side: [] for side in sides}
     for turn in range(runs):

@@ -25,7 +25,7 @@ for mode in balance size; do
     name=$(basename "$library")
     # Read whole by regions.py: a copy, since links are passed over.
     cp --reflink=auto "$(realpath "$library")" "$work/original-$mode/$name"
-    "$flense" slim "$library" --gpu "$gpu" --recompress-code "$mode" -o "$work/$mode/$name" --provenance none
+    "$flense" slim "$library" --gpu "$gpu" --recompress-code "$mode" -o "$work/$mode/$name" --provenance none -q
   done
   echo "== $mode: every registered region through cuModuleLoadFatBinary"
   python3 "$here/regions.py" "$work/original-$mode" "$work/$mode" || status=1

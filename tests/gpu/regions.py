@@ -1,17 +1,25 @@
-"""regions.py ORIGINAL SLIM: loads every fat-binary region of every library of both trees with the
-driver. A region of the slim library must load where its original does, and fail alike where that
-fails.
+"""regions.py ORIGINAL SLIM [SECONDS]: loads every fat-binary region of every library of both trees
+with the driver. A region of the slim library must load where its original does, and fail alike where
+that fails. With SECONDS those that are drawn in that time, in a fixed order that no library leads.
 
 Regions are paired by the wrappers that point at them, in order: slimming moves regions but never
 drops a registered one."""
 
+import collections
+import functools
+import mmap
+import multiprocessing
 import os
+import random
 import struct
 import sys
+import time
 
 from driver import Driver
 
 REGION, WRAPPER = 0xBA55ED50, 0x466243B1
+# What one process loads at a time. A context takes some 500 MB of the GPU's memory.
+AT_A_TIME, PROCESSES = 16, 8
 
 
 class Library:
@@ -19,7 +27,7 @@ class Library:
 
     def __init__(self, path):
         with open(path, "rb") as source:
-            self.data = source.read()
+            self.data = mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ)
         data = self.data
         phoff, = struct.unpack_from("<Q", data, 32)
         phentsize, phnum = struct.unpack_from("<HH", data, 54)
@@ -31,8 +39,10 @@ class Library:
             elif kind == 2:
                 dynamic = (offset, file_size)
         self.relative = {}
-        if dynamic:
-            self._relocations(*dynamic)
+        found = self.section(b".nvFatBinSegment")
+        if dynamic and found:
+            self._relocations(*dynamic, found[0], found[0] + found[2])
+        self.regions = list(self._regions(*found)) if found else []
 
     def offset_of(self, address):
         for start, offset, size in self.loads:
@@ -40,44 +50,66 @@ class Library:
                 return offset + address - start
         return None
 
-    def _relocations(self, offset, size):
+    def _relocations(self, offset, size, begin, end):
         tags = dict(struct.unpack_from("<qQ", self.data, offset + at) for at in range(0, size - 15, 16))
         if 7 in tags and 8 in tags:  # DT_RELA, DT_RELASZ
             start = self.offset_of(tags[7])
-            for at in range(start, start + tags[8], 24):
-                place, info, addend = struct.unpack_from("<QQq", self.data, at)
-                if info & 0xFFFFFFFF in (8, 1027):  # R_X86_64_RELATIVE, R_AARCH64_RELATIVE
+            rows = memoryview(self.data)[start:start + tags[8] // 24 * 24]
+            for place, info, addend in struct.iter_unpack("<QQq", rows):
+                # R_X86_64_RELATIVE, R_AARCH64_RELATIVE
+                if begin <= place < end and info & 0xFFFFFFFF in (8, 1027):
                     self.relative[place] = addend
 
     def section(self, wanted):
         shoff, = struct.unpack_from("<Q", self.data, 40)
         shentsize, shnum, shstrndx = struct.unpack_from("<HHH", self.data, 58)
         headers = [struct.unpack_from("<IIQQQQIIQQ", self.data, shoff + n * shentsize) for n in range(shnum)]
-        names = headers[shstrndx]
         for header in headers:
-            at = names[4] + header[0]
-            if self.data[at:self.data.index(b"\0", at)] == wanted:
+            at = headers[shstrndx][4] + header[0]
+            if self.data[at:self.data.find(b"\0", at)] == wanted:
                 return header[3], header[4], header[5]
         return None
 
-    def regions(self):
-        """The bytes of each registered region, in the order of the wrappers."""
-        found = self.section(b".nvFatBinSegment")
-        if not found:
-            return []
-        address, offset, size = found
-        result = []
+    def _regions(self, address, offset, size):
+        """(offset, size) of each registered region, in the order of the wrappers."""
         for at in range(0, size - 23, 24):
             magic, _, data, _ = struct.unpack_from("<IIQQ", self.data, offset + at)
             if magic != WRAPPER:
                 continue
             place = self.offset_of(self.relative.get(address + at + 8, data))
             if place is None or struct.unpack_from("<I", self.data, place)[0] != REGION:
-                result.append(b"")
+                yield 0, 0
                 continue
             length, = struct.unpack_from("<Q", self.data, place + 8)
-            result.append(self.data[place:place + 16 + length])
-        return result
+            yield place, 16 + length
+
+    def region(self, number):
+        offset, size = self.regions[number]
+        return self.data[offset:offset + size]
+
+
+open_library = functools.lru_cache(maxsize=None)(Library)
+
+
+@functools.lru_cache(maxsize=1)
+def open_driver():
+    driver = Driver()
+    driver.make_current()
+    return driver
+
+
+def load(task):
+    """(name, seconds, [(number, status of the original, status of what became of it)]) for the regions that hold
+    something."""
+    original, slim, name, numbers = task
+    old, new = (open_library(os.path.join(tree, name)) for tree in (original, slim))
+    driver, started, result = open_driver(), time.monotonic(), []
+    for number in numbers:
+        first, second = old.region(number), new.region(number)
+        if first or second:
+            before = driver.load_fat_binary(first)
+            result.append((number, before, driver.load_fat_binary(second) if first != second else before))
+    return name, time.monotonic() - started, result
 
 
 def libraries(tree):
@@ -90,33 +122,35 @@ def libraries(tree):
                         yield os.path.relpath(path, tree)
 
 
-def main(original, slim):
-    driver = Driver()
-    driver.make_current()
-    total = loaded = differences = 0
+def main(original, slim, limit="inf"):
+    tasks, differences, wanted = [], 0, 0
     for name in libraries(slim):
-        old, new = Library(os.path.join(original, name)).regions(), Library(os.path.join(slim, name)).regions()
-        if not old:
-            continue
+        old, new = (open_library(os.path.join(tree, name)).regions for tree in (original, slim))
         if len(old) != len(new):
             print(f"{name}: {len(old)} wrappers became {len(new)}")
             differences += 1
-            continue
-        alike = 0
-        for number, (first, second) in enumerate(zip(old, new)):
-            if not first and not second:
-                continue
-            total += 1
-            before = driver.load_fat_binary(first)
-            after = driver.load_fat_binary(second) if first != second else before
-            loaded += after == "CUDA_SUCCESS"
-            alike += before == after
-            if before != after:
-                differences += 1
-                print(f"{name}: region {number}: {before} before, {after} after")
-        print(f"{name}: {len(new)} regions, {alike} alike, {sum(map(len, old))} -> {sum(map(len, new))} bytes")
-    print(f"{total} regions, {loaded} load, {differences} differences")
-    return 1 if differences or total == 0 else 0
+        elif old:
+            print(f"{name}: {len(new)} regions, {sum(size for _, size in old)} -> {sum(size for _, size in new)} bytes")
+            wanted += len(old)
+            tasks += [(original, slim, name, range(at, min(at + AT_A_TIME, len(old))))
+                      for at in range(0, len(old), AT_A_TIME)]
+    random.Random(len(tasks)).shuffle(tasks)
+    statuses, seconds, started = collections.Counter(), collections.Counter(), time.monotonic()
+    # A process that has a context of the driver must not be forked.
+    with multiprocessing.get_context("spawn").Pool(min(PROCESSES, os.cpu_count())) as pool:
+        for name, spent, loaded in pool.imap_unordered(load, tasks):
+            seconds[name] += spent
+            for number, before, after in loaded:
+                statuses[before] += 1
+                if before != after:
+                    differences += 1
+                    print(f"{name}: region {number}: {before} before, {after} after")
+            if time.monotonic() - started > float(limit):
+                break
+    print(", ".join(f"{os.path.basename(name)} {spent:.1f} s" for name, spent in seconds.most_common()))
+    print(f"{statuses.total()} of {wanted} regions in {time.monotonic() - started:.0f} s, as they were: "
+          f"{dict(statuses)}; {differences} differences", flush=True)
+    return 1 if differences or not statuses["CUDA_SUCCESS"] else 0
 
 
 if __name__ == "__main__":

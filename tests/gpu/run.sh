@@ -4,12 +4,15 @@
 #   tests/gpu/run.sh [PYTHON]
 #
 # PYTHON (default python3) is an interpreter with a CUDA build of PyTorch installed; nothing of that
-# installation is changed, a copy is slimmed. Ends with status 77 and a reason where there is no GPU.
-# FLENSE_BINARY names the flense to test (default build/release/flense). PYTORCH_TESTS may hold paths
-# of PyTorch's own test files (its source tree's test/ folder), run with both copies.
+# installation is changed, copies are slimmed below $TMPDIR (default /var/tmp; 20 GB). Ends with status 77
+# and a reason where there is no GPU. From the environment:
+#   FLENSE_BINARY   the flense to test (default build/release/flense)
+#   JOBS            how many computations run side by side (default 4; each takes 2 GB of the GPU's memory)
+#   REGION_SECONDS  how long regions of each tree are loaded (default 120; inf: until all are)
+#   PYTORCH_TESTS   paths of PyTorch's own test files (its source tree's test/ folder), run with both copies
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-python=${1:-python3}
+python=${1:-python3} jobs=${JOBS:-4}
 flense=${FLENSE_BINARY:-$here/../../build/release/flense}
 skip() { echo "gpu tests skipped: $*"; exit 77; }
 
@@ -23,6 +26,9 @@ echo "GPU: $gpu; PyTorch in $site"
 
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/flense-gpu-XXXXXX")
 trap 'rm -rf "$work"' EXIT
+status=0
+section() { printf '== %s (%d s)\n' "$*" "$SECONDS"; }
+
 # Only what carries device code is copied; the rest of site-packages is found after it on the path.
 mkdir "$work/slim" "$work/original"
 for name in torch nvidia triton torchgen functorch; do
@@ -33,52 +39,61 @@ for name in torch nvidia triton torchgen functorch; do
 done
 # PyTorch's entry points read its metadata.
 for info in "$site"/torch-*.dist-info "$site"/triton-*.dist-info; do [ -d "$info" ] && cp -a "$info" "$work/slim/"; done
-before=$(du -sb "$work/slim" | cut -f1)
-"$flense" slim "$work/slim" --gpu "$gpu" --in-place
-after=$(du -sb "$work/slim" | cut -f1)
-awk -v a="$before" -v b="$after" 'BEGIN { printf "slimmed %.1f MB to %.1f MB (%.0f %%)\n", a/1e6, b/1e6, 100*b/a }'
 
-status=0
-echo "== every kept region through cuModuleLoadFatBinary"
-"$python" "$here/regions.py" "$site" "$work/slim" || status=1
-
-echo "== the same with what is kept compressed anew"
-cp -a --reflink=auto "$work/slim" "$work/packed"
-"$flense" slim "$work/packed" --gpu "$gpu" --recompress-code size --in-place
-"$python" "$here/regions.py" "$site" "$work/packed" || status=1
-PYTHONPATH=$site CUBLAS_WORKSPACE_CONFIG=:4096:8 CUDA_CACHE_DISABLE=1 "$python" "$here/compute.py" >"$work/original.json"
-PYTHONPATH=$work/packed CUBLAS_WORKSPACE_CONFIG=:4096:8 CUDA_CACHE_DISABLE=1 "$python" "$here/compute.py" >"$work/packed.json"
-"$python" "$here/compare.py" "$work/original.json" "$work/packed.json" || status=1
-rm -r "$work/packed"
-
-# An experiment, no test: what flense keeps because nobody has seen that it may go.
-for mode in payload stub; do
-  echo "== experiment: code of other architectures that no wrapper registers, $mode"
-  cp -a --reflink=auto "$work/slim" "$work/bold"
-  "$python" "$here/unregistered.py" "$work/bold" "$gpu" "$mode"
-  if PYTHONPATH=$work/bold CUBLAS_WORKSPACE_CONFIG=:4096:8 CUDA_CACHE_DISABLE=1 "$python" "$here/compute.py" >"$work/bold.json" &&
-    "$python" "$here/compare.py" "$work/original.json" "$work/bold.json"; then
-    echo "experiment: $mode is not noticed"
-  else
-    echo "experiment: $mode breaks something"
-  fi
-  rm -r "$work/bold"
+size() { du -sb "$work/$1" | cut -f1; }
+before=$(size slim)
+another() { # NAME FROM OPTIONS…: a copy of FROM that is slimmed with these options
+  [ "$1" = "$2" ] || cp -a --reflink=auto "$work/$2" "$work/$1"
+  section "$1: ${*:3}"
+  "$flense" slim "$work/$1" --gpu "$gpu" "${@:3}" --in-place
+  awk -v a="$before" -v b="$(size "$1")" 'BEGIN { printf "%.1f MB to %.1f MB (%.0f %%)\n", a/1e6, b/1e6, 100*b/a }'
+}
+another slim slim
+another aggressive slim --level aggressive
+another packed slim --recompress-code size
+# Experiments, no tests: what flense keeps because nobody has seen that it may go.
+bolder="payload stub empty"
+for mode in $bolder; do
+  section "experiment: $mode"
+  cp -a --reflink=auto "$work/slim" "$work/$mode"
+  "$python" "$here/bolder.py" "$work/$mode" "$gpu" "$mode"
 done
 
+compute() { # TREE LOADING
+  local name=$1-$2
+  PYTHONPATH=$([ "$1" = original ] && echo "$site" || echo "$work/$1") CUDA_MODULE_LOADING=$2 \
+    TORCHINDUCTOR_CACHE_DIR=$work/cache/$name TRITON_CACHE_DIR=$work/cache/$name TORCHINDUCTOR_COMPILE_THREADS=1 \
+    CUBLAS_WORKSPACE_CONFIG=:4096:8 CUDA_CACHE_DISABLE=1 PYTHONDONTWRITEBYTECODE=1 \
+    timeout 600 "$python" "$here/compute.py" >"$work/$name.json" 2>"$work/$name.err" ||
+    echo "$name: ended with $?" >>"$work/$name.err"
+  echo "$name: $SECONDS s"
+}
+section "computations"
 for loading in LAZY EAGER; do
-  echo "== the same computations with the original and the slim PyTorch, module loading $loading"
-  for which in original slim; do
-    extra=$work/slim
-    [ $which = slim ] || extra=$site
-    CUDA_MODULE_LOADING=$loading PYTHONPATH=$extra TORCHINDUCTOR_CACHE_DIR=$work/inductor-$which-$loading \
-      TRITON_CACHE_DIR=$work/triton-$which-$loading CUBLAS_WORKSPACE_CONFIG=:4096:8 CUDA_CACHE_DISABLE=1 \
-      "$python" "$here/compute.py" >"$work/$which-$loading.json"
+  for tree in original slim aggressive packed $bolder; do
+    while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do wait -n; done
+    compute "$tree" "$loading" &
   done
-  "$python" "$here/compare.py" "$work/original-$loading.json" "$work/slim-$loading.json" || status=1
+done
+wait
+agrees() { # TREE LOADING
+  section "$1 against the original PyTorch, module loading $2"
+  "$python" "$here/compare.py" "$work/original-$2.json" "$work/$1-$2.json" || { tail -n 20 "$work/$1-$2.err"; return 1; }
+}
+for loading in LAZY EAGER; do
+  for tree in slim aggressive packed; do agrees "$tree" "$loading" || status=1; done
+  for mode in $bolder; do
+    if agrees "$mode" "$loading"; then echo "experiment: $mode is not noticed"; else echo "experiment: $mode breaks something"; fi
+  done
+done
+
+for tree in slim packed; do
+  section "$tree: kept regions through cuModuleLoadFatBinary"
+  "$python" "$here/regions.py" "$site" "$work/$tree" "${REGION_SECONDS:-120}" || status=1
 done
 
 for file in ${PYTORCH_TESTS:-}; do
-  echo "== $file"
+  section "$file"
   for which in original slim; do
     extra=$work/slim
     [ $which = slim ] || extra=$site

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <vector>
 
 #include "base/format.h"
@@ -12,8 +13,9 @@ namespace flense::cdi {
 
 namespace {
 
-constexpr std::array<std::string_view, 7> kProgramFolders = {
-    "usr/bin", "usr/sbin", "usr/local/bin", "usr/local/sbin", "bin", "sbin", "opt/bin"};
+constexpr std::array<std::string_view, 8> kProgramFolders = {
+    "usr/bin", "usr/sbin", "usr/local/bin",        "usr/local/sbin",
+    "bin",     "sbin",     "usr/local/nvidia/bin", "opt/bin"};
 
 /// The first that is a file, mounted at `container`; false when there is none.
 bool mount_first(const DriverRoot& root, const std::vector<std::string>& candidates,
@@ -59,11 +61,17 @@ void add_configuration(const Discovery& discovery, const DriverRoot& root, Edits
 }
 
 void add_programs(const Discovery& discovery, const DriverRoot& root, Edits& edits) {
+  // A script starts a program that lies elsewhere, which the container has not.
+  const auto is_script = [&root](const std::string& path) {
+    const auto file = root.tree.map(path);
+    return file && as_text(file->bytes()).starts_with("#!");
+  };
   for (const FileRow& row : program_rows()) {
     if (!discovery.wants_any(row.capabilities)) continue;
     std::vector<std::string> candidates;
     for (const std::string_view folder : kProgramFolders)
       candidates.push_back(fmt::format("{}/{}", folder, row.path));
+    std::ranges::stable_partition(candidates, std::not_fn(is_script));
     mount_first(root, candidates, fmt::format("{}/{}", row.container, row.path), edits);
   }
 }

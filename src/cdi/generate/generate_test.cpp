@@ -148,6 +148,19 @@ TEST(Generate, DebiansAlternativesAreFollowed) {
                            "libcuda.so.550.54.15"))));
 }
 
+TEST(Generate, AScriptThatStartsAProgramElsewhereIsNotTheProgram) {
+  const TestMachine machine;
+  machine.driver();
+  machine.gpu(0, "0000:17:00.0");
+  machine.file("usr/bin/nvidia-smi", "#!/bin/sh\nexec /usr/local/nvidia/bin/nvidia-smi \"$@\"\n");
+  machine.file("usr/local/nvidia/bin/nvidia-smi", "program");
+  const auto made = machine.generated();
+  ASSERT_TRUE(made) << render(made.error());
+  EXPECT_THAT(made->spec.edits.mounts,
+              Contains(AllOf(Field(&Mount::container_path, "/usr/bin/nvidia-smi"),
+                             Field(&Mount::host_path, "/usr/local/nvidia/bin/nvidia-smi"))));
+}
+
 TEST(Generate, FoldersOfTheLoadersConfiguration) {
   const TestMachine machine;
   machine.module();

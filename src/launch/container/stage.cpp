@@ -119,8 +119,14 @@ Result<void> add_to_skeleton(const std::filesystem::path& skeleton, int root,
 Result<void> mount_overlay(const std::filesystem::path& root, const std::filesystem::path& target,
                            const std::string& options, unsigned long flags) {
   if (::mount(root.c_str(), target.c_str(), "overlay", flags, options.c_str()) == 0) return {};
-  return system_error(errno, "cannot mount an overlay in a user namespace")
-      .hint("that needs Linux 5.11; without it mount only on places that the image has");
+  const int error = errno;
+  return system_error(error, "cannot mount an overlay in a user namespace")
+      .hint(error == EINVAL
+                // The kernel keeps what is mounted there together with the place below it.
+                ? fmt::format("file systems are mounted below {}: run it without them (as root: "
+                              "mount --bind {} PLACE), or mount only on places that it has",
+                              root.string(), root.string())
+                : "that needs Linux 5.11; without it mount only on places that the image has");
 }
 
 /// A mount that is attached nowhere gets a place.
