@@ -31,7 +31,7 @@ std::size_t biggest_data(const elf::File& file) {
   return best;
 }
 
-/// Moves the second quarter of the section to its begin, or cuts a hole, as `kind` says.
+/// Moves the second quarter of the section to its begin, or leaves only the first, as `kind` says.
 elf::EditPlan make_plan(const elf::File& file, std::size_t index, unsigned kind) {
   elf::EditPlan plan;
   plan.drop_debug = true;
@@ -39,13 +39,9 @@ elf::EditPlan make_plan(const elf::File& file, std::size_t index, unsigned kind)
   if (index == 0) return plan;
   const elf::Section& section = file.sections()[index];
   const std::uint64_t quarter = section.size / 4;
-  if ((kind & 2) != 0) {
-    plan.holes.push_back({section.address + quarter, quarter * 2});
-    return plan;
-  }
   elf::SectionEdit edit;
   edit.section = index;
-  elf::Piece piece{.old_address = section.address + ((kind & 4) != 0 ? quarter : 0),
+  elf::Piece piece{.old_address = section.address + ((kind & 2) != 0 ? quarter : 0),
                    .old_size = quarter,
                    .new_address = section.address,
                    .new_size = quarter,

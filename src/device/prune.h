@@ -96,7 +96,7 @@ struct PrunePlan {
   std::vector<AmdDecision> amd;           ///< one per entry of AMD code, in file order
   std::map<Reason, std::uint64_t> bytes;  ///< entry bytes by reason
   RecompressTotals recompressed;          ///< `bytes` count these entries as they were
-  elf::EditPlan edit;                     ///< empty sections/holes: nothing to do
+  elf::EditPlan edit;                     ///< no sections: nothing to do
   std::string left_alone;                 ///< non-empty: why the file is not touched
   /// Bytes that the rules take and that stay: all of a file left alone, with debug sections and
   /// symbol tables, or the entries of kFreesNothing.

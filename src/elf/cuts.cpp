@@ -51,7 +51,7 @@ std::size_t count_headers(const File& file, const std::vector<Cut>& cuts, bool l
   return count;
 }
 
-/// Leaves out the smallest cuts, holes first and section tails last, until the headers fit.
+/// Leaves out the smallest cuts, section tails last, until the headers fit.
 void fit_limit(const File& file, std::vector<Cut>& cuts) {
   const bool program = is_executable(file);
   const std::size_t limit = program ? kMaxExecutableHeaders : kMaxLoads;
@@ -66,38 +66,6 @@ void fit_limit(const File& file, std::vector<Cut>& cuts) {
     cuts.resize(cuts.size() - std::min(cuts.size(), std::max<std::size_t>(1, excess / 2)));
   }
   std::ranges::sort(cuts, {}, [](const Cut& cut) { return cut.range.begin; });
-}
-
-void add_holes(const File& file, const EditPlan& plan, std::vector<Cut>& cuts) {
-  const std::uint64_t page = granule(file.machine());
-  std::vector<Cut> holes;
-  for (const Hole& hole : plan.holes) {
-    const auto end = checked_add(hole.address, hole.size);
-    if (!end) continue;
-    for (std::size_t i = 0; i < file.sections().size(); ++i) {
-      const Section& section = file.sections()[i];
-      const bool edited = std::ranges::any_of(
-          plan.sections, [&](const SectionEdit& edit) { return edit.section == i; });
-      if (edited || section.type != SHT_PROGBITS || (section.flags & SHF_ALLOC) == 0 ||
-          hole.address < section.address || *end > section.address + section.size)
-        continue;
-      const Range range{hole.address, *end};
-      const auto load = load_of(file, range);
-      if (!load || (file.segments()[*load].flags & PF_W) != 0) break;
-      holes.push_back(
-          {whole_pages(range, file.segments()[*load], page), i, *load, Cut::Kind::kHole});
-      break;
-    }
-  }
-  std::ranges::sort(holes, {}, [](const Cut& cut) { return cut.range.begin; });
-  for (const Cut& hole : holes) {
-    if (hole.range.empty()) continue;
-    Cut* last = cuts.empty() || cuts.back().kind != Cut::Kind::kHole ? nullptr : &cuts.back();
-    if (last != nullptr && last->section == hole.section && hole.range.begin <= last->range.end)
-      last->range.end = std::max(last->range.end, hole.range.end);
-    else
-      cuts.push_back(hole);
-  }
 }
 
 }  // namespace
@@ -141,7 +109,6 @@ std::vector<Cut> find_cuts(const File& file, const EditPlan& plan,
       cuts.push_back({pages, edit.section, *load, tail ? Cut::Kind::kTail : Cut::Kind::kInner});
     }
   }
-  if (!is_executable(file)) add_holes(file, plan, cuts);
   fit_limit(file, cuts);
   return cuts;
 }

@@ -13,7 +13,7 @@ namespace flense::elf {
 
 /// An address range, whole pages, whose bytes leave the file.
 struct Cut {
-  enum class Kind : std::uint8_t { kTail, kInner, kHole };
+  enum class Kind : std::uint8_t { kTail, kInner };
   Range range;
   std::size_t section = 0;  ///< index in File::sections()
   std::size_t load = 0;     ///< index in File::segments()
@@ -27,8 +27,8 @@ std::vector<Range> occupied_ranges(const SectionEdit& edit, const std::optional<
 /// Ranges of the section between and after `occupied`.
 std::vector<Range> gaps_of(const Section& section, const std::vector<Range>& occupied);
 
-/// All cuts in address order. Holes of executables, and holes in edited sections, are left out.
-/// When the load segments would exceed their limit, the smallest cuts are left out.
+/// All cuts in address order. When the load segments would exceed their limit, the smallest ones
+/// are left out.
 std::vector<Cut> find_cuts(const File& file, const EditPlan& plan,
                            const std::optional<Range>& table);
 

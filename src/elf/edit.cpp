@@ -22,7 +22,7 @@ struct Build {
 };
 
 bool changes_nothing(const File& file, const EditPlan& plan) {
-  return plan.sections.empty() && plan.holes.empty() &&
+  return plan.sections.empty() &&
          std::ranges::none_of(dropped_sections(file, plan), std::identity());
 }
 

@@ -42,16 +42,8 @@ struct SectionEdit {
   std::vector<Piece> pieces;
 };
 
-/// Page ranges whose payload nobody reads any more; they are cut out in place (no move). Only
-/// whole pages inside each range go.
-struct Hole {
-  std::uint64_t address = 0;
-  std::uint64_t size = 0;
-};
-
 struct EditPlan {
   std::vector<SectionEdit> sections;
-  std::vector<Hole> holes;
   bool drop_debug = false;   ///< .debug_*, .zdebug_*, .gnu_debugaltlink-free debug data
   bool drop_symtab = false;  ///< .symtab and .strtab (never .dynsym)
 };

@@ -138,8 +138,7 @@ TEST(ElfEdit, AnEmptyPlanCopiesTheFile) {
   // With nothing to drop there is nothing to do, even where a rewrite would be refused.
   library.builder.trailer("payload");
   const Library plain = make_library();
-  EXPECT_TRUE(edit(plain.builder.build(),
-                   {.sections = {}, .holes = {}, .drop_debug = true, .drop_symtab = true})
+  EXPECT_TRUE(edit(plain.builder.build(), {.sections = {}, .drop_debug = true, .drop_symtab = true})
                   .after == plain.builder.build());
 }
 
@@ -343,8 +342,7 @@ TEST(ElfEdit, DebugSectionsAndSymbolsGoInTheSameEdit) {
   EXPECT_EQ(file.sections()[load_symbol(symbols, kRegions + 2).section].name, ".after");
 
   const std::string bytes = library.builder.build();
-  const Edited bare =
-      edit(bytes, {.sections = {}, .holes = {}, .drop_debug = true, .drop_symtab = true});
+  const Edited bare = edit(bytes, {.sections = {}, .drop_debug = true, .drop_symtab = true});
   ASSERT_EQ(bare.error, "");
   EXPECT_EQ(bare.file().find_section(".symtab"), nullptr);
   EXPECT_EQ(bare.file().find_section(".strtab"), nullptr);
@@ -358,9 +356,8 @@ TEST(ElfEdit, LoadedDebugSectionsStay) {
   library.builder.add(
       {.name = ".debug_gdb_scripts", .flags = SHF_ALLOC, .address = 0x980, .bytes = "script"});
   const std::string bytes = library.builder.build();
-  EXPECT_TRUE(
-      edit(bytes, {.sections = {}, .holes = {}, .drop_debug = true, .drop_symtab = false}).after ==
-      bytes);
+  EXPECT_TRUE(edit(bytes, {.sections = {}, .drop_debug = true, .drop_symtab = false}).after ==
+              bytes);
 }
 
 TEST(ElfEdit, PinnedRegionsStayWhereTheyAre) {
@@ -399,63 +396,43 @@ TEST(ElfEdit, LiteralPartsReplaceHeaders) {
             std::string(16, '#') + std::string(kKept - 16, 'C'));
 }
 
-TEST(ElfEdit, HolesLeaveInPlaceAndAreLimited) {
-  const Library library = make_library({.relr = true});
-  const std::string bytes = library.builder.build();
-  EditPlan plan;
-  plan.holes.push_back({library.region(2), kRegionSize});
-  plan.holes.push_back({library.region(3), kRegionSize});
-  plan.holes.push_back({library.region(6) + 64, 0x1800});  // one whole page at most
-  const Edited edited = edit(bytes, plan);
-  ASSERT_EQ(edited.error, "");
-  expect_sound_segments(edited.file());
-  EXPECT_EQ(image_at(edited.file(), library.region(1), kRegionSize), std::string(kRegionSize, 'B'));
-  EXPECT_EQ(image_at(edited.file(), library.region(4), kRegionSize), std::string(kRegionSize, 'E'));
-  EXPECT_EQ(word_at(edited.file(), library.wrapper_word(2)), library.region(2));
-  const std::uint64_t begin = (library.region(2) + 0xfff) & ~std::uint64_t{0xfff};
-  EXPECT_EQ(edited.file().offset_of(begin - 1).has_value(), true);
-  EXPECT_EQ(edited.file().offset_of(begin).has_value(), false);
-}
-
 TEST(ElfEdit, ASharedLibraryHasAtMost64LoadSegments) {
-  // 40 holes of one page each and one of two pages in a section of 100 pages.
+  // 42 pages that stay, with 40 gaps of 64 KiB between them and a last one that is larger.
+  constexpr std::uint64_t kPage = 0x1000, kGap = 0x10000, kBegin = 0x1000, kGaps = 41;
+  std::vector<std::uint64_t> kept;
+  for (std::uint64_t i = 0; i <= kGaps; ++i)
+    kept.push_back(kBegin + i * (kPage + kGap) + (i == kGaps ? kGap : 0));
+  const std::uint64_t end = kept.back() + kPage;
   testing::Builder b;
   b.add({.name = ".dynstr",
          .type = SHT_STRTAB,
          .flags = SHF_ALLOC,
          .address = 0x400,
          .bytes = std::string(1, '\0')});
-  b.add({.name = ".cask_resource",
+  b.add({.name = ".nv_fatbin",
          .flags = SHF_ALLOC,
-         .address = 0x1000,
-         .bytes = std::string(100 * 0x1000, 'c')});
-  b.segment(PT_LOAD, PF_R | PF_X, 0, 0x65800, 0x1000);
-  b.segment(PT_LOAD, PF_R | PF_W, 0x68000, 0x68100, 0x1000);
+         .address = kBegin,
+         .bytes = std::string(end - kBegin, 'c')});
+  b.segment(PT_LOAD, PF_R | PF_X, 0, end, kPage);
+  b.segment(PT_LOAD, PF_R | PF_W, end + kPage, end + kPage + 0x100, kPage);
   b.add({.name = ".data",
          .flags = SHF_ALLOC | SHF_WRITE,
-         .address = 0x68000,
+         .address = end + kPage,
          .bytes = std::string(0x100, 'w')});
   const std::string bytes = b.build();
-  EditPlan plan;
-  for (std::uint64_t i = 0; i < 40; ++i) plan.holes.push_back({0x2000 + i * 0x2000, 0x1000});
-  plan.holes.push_back({0x60000, 0x2000});
-  const Edited edited = edit(bytes, plan);
+  const auto file = File::parse(as_bytes(bytes), "test");
+  ASSERT_TRUE(file);
+  const Section* section = file->find_section(".nv_fatbin");
+  SectionEdit pinned;
+  pinned.section = static_cast<std::size_t>(section - file->sections().data());
+  for (const std::uint64_t at : kept)
+    pinned.pieces.push_back({at, kPage, at, kPage, {{section->offset + (at - kBegin), kPage}}});
+  const Edited edited = edit(bytes, {.sections = {pinned}});
   ASSERT_EQ(edited.error, "");
   EXPECT_LE(edited.result.load_segments, 64U);
   EXPECT_GE(edited.result.load_segments, 62U);
-  EXPECT_FALSE(edited.file().offset_of(0x60000)) << "the largest hole is kept";
+  EXPECT_FALSE(edited.file().offset_of(kept.back() - 2 * kPage)) << "the largest cut is left out";
   expect_sound_segments(edited.file());
-}
-
-TEST(ElfEdit, ProgramsGetNoHoles) {
-  const Library library = make_library({.type = ET_EXEC, .base = 0x400000, .fixed_pointers = true});
-  const std::string bytes = library.builder.build();
-  EditPlan plan;
-  plan.holes.push_back({library.region(2), 2 * kRegionSize});
-  const Edited edited = edit(bytes, plan);
-  ASSERT_EQ(edited.error, "");
-  EXPECT_EQ(edited.result.device_bytes_removed, 0U);
-  EXPECT_EQ(edited.result.load_segments, 2U);
 }
 
 struct Refusal {

@@ -14,24 +14,24 @@
 namespace flense::elf {
 namespace {
 
-constexpr std::uint64_t kPage = 0x1000;
-constexpr std::uint64_t kPages = 200;
+constexpr std::uint64_t kPart = 0x10000;
+constexpr std::uint64_t kParts = 200;
 
-/// Pages that begin with their own number. Those with an odd number may become holes.
+/// Parts that begin with their own number. Those with an odd number may go.
 std::string library_source() {
   std::string text =
-      "__asm__(\".section .cask_resource,\\\"a\\\",@progbits\\n.balign 4096\\npages:\\n\"\n";
-  for (std::uint64_t i = 0; i < kPages; ++i)
-    text += fmt::format("\".long {}\\n.fill {}, 1, 7\\n\"\n", i, kPage - 4);
+      "__asm__(\".section .nv_fatbin,\\\"a\\\",@progbits\\n.balign 4096\\npages:\\n\"\n";
+  for (std::uint64_t i = 0; i < kParts; ++i)
+    text += fmt::format("\".long {}\\n.fill {}, 1, 7\\n\"\n", i, kPart - 4);
   return text + fmt::format(R"("\n.previous\n");
 extern const unsigned char pages[] __attribute__((visibility("hidden")));
 __attribute__((visibility("default"))) int check(void) {{
   for (int i = 0; i < {}; i += 2)
-    if (*(const int*)(pages + i * {}) != i || pages[i * {} + 4095] != 7) return 1;
+    if (*(const int*)(pages + i * {}L) != i || pages[i * {}L + {}] != 7) return 1;
   return 0;
 }}
 )",
-                            kPages, kPage, kPage);
+                            kParts, kPart, kPart, kPart - 1);
 }
 
 constexpr const char* kLoader = R"(
@@ -81,16 +81,22 @@ TEST(LoadLimit, LoadsOnAThreadWith32KiBOfStack) {
   ASSERT_TRUE(input);
   const auto file = File::parse(input->bytes(), "plain.so");
   ASSERT_TRUE(file);
-  const Section* pages = file->find_section(".cask_resource");
-  ASSERT_NE(pages, nullptr);
-  ASSERT_EQ(pages->address % kPage, 0U);
-  EditPlan plan;
-  for (std::uint64_t i = 1; i < kPages; i += 2)
-    plan.holes.push_back({pages->address + i * kPage, kPage});
+  const Section* parts = file->find_section(".nv_fatbin");
+  ASSERT_NE(parts, nullptr);
+  ASSERT_EQ(parts->address % 0x1000, 0U);
+  SectionEdit edit;
+  edit.section = static_cast<std::size_t>(parts - file->sections().data());
+  for (std::uint64_t i = 0; i < kParts; i += 2)
+    edit.pieces.push_back({parts->address + i * kPart,
+                           kPart,
+                           parts->address + i * kPart,
+                           kPart,
+                           {{parts->offset + i * kPart, kPart}}});
+  const EditPlan plan{.sections = {edit}};
   StringSink sink;
   const auto result = apply(*file, plan, sink);
   ASSERT_TRUE(result) << render(result.error());
-  ASSERT_EQ(result->load_segments, 64U) << "more holes were asked for than fit";
+  ASSERT_EQ(result->load_segments, 64U) << "more cuts were asked for than fit";
   std::ofstream(path("edited.so"), std::ios::binary) << sink.text();
 
   EXPECT_EQ(run({path("loader"), path("plain.so"), "32"}), "0 ");

@@ -172,7 +172,7 @@ bool is_no_verdict(const Error& error) {
 }
 
 bool is_empty(const elf::EditPlan& edit) {
-  return edit.sections.empty() && edit.holes.empty() && !edit.drop_debug && !edit.drop_symtab;
+  return edit.sections.empty() && !edit.drop_debug && !edit.drop_symtab;
 }
 
 }  // namespace
