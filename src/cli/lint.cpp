@@ -313,7 +313,7 @@ Result<int> run_lint(const LintRequest& request, Io& io) {
   TRY(std::vector<lint::Input> inputs, lint_inputs(files));
   input.foreign = foreign_directories(names, files);
   input.links = links_among(files);
-  std::ranges::sort(inputs, {}, &lint::Input::path);  // directories come in no order
+  std::ranges::stable_sort(inputs, {}, &lint::Input::path);  // directories come in no order
   // So that `flense lint .` fits every repository.
   if (inputs.empty() && !request.quiet)
     TRY_DO(

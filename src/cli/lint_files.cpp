@@ -44,9 +44,21 @@ bool may_be_known(const fs::path& path) {
          name.starts_with("Singularity.");
 }
 
-Result<lint::Input> read_input(const fs::path& path) {
-  TRY(std::string text, read_file(path, kMaxFile));
-  return lint::Input{path.generic_string(), std::move(text)};
+Result<lint::Input> read_input(const LintFile& file) {
+  TRY(std::string text, read_file(file.path, kMaxFile));
+  return lint::Input{file.path.generic_string(), std::move(text), file.project_path};
+}
+
+/// Of a file that was named by itself, from the root of its repository; its name where it is in
+/// none.
+std::string path_in_repository(const fs::path& path) {
+  std::error_code ignored;
+  const fs::path whole = fs::absolute(path, ignored).lexically_normal();
+  for (fs::path root = whole.parent_path(); !root.empty(); root = root.parent_path()) {
+    if (fs::exists(root / ".git", ignored)) return whole.lexically_relative(root).generic_string();
+    if (root == root.root_path()) break;
+  }
+  return path.filename().generic_string();
 }
 
 Result<void> list_directory(const fs::path& directory, std::vector<LintFile>& out) {
@@ -68,7 +80,9 @@ Result<void> list_directory(const fs::path& directory, std::vector<LintFile>& ou
     }
     if (!at->is_regular_file(ignored) || !may_be_known(at->path())) continue;
     if (at->file_size(ignored) > kMaxFile) continue;
-    out.push_back({at->path().lexically_normal(), false, at->is_symlink(ignored)});
+    fs::path path = at->path().lexically_normal();
+    std::string below = path.lexically_relative(directory).generic_string();
+    out.push_back({std::move(path), false, at->is_symlink(ignored), std::move(below)});
   }
   return {};
 }
@@ -82,7 +96,7 @@ Result<std::vector<LintFile>> lint_files(const std::vector<std::string>& names) 
     if (name != "-" && fs::is_directory(name, error))
       TRY_DO(list_directory(fs::path(name).lexically_normal(), out));
     else
-      out.push_back({name, true});
+      out.push_back({name, true, false, path_in_repository(name)});
   }
   return out;
 }
@@ -118,7 +132,7 @@ Result<std::vector<lint::Input>> lint_inputs(const std::vector<LintFile>& files)
       out.push_back({"-", std::move(text)});
       continue;
     }
-    auto input = read_input(file.path);
+    auto input = read_input(file);
     if (file.named && !input)
       TRY_DO(with_context(std::move(input), "reading {}", file.path.native()));
     if (input &&

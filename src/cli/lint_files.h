@@ -13,8 +13,9 @@ namespace flense::cli {
 
 struct LintFile {
   std::filesystem::path path;  ///< "-" for standard input
-  bool named = false;  ///< by the user; or it lies in a directory, and its name may be of use
-  bool link = false;   ///< in a directory
+  bool named = false;        ///< by the user; or it lies in a directory, and its name may be of use
+  bool link = false;         ///< in a directory
+  std::string project_path;  ///< lint::SourceText::project_path()
 };
 /// `names` are files, directories, or "-" for standard input. No file is opened. Links to
 /// directories are not followed; .git, node_modules, virtual environments and caches of Python are

@@ -87,7 +87,7 @@ Result<std::vector<lint::Input>> inputs_at(const std::string& revision,
       known = true;
     }
     TRY(ProcessOutput text, run_process(git_show(input.path, revision), kMostAnswer, starter));
-    if (text.status == 0) out.push_back({input.path, std::move(text.out)});
+    if (text.status == 0) out.push_back({input.path, std::move(text.out), input.project_path});
   }
   return out;
 }

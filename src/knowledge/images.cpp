@@ -82,6 +82,7 @@ Images Images::read(const TableSet& tables) {
     RepositoryRow made{text_at(row, "repository"), text_at(row, "vendor"),
                        text_at(row, "framework"),  text_at(row, "flavour"),
                        text_at(row, "scheme"),     text_at(row, "platform"),
+                       text_at(row, "user"),       row["moves_caches"].bool_or(false),
                        text_at(row, "builder"),    text_at(row, "instead"),
                        text_at(row, "document"),   {}};
     made.source = repositories.source(row, made.repository);

@@ -50,9 +50,11 @@ struct NgcRow {
 struct RepositoryRow {
   std::string repository;  ///< '*' stands for any text
   std::string vendor, framework, flavour;
-  std::string scheme;    ///< of its tags: "ngc", "pytorch", "tensorflow", "rocm"
-  std::string platform;  ///< "jetson"; empty: servers
-  std::string builder;   ///< why it is for building only; empty: it is not
+  std::string scheme;         ///< of its tags: "ngc", "pytorch", "tensorflow", "rocm", "runpod"
+  std::string platform;       ///< "jetson"; empty: servers
+  std::string user;           ///< who runs the steps until USER says otherwise; empty: root
+  bool moves_caches = false;  ///< its variables say where tools keep their caches
+  std::string builder;        ///< why it is for building only; empty: it is not
   std::string instead, document, source;
 };
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <tuple>
 
 #include "lint/lint.h"
 
@@ -10,7 +11,7 @@ Fixed apply_fixes(const SourceText& source, const std::vector<Finding>& findings
   const auto fits = [&](const Edit& edit) {
     return edit.span.begin <= edit.span.end && edit.span.end <= source.text().size() &&
            std::ranges::none_of(taken, [&](const Edit* other) {
-             // Two insertions at the same place have no defined order.
+             if (other->span == edit.span && edit.span.empty()) return other->rank == edit.rank;
              return edit.span.begin < other->span.end
                         ? other->span.begin < edit.span.end || other->span == edit.span
                         : other->span == edit.span;
@@ -24,7 +25,8 @@ Fixed apply_fixes(const SourceText& source, const std::vector<Finding>& findings
     ++out.applied;
   }
   std::ranges::sort(taken, [](const Edit* a, const Edit* b) {
-    return std::pair(a->span.begin, a->span.end) < std::pair(b->span.begin, b->span.end);
+    return std::tie(a->span.begin, a->span.end, a->rank) <
+           std::tie(b->span.begin, b->span.end, b->rank);
   });
   std::size_t at = 0;
   for (const Edit* edit : taken) {

@@ -102,7 +102,21 @@ TEST_F(Fixes, WeightsInTheContextAreNotIgnoredBlindly) {
 TEST_F(Fixes, ABaseHasAUserOfItsOwn) {
   EXPECT_TRUE(
       said("package-cache-in-layer", "FROM jupyter/base-notebook:latest\nRUN pip install torch\n")
-          .contains("target=/home/jovyan/.cache/pip,uid=(the number of jovyan)"));
+          .contains("target=/home/jovyan/.cache/pip,uid=…,gid=… (the numbers of jovyan)"));
+}
+
+TEST_F(Fixes, LinesOfWindowsStaySo) {
+  const Project project =
+      read_project({{"Dockerfile",
+                     "ARG V=2.7.0\r\nFROM nvidia/cuda:12.8.1-runtime-ubuntu24.04\r\nRUN pip "
+                     "install torch==$V\r\n"}},
+                   {}, {}, knowledge_);
+  Policy policy;
+  policy.only = {"arg-not-in-stage"};
+  const SourceText& source = project.files.front()->source;
+  EXPECT_EQ(apply_fixes(source, lint(project, rules_, policy).findings, true).text,
+            "ARG V=2.7.0\r\nFROM nvidia/cuda:12.8.1-runtime-ubuntu24.04\r\nARG V\r\n"
+            "RUN pip install torch==$V\r\n");
 }
 
 TEST_F(Fixes, WhatTheUserMadeIsTheUsers) {
@@ -111,6 +125,14 @@ TEST_F(Fixes, WhatTheUserMadeIsTheUsers) {
                    "RUN pip install -t /home/ann/.venv torch && git clone https://h/r.git "
                    "/home/ann/r\nUSER root\nRUN chown -R ann /home/ann\n")
                   .contains("delete it: ann made the files"));
+  for (const std::string step :
+       {"chown -R bob", "chown -R ann:web", "chmod -R 755", "chgrp -R ann"})
+    EXPECT_FALSE(said("chown-in-own-layer",
+                      "FROM python:3.12-slim\nUSER ann\nRUN git clone https://h/r.git /home/ann/r\n"
+                      "USER root\nRUN " +
+                          step + " /home/ann\n")
+                     .contains("delete it"))
+        << step;
 }
 
 }  // namespace

@@ -66,25 +66,6 @@ Silence silence_of(const ProjectFile& file, const LintRules& rules, FindingSink&
   return out;
 }
 
-/// In a directory whose name says that its owner no longer works on what is in it. What lies above
-/// the working directory has other reasons for its name.
-bool is_put_aside(std::string_view path) {
-  if (path.starts_with('/') || path.starts_with("..")) return false;
-  while (!path.empty()) {
-    const std::size_t end = path.find('/');
-    if (end == path.npos) return false;
-    const std::string_view name = trim_space(path.substr(0, end));
-    if (is_one_of(name,
-                  {"archive", "archived", "archives", "attic", ".attic", ".archive", ".old",
-                   "backup", "backups", "deprecated", "legacy", "obsolete", "old", "unused"}) ||
-        name == "retired" || name.starts_with("retired_") || name.starts_with("retired-") ||
-        name.ends_with("_deprecated") || name.ends_with("-deprecated"))
-      return true;
-    path.remove_prefix(end + 1);
-  }
-  return false;
-}
-
 /// The directory of another project that the path lies in; null: none.
 const std::string* foreign_directory(const Project& project, std::string_view path) {
   const std::string normal = normal_path(path);
@@ -177,9 +158,10 @@ Outcome lint(const Project& project, const LintRules& rules, const Policy& polic
     if (finding.rule == "cuda-tag-deleted" && finding.severity == Severity::kError)
       without_base.insert(finding.path);
   std::set<std::string, std::less<>> of_another_time, trials;
+  const auto out_of_use = commented_out(project);
   for (const auto& file : project.files) {
     if (!file->dockerfile) continue;
-    if (copies_lost_list(project, *file) || is_commented_out(project, *file))
+    if (copies_lost_list(project, *file) || out_of_use.contains(file.get()))
       of_another_time.insert(file->source.path());
     if (is_trial(*file)) trials.insert(file->source.path());
   }
@@ -201,12 +183,13 @@ Outcome lint(const Project& project, const LintRules& rules, const Policy& polic
     const auto severity = policy.severities.find(finding.rule);
     if (severity != policy.severities.end()) finding.severity = severity->second;
     const knowledge::LintRuleRow* row = rules.find(finding.rule);
+    const ProjectFile* file = project.find(finding.path);
+    const std::string& path = file != nullptr ? file->source.project_path() : finding.path;
     finding.pedantic =
-        finding.pedantic || (row != nullptr && row->group == "pedantic") ||
-        is_put_aside(finding.path) ||
+        finding.pedantic || (row != nullptr && row->group == "pedantic") || is_put_aside(path) ||
         (waits_for_build(finding.rule) && without_base.contains(finding.path)) ||
         (waits_for_file(finding.rule) && of_another_time.contains(finding.path)) ||
-        ((is_example(finding.path) || trials.contains(finding.path)) && !fails_build(finding)) ||
+        ((is_example(path) || trials.contains(finding.path)) && !fails_build(finding)) ||
         foreign_directory(project, finding.path) != nullptr;
     // Who names a rule wants it.
     if (policy.pedantic || !only.empty() || severity != policy.severities.end())

@@ -15,6 +15,7 @@ namespace flense::lint {
 struct Input {
   std::string path;
   std::string text;
+  std::string project_path = {};  ///< SourceText::project_path(); empty: the path
 };
 
 /// Reads every file according to its kind; what cannot be read is listed in the file's problems.

@@ -10,7 +10,7 @@ namespace {
 
 /// By path; a file that is named twice is read once.
 std::vector<Input> in_order(std::vector<Input> inputs) {
-  std::ranges::sort(inputs, {}, &Input::path);
+  std::ranges::stable_sort(inputs, {}, &Input::path);
   std::set<std::string> seen;
   std::erase_if(inputs,
                 [&](const Input& input) { return !seen.insert(normal_path(input.path)).second; });
@@ -21,7 +21,8 @@ std::unique_ptr<ProjectFile> read_file(Input input) {
   auto out = std::make_unique<ProjectFile>();
   const bool is_text = !input.text.contains('\0');
   if (is_text) out->kind = kind_of(input.path, input.text);
-  out->source = SourceText(std::move(input.path), std::move(input.text));
+  out->source =
+      SourceText(std::move(input.path), std::move(input.text), std::move(input.project_path));
   static_cast<FileContent&>(*out) = read_content(out->kind, out->source);
   // What PowerShell's > wrote, pip reads; the rules do not.
   const std::string_view text = out->source.text();

@@ -76,6 +76,21 @@ class Lint(harness.Case):
               "      resources: {requests: {nvidia.com/gpu: 1}}\n"
         self.assertTrue(self.findings("-", stdin=pod, expect=1))
 
+    def test_where_a_project_lies_says_nothing(self):
+        self.write("tests/old/app/Dockerfile", "FROM nvidia/cuda:12.4.1-base-ubuntu22.04\nRUN pip install torch\n")
+        self.write("tests/old/app/examples/Dockerfile", BAD)
+        app, one = os.path.join(self.folder, "tests/old/app"), "tests/old/app/Dockerfile"
+        whole = [finding["rule"] for finding in self.findings(app + "/", expect=1) if finding["path"].endswith("app/Dockerfile")]
+        self.assertIn("gpu-wheel-unpinned", whole)
+        self.assertIn("gpu-wheel-unpinned", self.rules(one))
+        self.assertNotIn("gpu-wheel-unpinned", self.rules("."))
+        example = "tests/old/app/examples"
+        self.assertEqual(self.rules(example, expect=1), self.rules(example + "/Dockerfile", expect=1))
+        os.mkdir(os.path.join(self.folder, "tests/old/.git"))
+        self.assertIn("gpu-wheel-unpinned", self.rules(one))
+        os.rename(os.path.join(self.folder, "tests/old/.git"), os.path.join(self.folder, ".git"))
+        self.assertNotIn("gpu-wheel-unpinned", self.rules(one))
+
     def test_every_form(self):
         self.write("Dockerfile", BAD)
         self.write("compose.yaml", "services:\n  a: {image: a:1}\n")

@@ -1,7 +1,6 @@
 #include "lint/dockerfile/dockerfile.h"
 
 #include <algorithm>
-#include <array>
 
 #include "base/ascii.h"
 #include "base/format.h"
@@ -11,6 +10,7 @@
 #include "lint/dockerfile/lines.h"
 #include "lint/dockerfile/stages.h"
 #include "lint/source/blanks.h"
+#include "lint/source/templates.h"
 
 namespace flense::lint {
 namespace {
@@ -48,17 +48,7 @@ void read_heredocs(LineReader& reader, const LogicalLine& line, Instruction& ins
 /// "%%ENV%%", "@ENV@", "{env}": a line for some program to fill in.
 bool is_blank_to_fill(std::string_view line) {
   line = trim_space(line);
-  for (const auto& [open, close] : std::to_array<std::pair<std::string_view, std::string_view>>(
-           {{"%%", "%%"}, {"@", "@"}, {"{", "}"}})) {
-    if (line.size() <= open.size() + close.size() || !line.starts_with(open) ||
-        !line.ends_with(close))
-      continue;
-    const std::string_view name =
-        line.substr(open.size(), line.size() - open.size() - close.size());
-    if (std::ranges::all_of(name, [](char c) { return is_letter(c) || is_digit(c) || c == '_'; }))
-      return true;
-  }
-  return false;
+  return is_marked(line, "%%", "%%") || is_marked(line, "@", "@") || is_marked(line, "{", "}");
 }
 
 /// Where the problem's own lines hold template syntax.

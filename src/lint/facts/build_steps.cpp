@@ -54,20 +54,11 @@ std::string home_of(std::string_view user, const Environment& environment) {
 
 }  // namespace
 
-namespace {
-
-/// Who runs the steps of an image until USER says otherwise.
-std::string user_of_base(const GpuImage& image) {
-  if (starts_with_any(image.repository, {"jupyter/", "quay.io/jupyter/"})) return "jovyan";
-  return image.repository == "mambaorg/micromamba" ? "mambauser" : "root";
-}
-
-}  // namespace
-
 StageSteps::StageSteps(const FileView& view, std::size_t stage) {
   auto lineage = view.dockerfile->lineage(stage);
   std::ranges::reverse(lineage);
-  std::string user = user_of_base(view.stages[stage].image), directory;
+  const knowledge::RepositoryRow* base = view.stages[stage].image.row;
+  std::string user = base == nullptr || base->user.empty() ? "root" : base->user, directory;
   for (const std::size_t one : lineage)
     for (const Instruction& instruction : view.dockerfile->stages[one].instructions) {
       const Environment& environment = environment_of(instruction);
@@ -192,6 +183,14 @@ std::vector<CacheMount> cache_mounts(const Instruction& instruction) {
   return out;
 }
 
+std::vector<std::string> mount_targets(const Instruction& instruction) {
+  std::vector<std::string> out;
+  for (const Flag* mount : instruction.flags_of("mount"))
+    for (const auto& [key, value] : mount->pairs())
+      if (key == "target" || key == "dst" || key == "destination") out.push_back(value);
+  return out;
+}
+
 bool lies_in(std::string_view path, std::string_view directory) {
   if (directory.empty() || path.empty()) return false;
   if (directory == "/") return true;
@@ -222,6 +221,20 @@ std::string cache_directory(const Step& step, const ShellCommand* command,
   return home.empty() ? std::string() : normal_path(home + "/" + tool.home);
 }
 
+std::string clone_target(const StepCommand& command) {
+  constexpr auto kValued = std::to_array<std::string_view>(
+      {"-b", "--branch", "--depth", "-c", "--config", "-j", "--jobs", "-o", "--origin", "--filter",
+       "--reference", "-C"});
+  if (command.program != "git") return {};
+  const std::vector<Argument> words = read_options(command.arguments, kValued).positional;
+  const std::size_t url = !words.empty() && words[0].text == "lfs" ? 2 : 1;
+  if (words.size() <= url || words[url - 1].text != "clone") return {};
+  if (words.size() > url + 1) return words[url + 1].text;
+  std::string folder(file_name(words[url].text));
+  if (folder.ends_with(".git")) folder.resize(folder.size() - 4);
+  return folder;
+}
+
 namespace {
 
 /// The paths of one RUN: `cd` is followed at the top.
@@ -229,11 +242,11 @@ class RunPaths {
  public:
   RunPaths(const Instruction& run, std::string directory, std::string home,
            std::vector<Written>& out)
-      : run_(run), directory_(std::move(directory)), home_(std::move(home)), out_(out) {
-    for (const Flag* mount : run.flags_of("mount"))
-      for (const auto& [key, value] : mount->pairs())
-        if (key == "target" || key == "dst" || key == "destination") mounts_.push_back(value);
-  }
+      : run_(run),
+        directory_(std::move(directory)),
+        home_(std::move(home)),
+        mounts_(mount_targets(run)),
+        out_(out) {}
 
   void read() {
     for (const StepCommand& command : commands_of(run_)) one(command);
@@ -246,15 +259,6 @@ class RunPaths {
     for (const std::string& mount : mounts_)
       if (lies_in(full, mount)) return;
     out_.push_back({&run_, full, std::string(how), command.shell->span, download});
-  }
-
-  /// The first argument that is neither an option nor the value of one of these.
-  static std::vector<std::string> positional(const StepCommand& command,
-                                             std::span<const std::string_view> valued) {
-    std::vector<std::string> out;
-    const Options options = read_options(command.arguments, valued);
-    for (const Argument& word : options.positional) out.push_back(word.text);
-    return out;
   }
 
   void fetched(const StepCommand& command) {
@@ -302,19 +306,6 @@ class RunPaths {
     }
   }
 
-  void cloned(const StepCommand& command) {
-    constexpr auto kValued = std::to_array<std::string_view>(
-        {"-b", "--branch", "--depth", "-c", "--config", "-j", "--jobs", "-o", "--origin",
-         "--filter", "--reference", "--recurse-submodules", "-C"});
-    const auto words = positional(command, kValued);
-    if (words.size() < 2 || (words[0] != "clone" && words[0] != "lfs")) return;
-    const std::size_t first = words[0] == "lfs" ? 2 : 1;
-    if (words.size() <= first) return;
-    std::string folder(file_name(words[first]));
-    if (folder.ends_with(".git")) folder.resize(folder.size() - 4);
-    add(words.size() > first + 1 ? words[first + 1] : folder, "git clone", command, true);
-  }
-
   void one(const StepCommand& command) {
     const std::string& program = command.program;
     if (program == "cd" && !command.arguments.empty()) {
@@ -322,8 +313,8 @@ class RunPaths {
       directory_ = command.shell->depth == 0 ? to : std::string();
     } else if (program == "wget" || program == "curl" || program == "aria2c") {
       fetched(command);
-    } else if (program == "git") {
-      cloned(command);
+    } else if (const std::string clone = clone_target(command); !clone.empty()) {
+      add(clone, "git clone", command, true);
     } else if (program == "huggingface-cli" || program == "hf") {
       if (command.arguments.empty() || command.arguments.front().text != "download") return;
       std::string folder = command.value_of("--local-dir");

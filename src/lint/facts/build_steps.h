@@ -54,6 +54,9 @@ struct StepCommand {
 };
 std::vector<StepCommand> commands_of(const Instruction& instruction);
 
+/// The folder that `git clone` writes, as it is named; empty: the command clones nothing.
+std::string clone_target(const StepCommand& command);
+
 /// Whether a step of the stage, or of those that it is built on, uninstalls the package: who does
 /// so knows of it.
 bool uninstalls(const FileView& view, std::size_t stage, const std::string& package);
@@ -80,6 +83,9 @@ struct CacheMount {
 };
 /// --mount=type=cache of a RUN.
 std::vector<CacheMount> cache_mounts(const Instruction& instruction);
+
+/// Where mounts of a RUN lie, of every type, as written.
+std::vector<std::string> mount_targets(const Instruction& instruction);
 
 /// True when `path` is `directory` or lies in it.
 bool lies_in(std::string_view path, std::string_view directory);

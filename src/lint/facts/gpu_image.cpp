@@ -17,17 +17,6 @@ namespace {
 
 constexpr std::string_view kDigits = "0123456789";
 
-std::vector<std::string_view> split(std::string_view text, std::string_view separators) {
-  std::vector<std::string_view> out;
-  while (out.size() < 64) {
-    const std::size_t end = text.find_first_of(separators);
-    out.push_back(text.substr(0, end));
-    if (end == std::string_view::npos) break;
-    text.remove_prefix(end + 1);
-  }
-  return out;
-}
-
 std::string_view last_part(std::string_view path) {
   return path.substr(path.rfind('/') + 1);
 }
@@ -64,7 +53,7 @@ void distribution_image(std::string_view name, std::string_view tag, const Image
 /// What parts of a tag say in every repository: codenames, "ubuntu22.04", "cuda12.4", "alpine".
 void common_parts(std::string_view tag, const Images& images, GpuImage& out) {
   const std::string evidence = fmt::format("tag {}", tag);
-  for (const std::string_view part : split(tag, "-_")) {
+  for (const std::string_view part : parts_of(tag, "-_")) {
     if (!out.distribution.known()) {
       if (const auto* row = images.codename(part))
         out.distribution = {row->distribution, evidence};
@@ -91,7 +80,7 @@ void common_parts(std::string_view tag, const Images& images, GpuImage& out) {
 }
 
 void flavour_of(std::string_view tag, GpuImage& out) {
-  for (const std::string_view part : split(tag, "-"))
+  for (const std::string_view part : parts_of(tag, "-"))
     if (part == "base" || part == "runtime" || part == "devel")
       out.flavour = {std::string(part), fmt::format("tag {}", tag)};
 }
@@ -101,7 +90,7 @@ void cuda_image(std::string_view tag, const Images& images, GpuImage& out) {
   const std::string_view version = tag.substr(0, tag.find('-'));
   if (is_version(version)) out.cuda = {std::string(version), fmt::format("tag {}", tag)};
   flavour_of(tag, out);
-  for (const std::string_view part : split(tag, "-")) {
+  for (const std::string_view part : parts_of(tag, "-")) {
     if (part != "cudnn" || out.cudnn.known()) continue;
     // Since 12.4.1 the tags do not name the cuDNN version; it is 9.
     if (const auto* row = images.cuda_version(version); row != nullptr && row->cudnn == "cudnn")
@@ -121,40 +110,10 @@ void ngc_image(std::string_view tag, const Images& images, GpuImage& out) {
   if (!out.ngc->python.empty()) out.python = {out.ngc->python, out.ngc->source};
 }
 
-void known_repository(const knowledge::RepositoryRow& row, std::string_view tag,
-                      const Images& images, GpuImage& out) {
-  const std::string evidence = fmt::format("tag {}", tag);
-  const std::string_view first = tag.substr(0, tag.find_first_of("-_"));
-  if (!row.vendor.empty()) out.vendor = {row.vendor, row.source};
-  if (!row.framework.empty()) out.framework = {row.framework, row.source};
-  if (!row.flavour.empty()) out.flavour = {row.flavour, row.source};
-  out.platform = row.platform;
-  if (row.scheme == "ngc") return ngc_image(tag, images, out);
-  if (row.scheme == "pytorch") {
-    if (is_version(first)) out.framework_version = {std::string(first), evidence};
-    return flavour_of(tag, out);
-  }
-  if (row.scheme == "tensorflow") {
-    if (is_version(first)) out.framework_version = {std::string(first), evidence};
-    if (tag.find("gpu") != std::string_view::npos) out.vendor = {"nvidia", evidence};
-    return;
-  }
-  if (row.scheme != "rocm") return;
-  if (is_version(first)) out.rocm = {std::string(first), evidence};
-  // rocm/dev-ubuntu-22.04
-  const auto parts = split(last_part(out.repository), "-");
-  if (parts.size() == 3 && parts[0] == "dev")
-    out.distribution = {fmt::format("{}{}", parts[1], parts[2]), "repository " + out.repository};
-  // rocm6.4_ubuntu24.04_py3.12_pytorch_release_2.6.0
-  const std::size_t at = tag.rfind("release_");
-  if (at != std::string_view::npos && is_version(tag.substr(at + 8)))
-    out.framework_version = {std::string(tag.substr(at + 8)), evidence};
-}
-
 /// runpod/pytorch:2.1.0-py3.10-cuda11.8.0-devel-ubuntu22.04, and later 1.0.2-cu1281-torch280-…
 void runpod_image(std::string_view tag, GpuImage& out) {
   const std::string evidence = fmt::format("tag {}", tag);
-  const auto parts = split(tag, "-");
+  const auto parts = parts_of(tag, "-");
   std::string version;
   for (const std::string_view part : parts)
     if (part.starts_with("torch") && part.size() == 8 && all_digits(part.substr(5)))
@@ -164,6 +123,38 @@ void runpod_image(std::string_view tag, GpuImage& out) {
   if (version.empty()) return;
   out.framework = {"torch", evidence};
   out.framework_version = {std::move(version), evidence};
+}
+
+void known_repository(const knowledge::RepositoryRow& row, std::string_view tag,
+                      const Images& images, GpuImage& out) {
+  const std::string evidence = fmt::format("tag {}", tag);
+  const std::string_view first = tag.substr(0, tag.find_first_of("-_"));
+  if (!row.vendor.empty()) out.vendor = {row.vendor, row.source};
+  if (!row.framework.empty()) out.framework = {row.framework, row.source};
+  if (!row.flavour.empty()) out.flavour = {row.flavour, row.source};
+  out.platform = row.platform;
+  out.row = &row;
+  if (row.scheme == "ngc") return ngc_image(tag, images, out);
+  if (row.scheme == "pytorch") {
+    if (is_version(first)) out.framework_version = {std::string(first), evidence};
+    return flavour_of(tag, out);
+  }
+  if (row.scheme == "runpod") return runpod_image(tag, out);
+  if (row.scheme == "tensorflow") {
+    if (is_version(first)) out.framework_version = {std::string(first), evidence};
+    if (tag.find("gpu") != std::string_view::npos) out.vendor = {"nvidia", evidence};
+    return;
+  }
+  if (row.scheme != "rocm") return;
+  if (is_version(first)) out.rocm = {std::string(first), evidence};
+  // rocm/dev-ubuntu-22.04
+  const auto parts = parts_of(last_part(out.repository), "-");
+  if (parts.size() == 3 && parts[0] == "dev")
+    out.distribution = {fmt::format("{}{}", parts[1], parts[2]), "repository " + out.repository};
+  // rocm6.4_ubuntu24.04_py3.12_pytorch_release_2.6.0
+  const std::size_t at = tag.rfind("release_");
+  if (at != std::string_view::npos && is_version(tag.substr(at + 8)))
+    out.framework_version = {std::string(tag.substr(at + 8)), evidence};
 }
 
 }  // namespace
@@ -187,12 +178,10 @@ GpuImage describe_image(const ImageName& image, const Images& images) {
     cuda_image(image.tag, images, out);
   } else if (row != nullptr) {
     known_repository(*row, image.tag, images, out);
-  } else if (familiar == "runpod/pytorch") {
-    runpod_image(image.tag, out);
   }
   if (images.distroless_image(familiar) != nullptr && !cuda)
     out.distribution = {"distroless", "repository " + familiar};
-  for (const std::string_view part : split(familiar, "/"))
+  for (const std::string_view part : parts_of(familiar, "/"))
     if (part.starts_with("ubi") && part.size() >= 4 && is_digit(part[3]) &&
         !out.distribution.known())
       out.distribution = {std::string(part.substr(0, part.find_first_not_of(kDigits, 3))),

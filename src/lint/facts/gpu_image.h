@@ -41,6 +41,7 @@ struct GpuImage {
   std::string platform;  ///< "jetson"; empty: servers
   std::string release;   ///< of NGC: "25.04"
   const knowledge::NgcRow* ngc = nullptr;
+  const knowledge::RepositoryRow* row = nullptr;  ///< of the repository; null: none
 };
 
 /// By name, tag and the tables; `image` as resolved.
@@ -86,14 +87,15 @@ struct Install {
   std::size_t stage = 0;
 };
 
+struct FileView;
+
 /// The files of a project that hold lists of packages, by normal path.
 using ListFiles = std::map<std::string, const ProjectFile*, std::less<>>;
 ListFiles list_files_of(const Project& project);
 
-/// In the order of the file, of all stages. Files are found through COPY, ADD and bind mounts from
-/// the build context.
-std::vector<Install> installs_of(const Project& project, const ProjectFile& dockerfile,
-                                 const ListFiles& files);
+/// In the order of the file, of all stages, which the view holds already. Files are found through
+/// COPY, ADD and bind mounts from the build context.
+std::vector<Install> installs_of(const FileView& view, const ListFiles& files);
 
 /// The lists of one install: the command's own, and what it takes of those of its files.
 std::vector<const PackageList*> lists_of(const Install& install);

@@ -37,6 +37,20 @@ std::string shown(const std::string& name) {
   return out + (got.platform.empty() ? "" : " " + got.platform);
 }
 
+TEST(GpuImage, RowsOfTheTable) {
+  EXPECT_EQ(shown("runpod/pytorch:2.1.0-py3.10-cuda11.8.0-devel-ubuntu22.04"),
+            "nvidia cuda 11.8.0 ubuntu22.04 python 3.10 torch 2.1.0");
+  EXPECT_EQ(shown("runpod/pytorch:1.0.2-cu1281-torch280-ubuntu2404"), "ubuntu2404 torch 2.8.0");
+  const auto user = [](const char* name) {
+    const auto* row = describe_image(*parse_image_name(name), tables().images).row;
+    return row == nullptr ? "" : row->user;
+  };
+  EXPECT_EQ(user("quay.io/jupyter/scipy-notebook"), "jovyan");
+  EXPECT_EQ(user("mambaorg/micromamba:2.0.5"), "mambauser");
+  EXPECT_EQ(user("registry.example.org/mambaorg/micromamba:2.0.5"), "mambauser");
+  EXPECT_EQ(user("pytorch/pytorch:2.6.0-cuda12.4-cudnn9-devel"), "");
+}
+
 TEST(GpuImage, CudaImages) {
   EXPECT_EQ(shown("nvidia/cuda:12.4.1-cudnn-devel-ubuntu22.04"),
             "nvidia cuda 12.4.1 cudnn 9 devel ubuntu22.04 python 3.10");

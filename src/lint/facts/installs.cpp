@@ -3,8 +3,9 @@
 
 #include <algorithm>
 
-#include "lint/facts/build_steps.h"
+#include "lint/facts/cloned_paths.h"
 #include "lint/facts/gpu_image.h"
+#include "lint/facts/stage_view.h"
 #include "lint/packages/asked.h"
 #include "lint/shell/command_words.h"
 #include "lint/source/blanks.h"
@@ -12,31 +13,6 @@
 namespace flense::lint {
 
 namespace {
-
-/// A path of a repository that a step clones, also when another stage copies it: not of the
-/// context.
-bool is_cloned(const Dockerfile& file, std::size_t stage, std::string_view path) {
-  if (!path.starts_with('/')) return false;
-  std::vector<std::string> names{std::string(path)};
-  for (const std::size_t one : file.lineage(stage))
-    for (const Instruction& copy : file.stages[one].instructions) {
-      if (!copy.copies() || copy.flag("from") == nullptr || copy.words.size() != 2) continue;
-      const std::string& target = copy.words.back().text;
-      if (target.size() > 1 && lies_in(path, target) && names.size() < 8)
-        names.push_back(copy.words.front().text + std::string(path.substr(target.size())));
-    }
-  for (const Stage& one : file.stages)
-    for (const Instruction& run : one.instructions)
-      for (const StepCommand& command : commands_of(run)) {
-        if (command.program != "git" || !command.has("clone")) continue;
-        const std::string& target = command.arguments.back().text;
-        if (target.starts_with('/') && target.size() > 1 &&
-            std::ranges::any_of(names,
-                                [&](const std::string& name) { return lies_in(name, target); }))
-          return true;
-      }
-  return false;
-}
 
 /// Paths below the build context that a path inside the stage may come from, likely ones first.
 std::vector<std::string> context_paths(const Dockerfile& file, std::size_t stage,
@@ -142,8 +118,7 @@ ListFiles list_files_of(const Project& project) {
   return out;
 }
 
-std::vector<Install> installs_of(const Project& project, const ProjectFile& dockerfile,
-                                 const ListFiles& files) {
+std::vector<Install> installs_of(const FileView& view, const ListFiles& files) {
   // Each file named is looked up in the preceding instructions.
   constexpr std::size_t kMostNamed = 1000;
   std::size_t named_files = 0;
@@ -152,13 +127,15 @@ std::vector<Install> installs_of(const Project& project, const ProjectFile& dock
     return at == files.end() ? nullptr : at->second;
   };
   std::vector<Install> out;
-  if (!dockerfile.dockerfile) return out;
-  const Dockerfile& file = *dockerfile.dockerfile;
+  const Project& project = *view.project;
+  const ProjectFile& dockerfile = *view.file;
+  const Dockerfile& file = *view.dockerfile;
   const Context* context = files.empty() ? nullptr : project.context_of(dockerfile);
   const std::string root =
       context != nullptr ? context->directory : directory_of(dockerfile.source.path());
   static const Environment kNone;
   Takings takings(project, file);
+  const ClonedPaths clones(view);
   for (std::size_t stage = 0; stage < file.stages.size(); ++stage) {
     for (const Instruction& run : file.stages[stage].instructions) {
       if (run.keyword != Keyword::kRun) continue;
@@ -168,7 +145,7 @@ std::vector<Install> installs_of(const Project& project, const ProjectFile& dock
         Install made;
         for (const Word& named : list.requirement_files) {
           if (files.empty() || ++named_files > kMostNamed) break;
-          if (is_changed_before(file, stage, run, named) || is_cloned(file, stage, named.text))
+          if (is_changed_before(file, stage, run, named) || clones.hold(stage, run, named))
             continue;
           for (const std::string& path : context_paths(file, stage, run, named.text)) {
             const std::string full = path_below(root, path);

@@ -1,6 +1,7 @@
 #include "lint/facts/purpose.h"
 
 #include <algorithm>
+#include <map>
 
 #include "base/ascii.h"
 #include "base/format.h"
@@ -9,41 +10,37 @@
 namespace flense::lint {
 
 bool is_for_other_device(std::string_view words) {
-  while (!words.empty()) {
-    const std::size_t end = words.find_first_of("/._-: ");
-    const std::string part = to_lower(words.substr(0, end));
-    if (is_one_of(part, {"cpu", "xpu", "hpu", "npu", "gaudi", "habana", "neuron", "neuronx", "inf2",
-                         "trn1", "tpu", "mps", "ppc64le", "s390x", "ascend"}))
-      return true;
-    if (end == words.npos) break;
-    words.remove_prefix(end + 1);
-  }
-  return false;
+  return has_part(words, "/._-: ",
+                  {"cpu", "xpu", "hpu", "npu", "gaudi", "habana", "neuron", "neuronx", "inf2",
+                   "trn1", "tpu", "mps", "ppc64le", "s390x", "ascend"});
 }
 
-bool is_example(std::string_view path) {
-  while (!path.empty()) {
-    const std::size_t end = path.find('/');
-    if (end == path.npos) break;
-    if (is_one_of(path.substr(0, end),
+bool is_example(std::string_view project_path) {
+  return has_part(directory_of(project_path), "/",
                   {"example", "examples", "sample", "samples", "demo", "demos", "test", "tests",
                    "e2e", "docs", "integration_tests", "integration-tests", "tutorial", "tutorials",
-                   "workshop", "workshops", "notebooks"}))
-      return true;
-    path.remove_prefix(end + 1);
-  }
-  return false;
+                   "workshop", "workshops", "notebooks"});
+}
+
+bool is_put_aside(std::string_view project_path) {
+  const std::string directory = directory_of(project_path);
+  return has_part(
+             directory, "/",
+             {"archive", "archived", "archives", "attic", ".attic", ".archive", ".old", "backup",
+              "backups", "deprecated", "legacy", "obsolete", "old", "unused", "retired"}) ||
+         std::ranges::any_of(parts_of(directory, "/"), [](std::string_view name) {
+           return starts_with_any(name, {"retired_", "retired-"}) ||
+                  ends_with_any(name, {"_deprecated", "-deprecated"});
+         });
+}
+
+bool is_devcontainer(const ProjectFile& file) {
+  return has_part(file.source.project_path(), "/._-", {"devcontainer"});
 }
 
 bool is_trial(const ProjectFile& file) {
   if (!file.dockerfile) return false;
-  std::string_view name = file_name(file.source.path());
-  while (!name.empty()) {
-    const std::size_t end = name.find_first_of("._-");
-    if (is_one_of(to_lower(name.substr(0, end)), {"debug", "example", "sample"})) return true;
-    if (end == name.npos) break;
-    name.remove_prefix(end + 1);
-  }
+  if (has_part(file_name(file.source.path()), "._-", {"debug", "example", "sample"})) return true;
   const std::string first = to_lower(file.source.text().substr(0, file.source.text().find('\n')));
   return first.starts_with('#') &&
          (first.contains("(example)") || first.contains("example image") ||
@@ -52,48 +49,58 @@ bool is_trial(const ProjectFile& file) {
 
 namespace {
 
-/// The text as a word of its own: "Dockerfile.vllm" is not in "Dockerfile.vllm-server".
-bool names_file(std::string_view line, std::string_view name) {
-  const auto goes_on = [](char c) { return is_alphanumeric(c) || c == '-' || c == '.'; };
-  for (std::size_t at = line.find(name); at != line.npos; at = line.find(name, at + 1)) {
-    const std::size_t end = at + name.size();
-    if ((at == 0 || !goes_on(line[at - 1]) || (line[at - 1] == '.' && at == 1)) &&
-        (end == line.size() || !goes_on(line[end])))
-      return true;
+/// Calls `visit(word)` for each word that may be a file's name: "Dockerfile.vllm-server" is one.
+template <class Visit>
+void each_name(std::string_view text, const Visit& visit) {
+  const auto goes_on = [](char c) {
+    return is_alphanumeric(c) || c == '-' || c == '.' || c == '_';
+  };
+  for (auto at = text.begin(); at != text.end();) {
+    const auto begin = std::find_if(at, text.end(), goes_on);
+    at = std::find_if_not(begin, text.end(), goes_on);
+    if (begin != at) visit(std::string_view(begin, at));
   }
-  return false;
 }
 
-/// Calls `visit(line, comment)` for each line that holds the text, until it says false.
+/// Calls `visit(line, comment)`.
 template <class Visit>
-bool lines_with(std::string_view text, std::string_view wanted, const Visit& visit) {
-  for (std::size_t at = text.find(wanted); at != text.npos;) {
-    const std::size_t begin = text.rfind('\n', at) + 1;
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    const std::string_view line = trim_space(text.substr(begin, end - begin));
-    if (!visit(line, line.starts_with('#'))) return false;
-    at = text.find(wanted, end);
+void each_line(const ProjectFile& file, const Visit& visit) {
+  for (std::string_view rest = file.source.text(); !rest.empty();) {
+    const std::string_view line = trim_space(take_line(rest));
+    visit(line, line.starts_with('#'));
   }
-  return true;
 }
 
 }  // namespace
 
-bool is_commented_out(const Project& project, const ProjectFile& dockerfile) {
-  const std::string_view name = file_name(dockerfile.source.path());
+std::set<const ProjectFile*> commented_out(const Project& project) {
+  // By name: files that speak of it, two at most.
+  std::map<std::string_view, std::set<const ProjectFile*>> names;
+  for (const auto& file : project.files)
+    if (file->kind == FileKind::kCompose)
+      each_line(*file, [&](std::string_view line, bool comment) {
+        if (!comment || !trim_space(line.substr(1)).starts_with("dockerfile:")) return;
+        each_name(line, [&](std::string_view name) { names[name]; });
+      });
   // Of the usual name nobody speaks.
-  if (name == "Dockerfile" || name == "Containerfile") return false;
-  bool out = false;
+  names.erase("Dockerfile");
+  names.erase("Containerfile");
+  if (names.empty()) return {};
+  for (const auto& file : project.files)
+    each_line(*file, [&](std::string_view line, bool comment) {
+      if (comment) return;
+      each_name(line, [&](std::string_view name) {
+        const auto at = names.find(name);
+        if (at != names.end() && at->second.size() < 2) at->second.insert(file.get());
+      });
+    });
+  std::set<const ProjectFile*> out;
   for (const auto& file : project.files) {
-    if (file.get() == &dockerfile) continue;
-    const bool unused =
-        lines_with(file->source.text(), name, [&](std::string_view line, bool comment) {
-          if (!names_file(line, name)) return true;
-          out = out || (comment && file->kind == FileKind::kCompose &&
-                        trim_space(line.substr(1)).starts_with("dockerfile:"));
-          return comment;
-        });
-    if (!unused) return false;
+    if (!file->dockerfile) continue;
+    const auto at = names.find(file_name(file->source.path()));
+    if (at != names.end() &&
+        std::ranges::all_of(at->second, [&](const auto* other) { return other == file.get(); }))
+      out.insert(file.get());
   }
   return out;
 }
@@ -119,7 +126,8 @@ std::string_view comments_above(const SourceText& source, Span span) {
 bool is_gpu_file(const FileView& view) {
   if (is_for_other_device(file_name(view.file->source.path())) ||
       is_for_other_device(view.stages.back().image.repository) ||
-      (!view.stages.back().image.vendor.known() && is_for_other_device(view.file->source.path())))
+      (!view.stages.back().image.vendor.known() &&
+       is_for_other_device(view.file->source.project_path())))
     return false;
   for (const StageView& stage : view.stages)
     if (stage.image.vendor.known()) return true;

@@ -1,6 +1,7 @@
 // What a file is for: which GPUs, if any, and whether somebody runs it.
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -12,16 +13,24 @@ namespace flense::lint {
 /// a CPU, Intel's XPU and Gaudi, AWS Neuron, a TPU, Apple's MPS.
 bool is_for_other_device(std::string_view words);
 
-/// A file that shows or tests how something is done, whatever release is current.
-bool is_example(std::string_view path);
+/// A file that shows or tests how something is done, whatever release is current, by its path in
+/// the project.
+bool is_example(std::string_view project_path);
+
+/// In a directory whose name says that its owner no longer works on what is in it, by its path in
+/// the project.
+bool is_put_aside(std::string_view project_path);
+
+/// Of a container that somebody works in.
+bool is_devcontainer(const ProjectFile& file);
 
 /// A Dockerfile for a look at something: "Dockerfile.debug", or its first comment says that it is
 /// an example.
 bool is_trial(const ProjectFile& file);
 
-/// A Dockerfile that Compose files name in comments alone, and nothing else of the project: it was
-/// taken out of use.
-bool is_commented_out(const Project& project, const ProjectFile& dockerfile);
+/// Dockerfiles that Compose files name in comments alone, and nothing else of the project: they
+/// were taken out of use.
+std::set<const ProjectFile*> commented_out(const Project& project);
 
 /// The comments in the lines above a place, one blank line apart at most; empty: none.
 std::string_view comments_above(const SourceText& source, Span span);

@@ -112,7 +112,7 @@ std::vector<FileView> views_of(const Project& project) {
       stage.reachable = at < reachable.size() && reachable[at];
       view.stages.push_back(std::move(stage));
     }
-    view.installs = installs_of(project, *file, lists);
+    view.installs = installs_of(view, lists);
     out.push_back(std::move(view));
   }
   return out;

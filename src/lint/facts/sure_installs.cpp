@@ -16,6 +16,25 @@ bool decides_about_next(const ShellCommand& command) {
          (command.joined_by == "&&" && is_one_of(program_of(command).name, {"test", "[", "[["}));
 }
 
+/// Whether a command of the && and || in front of this one decides about it.
+bool is_decided(const std::vector<ShellCommand>& all, std::size_t at) {
+  for (bool group = false; at > 0; --at) {
+    const ShellCommand& before = all[at - 1];
+    const bool joined = before.joined_by == "&&" || before.joined_by == "||";
+    if (before.depth == 0) {
+      if (decides_about_next(before)) return true;
+      if (!joined) return false;
+      group = false;
+    } else if (!before.joined_by.empty() && !group) {
+      // The end of { … } or ( … ); what $( … ) holds is joined by nothing.
+      if (decides_about_next(before)) return true;
+      if (!joined) return false;
+      group = true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 bool surely_runs(const Install& install) {
@@ -25,7 +44,7 @@ bool surely_runs(const Install& install) {
     return false;
   const auto& all = install.instruction->commands;
   const auto at = static_cast<std::size_t>(command - all.data());
-  return at == 0 || !decides_about_next(all[at - 1]);
+  return !is_decided(all, at);
 }
 
 bool surely_installs(const FileView& view, const Install& install, const PackageList& list,

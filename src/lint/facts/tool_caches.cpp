@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
+#include "base/format.h"
 #include "lint/facts/table_facts.h"
 #include "lint/source/blanks.h"
 
@@ -85,6 +87,12 @@ bool empties(const Instruction& run, std::string_view directory, std::string_vie
       return true;
   }
   return false;
+}
+
+std::string mount_owner(const std::string& user) {
+  if (user.empty() || is_root(user)) return {};
+  return all_digits(user) ? fmt::format("uid={0},gid={0}", user)
+                          : fmt::format("uid=…,gid=… (the numbers of {})", user);
 }
 
 bool brings_much(const FileView& view, const Install& install) {

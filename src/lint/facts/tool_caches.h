@@ -24,6 +24,10 @@ bool keeps_copies(const Instruction& run, const ShellCommand* command, const Pac
 bool empties(const Instruction& run, std::string_view directory, std::string_view tool,
              bool unknown);
 
+/// What gives a mount, which is root's, to the user of a step; empty: it needs nothing, or the user
+/// is not known. Only of a user by number it is what is to be written.
+std::string mount_owner(const std::string& user);
+
 /// Whether hundreds of megabytes are downloaded that the base does not hold.
 bool brings_much(const FileView& view, const Install& install);
 

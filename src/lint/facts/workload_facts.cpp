@@ -76,6 +76,14 @@ bool is_request_of_ollama(const std::vector<Word>& words, std::size_t at,
                    {"pull", "push", "list", "ls", "ps", "show", "create", "cp", "rm"});
 }
 
+/// "run_benchmark.py" measures a server; "eval_server.py" is one.
+bool is_client_name(std::string_view name) {
+  const auto has = [&](auto... words) { return has_part(name, "._-", {words...}); };
+  return !has("serve", "server") && (has("bench", "benchmark", "benchmarks", "client", "clients",
+                                         "eval", "evals", "evaluate", "evaluation", "loadtest") ||
+                                     (has("load") && has("test")));
+}
+
 }  // namespace
 
 bool is_client(const Workload& workload) {
@@ -91,11 +99,9 @@ bool is_client(const Workload& workload) {
     if (workload.command.empty()) continue;
     const std::string name = to_lower(file_name(words[at].text));
     const bool script = ends_with_any(name, {".py", ".sh"});
-    const bool client = name.contains("bench") || name.contains("client") ||
-                        name.contains("eval") || name.contains("load_test") ||
-                        name.contains("loadtest");
+    const bool client = script && is_client_name(name);
     if (script && !client) return false;
-    asks = asks || (script && client) ||
+    asks = asks || client ||
            is_one_of(name, {"curl", "wget", "locust", "k6", "guidellm", "genai-perf", "aiperf",
                             "bench_serving", "sglang.bench_serving"}) ||
            (name == "bench" && at + 1 < words.size() && words[at + 1].text == "serve");
@@ -156,18 +162,13 @@ bool is_hub_model(std::string_view value) {
 bool is_small_model(std::string_view name) {
   const std::string low = to_lower(file_name(name));
   bool small = false;
-  std::string_view rest = low;
-  while (!rest.empty()) {
-    const std::size_t end = rest.find_first_of("-_");
-    const std::string_view part = rest.substr(0, end);
+  for (const std::string_view part : parts_of(low, "-_")) {
     small = small || is_one_of(part, {"tiny", "mini", "small", "base", "nano", "gpt2"}) ||
             starts_with_any(part, {"distil", "minilm"});
     // Parameters: "0.6b" and "350m" are few, "7b" and "8x7b" are many.
     const bool number = !part.empty() && is_digit(part.front());
     if (number && part.ends_with('b')) return part.starts_with("0.");
     if (number && part.ends_with('m')) return true;
-    if (end == rest.npos) break;
-    rest.remove_prefix(end + 1);
   }
   return small;
 }

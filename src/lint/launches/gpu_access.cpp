@@ -308,7 +308,7 @@ class GpuAccessRules {
     const GpuImage image = describe_image(*workload_.image_name, project_.knowledge->images);
     const std::string command = serves ? std::string() : gpu_command();
     if (!serves && (image.vendor.value != "nvidia" || command.empty())) return;
-    if (is_for_other_device(file_.source.path())) return;
+    if (is_for_other_device(file_.source.project_path())) return;
     const bool has = !workload_.gpus.empty() || !workload_.devices.empty() ||
                      workload_.privileged || workload_.runtime ||
                      workload_.image_name->tag.find("cpu") != std::string::npos;
@@ -328,7 +328,7 @@ class GpuAccessRules {
         fmt::format("{} runs {}{}, which needs a GPU, and asks for none", title(workload_),
                     workload_.image_name->familiar(), serves ? "" : " with " + command));
     found.evidence.push_back(serves ? image_->source : image.vendor.evidence);
-    found.pedantic = is_example(file_.source.path());
+    found.pedantic = is_example(file_.source.project_path());
     found.fix = workload_.kind == WorkloadKind::kKubernetes
                     ? "write resources.limits: {nvidia.com/gpu: 1}"
                 : workload_.kind == WorkloadKind::kQuadlet ? "write AddDevice=nvidia.com/gpu=all"

@@ -17,28 +17,26 @@ struct TagVendor {
   std::string_view part;    ///< of the tag
 };
 
-/// What the tag is for, where its parts name one vendor alone.
+/// What the tag is for, where its parts name one vendor alone. "amd" and "intel" are architectures
+/// and owners too.
 std::optional<TagVendor> vendor_of_tag(std::string_view tag) {
   std::optional<TagVendor> out;
-  while (!tag.empty()) {
-    const std::size_t end = tag.find_first_of("-_.");
-    const std::string_view part = tag.substr(0, end);
+  const std::vector<std::string_view> parts = parts_of(tag, "-_.");
+  for (const std::string_view& part : parts) {
     std::string_view vendor;
-    if (is_one_of(part, {"cpu", "cpuonly"})) vendor = "cpu";
-    if (is_one_of(part, {"intel", "xpu", "ipex", "openvino", "sycl", "oneapi", "gaudi", "hpu"}))
+    // "cpu-offload" is for a GPU.
+    if (part == "cpuonly" || (part == "cpu" && &part == &parts.back())) vendor = "cpu";
+    if (is_one_of(part, {"xpu", "ipex", "openvino", "sycl", "oneapi", "gaudi", "hpu"}))
       vendor = "intel";
-    if (part == "amd" || part.starts_with("rocm")) vendor = "amd";
+    if (part.starts_with("rocm")) vendor = "amd";
     if (part == "nvidia" || part.starts_with("cuda") ||
         (part.starts_with("cu1") && part.size() == 5))
       vendor = "nvidia";
     // "gpu", "vulkan" and "all" are for several.
     if (is_one_of(part, {"gpu", "vulkan", "all", "multi"})) return std::nullopt;
-    if (!vendor.empty()) {
-      if (out && out->vendor != vendor) return std::nullopt;
-      out = TagVendor{vendor, part};
-    }
-    if (end == tag.npos) break;
-    tag.remove_prefix(end + 1);
+    if (vendor.empty()) continue;
+    if (out && out->vendor != vendor) return std::nullopt;
+    out = TagVendor{vendor, part};
   }
   return out;
 }

@@ -2,6 +2,8 @@
 // jobs whose ranks share too little memory.
 #include <algorithm>
 #include <array>
+#include <map>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -26,7 +28,7 @@ constexpr std::size_t kMostText = std::size_t{1} << 18;
 void add_texts(const YamlNode& node, unsigned depth, std::string& out) {
   constexpr unsigned kDeepest = 12;
   if (depth > kDeepest || out.size() > kMostText) return;
-  if (node.is_scalar()) (out += node.text) += '\n';
+  if (node.is_scalar()) out.append(node.text, 0, kMostText).push_back('\n');
   for (const YamlNode* item : node.items) add_texts(*item, depth + 1, out);
   for (const YamlMember& member : node.members) add_texts(*member.value, depth + 1, out);
 }
@@ -66,11 +68,91 @@ constexpr auto kRoom = std::to_array<std::string_view>({"free-disk",
                                                         "remote",
                                                         "data-root"});
 
+/// Where a command that builds an image begins; npos: none does.
+std::size_t place_of_build(std::string_view commands) {
+  std::size_t out = commands.npos;
+  for (const std::string_view build :
+       {"docker build ", "docker buildx build ", "podman build ", "buildah bud "})
+    out = std::min(out, commands.find(build));
+  return out;
+}
+
+/// The Dockerfile that the first such command names: with the workflow's expressions in it, or
+/// a pattern.
+std::string built_file(std::string_view commands) {
+  commands.remove_prefix(place_of_build(commands));
+  const auto behind_expression = [&](std::size_t at) {
+    return commands.substr(at).starts_with("${{")
+               ? std::min(commands.find("}}", at), commands.size())
+               : at;
+  };
+  bool next = false;  // what comes is the path
+  for (std::size_t at = 0; at < commands.size();) {
+    const std::size_t begin = at;
+    while (at < commands.size() && !is_blank(commands[at]) && commands[at] != ';')
+      at = behind_expression(at) + 1;
+    at = std::min(at, commands.size());
+    std::string word(commands.substr(begin, at - begin));
+    std::erase_if(word, [](char c) { return c == '"' || c == '\''; });
+    if (next && !word.empty() && word != "\\") return word;
+    if (word.starts_with("--file=")) return word.substr(7);
+    next = next || word == "-f" || word == "--file";
+    const bool goes_on =
+        word == "\\" || (at < commands.size() && commands[at] != ';' && commands[at] != '\n');
+    if (!goes_on || word == "&&" || word == "||" || word == "|") break;
+    ++at;
+  }
+  return "*Dockerfile";
+}
+
+/// The Dockerfiles whose images are large, as they are for GPUs.
+class LargeFiles {
+ public:
+  explicit LargeFiles(const std::vector<FileView>& views) {
+    for (const FileView& view : views) {
+      const std::string& path = view.file->source.project_path();
+      const bool large = std::ranges::any_of(view.stages, [](const StageView& stage) {
+        return stage.reachable && stage.image.vendor.known() && stage.image.flavour.value != "base";
+      });
+      if (large && !is_for_other_device(path)) files_.emplace(path, view.file);
+    }
+  }
+
+  /// The one that a path with a workflow's expressions may mean; null: none is known.
+  const ProjectFile* find(std::string_view path) {
+    constexpr std::size_t kLongestPath = 4'096, kMostPatterns = 1'000;
+    if (path.size() > kLongestPath) return nullptr;
+    std::string pattern = normal_path(path);
+    for (std::size_t at = pattern.find("${{"); at != pattern.npos; at = pattern.find("${{")) {
+      const std::size_t end = pattern.find("}}", at);
+      pattern.replace(at, end == pattern.npos ? pattern.npos : end + 2 - at, "*");
+    }
+    const std::size_t star = pattern.find('*');
+    if (star == pattern.npos) {
+      const auto at = files_.find(pattern);
+      return at == files_.end() ? nullptr : at->second;
+    }
+    const auto known = asked_.find(pattern);
+    if (known != asked_.end()) return known->second;
+    // Each may have to be held against every file.
+    if (asked_.size() == kMostPatterns) return nullptr;
+    const ProjectFile*& out = asked_[pattern];
+    const std::string_view begin = std::string_view(pattern).substr(0, star);
+    for (auto at = files_.lower_bound(begin); at != files_.end() && at->first.starts_with(begin);
+         ++at)
+      if (knowledge::matches_pattern(pattern, at->first)) return out = at->second;
+    return nullptr;
+  }
+
+ private:
+  std::map<std::string, const ProjectFile*, std::less<>> files_;
+  std::map<std::string, const ProjectFile*> asked_;
+};
+
 class Job {
  public:
-  Job(const std::vector<FileView>& views, const ProjectFile& file, const YamlNode& job,
-      FindingSink& sink)
-      : views_(views), file_(file), job_(job), sink_(sink) {
+  Job(LargeFiles& large, const ProjectFile& file, const YamlNode& job, FindingSink& sink)
+      : large_(large), file_(file), job_(job), sink_(sink) {
     add_texts(job, 0, text_);
   }
 
@@ -107,25 +189,44 @@ class Job {
         "make room in a step, and start the container there: docker run; or take a larger runner";
   }
 
-  /// The Dockerfile for GPUs that a step may build; null: none is known.
-  const FileView* gpu_file(std::string_view path) const {
-    std::string pattern = normal_path(path);
-    for (std::size_t at = pattern.find("${{"); at != pattern.npos; at = pattern.find("${{")) {
-      const std::size_t end = pattern.find("}}", at);
-      pattern.replace(at, end == pattern.npos ? pattern.npos : end + 2 - at, "*");
+  /// Whether an image that the job uses or builds, or what a step installs, is named for GPUs.
+  bool names_platform() const {
+    std::string texts;
+    const auto add = [&](const YamlNode& node) { add_texts(node, 0, texts); };
+    const YamlNode& container = job_["container"];
+    add(container.is_scalar() ? container : container["image"]);
+    for (const YamlMember& service : job_["services"].members) add((*service.value)["image"]);
+    for (const YamlNode* step : job_["steps"].items) {
+      add((*step)["uses"]);
+      if ((*step)["uses"].text_or().starts_with("docker/build-push-action")) add((*step)["with"]);
+      add_named_commands((*step)["run"].text_or(), texts);
     }
-    for (const FileView& view : views_) {
-      const bool large = std::ranges::any_of(view.stages, [](const StageView& stage) {
-        return stage.reachable && stage.image.vendor.known() && stage.image.flavour.value != "base";
-      });
-      if (large && !is_for_other_device(view.file->source.path()) &&
-          knowledge::matches_pattern(pattern, view.file->source.path()))
-        return &view;
+    // What an expression chooses, the matrix names.
+    if (holds(texts, "matrix.")) add(job_["strategy"]["matrix"]);
+    return std::ranges::any_of(parts_of(to_lower(texts), " \t\n/:=-_.,\"'"),
+                               [](auto part) { return starts_with_any(part, {"cuda", "rocm"}); });
+  }
+
+  /// Of a step's commands those that install something, or use an image.
+  static void add_named_commands(std::string_view commands, std::string& out) {
+    constexpr auto kNaming = std::to_array<std::string_view>(
+        {"install ", "uv sync", "uv add", "docker ", "podman ", "buildah "});
+    std::string command;
+    while (!commands.empty() && out.size() < kMostText) {
+      const std::string_view line = trim_space(take_line(commands));
+      if (line.starts_with('#')) continue;
+      command += line;
+      if (command.ends_with('\\') && !commands.empty()) {
+        command.back() = ' ';
+        continue;
+      }
+      if (holds_one_of(command, kNaming)) out += command + "\n";
+      command.clear();
     }
-    return nullptr;
   }
 
   void build_on_hosted() {
+    std::optional<bool> named;
     for (const YamlNode* step : job_["steps"].items) {
       const YamlNode &uses = (*step)["uses"], &run = (*step)["run"], &with = (*step)["with"];
       std::string path;
@@ -134,24 +235,19 @@ class Job {
         span = word_of(uses).span;
         path = with["file"].is_scalar() ? std::string(with["file"].text)
                                         : path_below(with["context"].text_or("."), "Dockerfile");
-      } else if (run.is_scalar() &&
-                 (holds(run.text, "docker build ") || holds(run.text, "docker buildx build ") ||
-                  holds(run.text, "podman build ") || holds(run.text, "buildah bud "))) {
+      } else if (run.is_scalar() && place_of_build(run.text) != run.text.npos) {
         span = span_of(step->member("run")->at);
-        const std::size_t option = run.text.find("-f ");
-        path = option == run.text.npos ? std::string("*Dockerfile") : run.text.substr(option + 3);
-        path = path.starts_with("${{") || path.contains("${{")
-                   ? path.substr(0, path.find_first_of(" \t\n\\", path.find("}}")))
-                   : path.substr(0, path.find_first_of(" \t\n\\"));
+        path = built_file(run.text);
       } else {
         continue;
       }
-      const FileView* view = gpu_file(path);
-      const bool named = view == nullptr && holds_one_of(to_lower(text_), kPlatforms);
-      if (view == nullptr && !named) continue;
+      const ProjectFile* built = large_.find(path);
+      if (built == nullptr && !named) named = names_platform();
+      if (built == nullptr && !*named) continue;
       full_disk(span, "an image for GPUs is built",
-                view != nullptr ? view->file->source.path() + " begins with an image for GPUs"
-                                : std::string("the job names CUDA or ROCm"))
+                built != nullptr ? built->source.path() + " begins with an image for GPUs"
+                                 : std::string("an image or an installation of the job names "
+                                               "CUDA or ROCm"))
           .fix =
           "make room before it: jlumbroso/free-disk-space, or rm -rf /opt/hostedtoolcache "
           "/usr/share/dotnet /usr/local/lib/android; or take a larger runner";
@@ -199,9 +295,7 @@ class Job {
     return false;
   }
 
-  static constexpr auto kPlatforms = std::to_array<std::string_view>({"cuda", "rocm"});
-
-  const std::vector<FileView>& views_;
+  LargeFiles& large_;
   const ProjectFile& file_;
   const YamlNode& job_;
   FindingSink& sink_;
@@ -212,11 +306,12 @@ class Job {
 
 void judge_workflow_jobs(const Project& project, const std::vector<FileView>& views,
                          FindingSink& sink) {
+  LargeFiles large(views);
   for (const auto& file : project.files) {
     if (file->kind != FileKind::kWorkflow || !file->yaml) continue;
     for (const YamlNode* document : file->yaml->documents)
       for (const YamlMember& job : (*document)["jobs"].members)
-        if (job.value->is_mapping()) Job(views, *file, *job.value, sink).run();
+        if (job.value->is_mapping()) Job(large, *file, *job.value, sink).run();
   }
 }
 

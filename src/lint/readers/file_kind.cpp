@@ -3,6 +3,7 @@
 
 #include "base/ascii.h"
 #include "lint/readers/readers.h"
+#include "lint/source/blanks.h"
 
 namespace flense::lint {
 
@@ -122,7 +123,7 @@ bool is_requirements_name(std::string_view path, std::string_view name) {
   if (stem.starts_with("requirements") || stem.starts_with("constraints")) return true;
   if (stem.ends_with("requirements") && stem.size() > 12) return true;
   // requirements/gpu.txt
-  return path.find("requirements/") != path.npos;
+  return has_part(directory_of(path), "/", {"requirements"});
 }
 
 bool is_shell_shebang(std::string_view text) {

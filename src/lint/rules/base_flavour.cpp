@@ -8,6 +8,7 @@
 #include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
 #include "lint/facts/cuda_base.h"
+#include "lint/facts/purpose.h"
 #include "lint/facts/sure_installs.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
@@ -107,15 +108,9 @@ bool runs_wheels(const FileView& view, std::size_t stage) {
 
 /// Images that others are built on, or that code is developed and measured in.
 bool is_for_developers(std::string_view path) {
-  while (!path.empty()) {
-    const std::size_t end = path.find_first_of("/._-");
-    if (is_one_of(path.substr(0, end), {"dev", "devel", "devcontainer", "base", "ci", "test",
-                                        "tests", "bench", "benchmark", "benchmarks", "builder"}))
-      return true;
-    if (end == path.npos) break;
-    path.remove_prefix(end + 1);
-  }
-  return false;
+  return has_part(path, "/._-",
+                  {"dev", "devel", "devcontainer", "base", "ci", "test", "tests", "bench",
+                   "benchmark", "benchmarks", "builder"});
 }
 
 void devel_final(const FileView& view, FindingSink& sink) {
@@ -124,18 +119,21 @@ void devel_final(const FileView& view, FindingSink& sink) {
   const std::string& repository = base->image.repository;
   if (repository != "nvidia/cuda" && repository != "pytorch/pytorch") return;
   if (holds_one_of(view, view.stages.size() - 1, kCompileAtRun)) return;
-  if (view.file->source.path().find("devcontainer") != std::string::npos) return;
+  if (is_devcontainer(*view.file)) return;
   const std::string& tag = base->stage->image->tag;
   std::string smaller = repository + ":" + tag;
   if (const std::size_t at = smaller.find("devel"); at != std::string::npos)
     smaller.replace(at, 5, "runtime");
   // Of a deleted tag the other flavours are deleted too.
   const knowledge::Images& images = view.project->knowledge->images;
-  if (const auto* row = images.cuda_version(base->image.cuda.value);
-      repository == "nvidia/cuda" && row != nullptr && row->state == "deleted")
-    if (const auto* near = images.cuda_near(base->image.cuda.value); true)
-      smaller = cuda_tag(images, near != nullptr ? *near : *images.newest_cuda(), "runtime",
-                         base->image.distribution.value, tag.contains("cudnn"));
+  const auto* row = images.cuda_version(base->image.cuda.value);
+  if (repository == "nvidia/cuda" && row != nullptr && row->state == "deleted") {
+    const auto* near = images.cuda_near(base->image.cuda.value);
+    if (near == nullptr) near = images.newest_cuda();
+    if (near != nullptr)
+      smaller =
+          cuda_tag(images, *near, "runtime", base->image.distribution.value, tag.contains("cudnn"));
+  }
   Finding& found = sink.add(
       "devel-final-stage", *view.file, base->stage->base.span,
       fmt::format("the final image is built on {}:{}: compilers, headers and static libraries "
@@ -150,7 +148,8 @@ void devel_final(const FileView& view, FindingSink& sink) {
   const std::size_t last = view.stages.size() - 1;
   found.pedantic = !runs_wheels(view, last) || may_compile(view, last) ||
                    holds_one_of(view, last, kUseToolkit) ||
-                   is_for_developers(view.file->source.path()) || is_for_a_shell(view, last);
+                   is_for_developers(view.file->source.project_path()) ||
+                   is_for_a_shell(view, last);
 }
 
 void unused_cuda(const FileView& view, FindingSink& sink) {
@@ -180,7 +179,7 @@ void unused_cuda(const FileView& view, FindingSink& sink) {
 void rocm_builder(const FileView& view, FindingSink& sink) {
   const StageView* base = final_base(view);
   if (base == nullptr) return;
-  const auto* row = view.project->knowledge->images.repository(base->image.repository);
+  const knowledge::RepositoryRow* row = base->image.row;
   if (row == nullptr || row->builder.empty()) return;
   Finding& found =
       sink.add("rocm-builder-final", *view.file, base->stage->base.span,

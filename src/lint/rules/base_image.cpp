@@ -164,13 +164,7 @@ void unknown_tag(const ImageUse& use, FindingSink& sink) {
 
 /// "cuda-torch", "pytorch-rocm": a part of the name is a platform for GPUs.
 bool names_gpu(std::string_view name) {
-  while (!name.empty()) {
-    const std::size_t end = name.find_first_of("-_.");
-    if (is_one_of(name.substr(0, end), {"cuda", "rocm", "nvidia", "cudnn"})) return true;
-    if (end == name.npos) break;
-    name.remove_prefix(end + 1);
-  }
-  return false;
+  return has_part(name, "-_.", {"cuda", "rocm", "nvidia", "cudnn"});
 }
 
 /// Of the other vendors' images only what has no tag can be told to move.
@@ -200,8 +194,9 @@ void floating_tag(const ImageUse& use, FindingSink& sink) {
   found.evidence = {use.image->vendor.evidence};
   // A script is called by hand, by somebody who sees what changes. The default of an argument is
   // for those who do not choose.
-  found.pedantic = is_example(use.file->source.path()) || use.file->kind == FileKind::kShell ||
-                   use.heads || use.file->source.slice(use.span).contains('$') ||
+  found.pedantic = is_example(use.file->source.project_path()) ||
+                   use.file->kind == FileKind::kShell || use.heads ||
+                   use.file->source.slice(use.span).contains('$') ||
                    is_chosen_floating(comments_above(use.file->source, use.span));
   found.fix = fmt::format("write a release: {}:VERSION", use.name->familiar());
 }

@@ -34,7 +34,7 @@ bool installs_from_system(const FileView& view, const StageView& stage) {
 void past_its_life(const FileView& view, const StageView& stage, FindingSink& sink) {
   if (!stage.own_base || !stage.reachable) return;
   const auto* row = view.project->knowledge->images.distribution(stage.image.distribution.value);
-  if (is_for_other_device(view.file->source.path()) && !stage.image.vendor.known()) return;
+  if (is_for_other_device(view.file->source.project_path()) && !stage.image.vendor.known()) return;
   if (row == nullptr ||
       knowledge::months_between(row->end, view.project->knowledge->images.date) == 0)
     return;

@@ -1,5 +1,7 @@
 // Arguments of builds: those that CI hands over, and those that a stage does not have.
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "base/ascii.h"
 #include "base/format.h"
@@ -44,87 +46,145 @@ bool may_be_set(const GpuImage& base, std::string_view name) {
          starts_with_any(low, {"yarn", "gpg", "lang", "java", "rust", "cargo", "go"});
 }
 
-/// "$NAME" or "${NAME}" somewhere in a text, but for a form that says what to take instead.
-bool uses(std::string_view text, std::string_view name) {
+/// Arguments that every RUN has without a declaration (Dockerfile reference, Predefined ARGs).
+bool is_predefined(std::string_view name) {
+  return is_one_of(to_lower(name),
+                   {"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"});
+}
+
+bool is_name_letter(char c) {
+  return is_alphanumeric(c) || c == '_';
+}
+
+/// Calls `visit(name, answered)` for each "$NAME" and "${NAME}", and for forms that say what to
+/// take for an empty value: those are answered.
+template <class Visit>
+void each_use(std::string_view text, const Visit& visit) {
   for (std::size_t at = text.find('$'); at != text.npos; at = text.find('$', at + 1)) {
     if (at > 0 && text[at - 1] == '\\') continue;
     std::string_view rest = text.substr(at + 1);
     const bool braced = rest.starts_with('{');
     if (braced) rest.remove_prefix(1);
-    if (!rest.starts_with(name)) continue;
-    rest.remove_prefix(name.size());
-    const char next = rest.empty() ? ' ' : rest.front();
-    if (braced ? next == '}' : !is_letter(next) && !is_digit(next) && next != '_') return true;
-  }
-  return false;
-}
-
-/// Whether a step may give the variable a value itself.
-bool sets(const Instruction& step, std::string_view name) {
-  return std::ranges::any_of(step.commands, [&](const ShellCommand& command) {
-    if (std::ranges::any_of(command.assignments,
-                            [&](const ShellAssignment& set) { return set.name == name; }))
-      return true;
-    if (command.words.empty()) return false;
-    const std::string_view program = command.words.front().text;
-    if (is_one_of(program, {"source", ".", "eval"})) return true;
-    // export NAME=…, read NAME, for NAME in …: a word that is, or begins with, the name.
-    return std::ranges::any_of(command.words, [&](const ShellWord& word) {
-      return word.text == name || word.text.starts_with(std::string(name) + "=");
-    });
-  });
-}
-
-/// The place in a step that uses the variable; empty: none does.
-Span use_of(const Instruction& step, std::string_view name) {
-  if (step.keyword == Keyword::kRun) {
-    if (!step.heredocs.empty() || !is_shell(step.interpreter) || sets(step, name)) return {};
-    for (const ShellCommand& command : step.commands) {
-      for (const ShellWord& word : command.words)
-        if (word.dynamic && uses(word.text, name)) return word.span;
-      for (const ShellAssignment& set : command.assignments)
-        if (set.value.dynamic && uses(set.value.text, name)) return set.value.span;
+    const auto end =
+        static_cast<std::size_t>(std::ranges::find_if_not(rest, is_name_letter) - rest.begin());
+    const std::string_view name = rest.substr(0, end);
+    rest.remove_prefix(end);
+    if (name.empty()) continue;
+    if (!braced || rest.starts_with('}')) {
+      visit(name, false);
+    } else {
+      if (rest.starts_with(':')) rest.remove_prefix(1);
+      if (!rest.empty() && is_one_of(rest.substr(0, 1), {"-", "=", "+", "?"})) visit(name, true);
     }
-    return {};
   }
-  if (step.keyword == Keyword::kEnv)
-    for (const KeyValue& pair : step.pairs)
-      if (pair.value && uses(pair.value->text, name)) return pair.value->span;
-  if (step.copies() || step.keyword == Keyword::kWorkdir)
-    for (const Word& word : step.words)
-      if (uses(word.text, name)) return word.span;
-  return {};
 }
+
+/// The variables that a step uses, and those that it answers for itself: it sets them, or asks
+/// whether they are empty.
+class StepUses {
+ public:
+  explicit StepUses(const Instruction& step) {
+    if (step.keyword == Keyword::kRun) {
+      if (step.heredocs.empty() && is_shell(step.interpreter)) read_run(step);
+    } else if (step.keyword == Keyword::kEnv) {
+      for (const KeyValue& pair : step.pairs)
+        if (pair.value) read(pair.value->text, pair.value->span);
+    } else if (step.copies() || step.keyword == Keyword::kWorkdir) {
+      for (const Word& word : step.words) read(word.text, word.span);
+    }
+  }
+
+  const std::vector<std::pair<std::string_view, Span>>& all() const { return uses_; }
+  bool answers(std::string_view name) const { return sets_any_ || answered_.contains(name); }
+
+ private:
+  void read(std::string_view text, Span span) {
+    each_use(text, [&](std::string_view name, bool answered) {
+      if (answered)
+        answered_.insert(name);
+      else
+        uses_.emplace_back(name, span);
+    });
+  }
+
+  void answer_all(std::string_view text) {
+    each_use(text, [&](std::string_view name, bool) { answered_.insert(name); });
+  }
+
+  void read_run(const Instruction& run) {
+    for (const Flag* mount : run.flags_of("mount"))
+      for (const std::string_view part : split(mount->value, ','))
+        if (part.starts_with("env=")) answered_.insert(part.substr(4));
+    for (const ShellCommand& command : run.commands) {
+      for (const ShellWord& word : command.words)
+        if (word.dynamic) read(word.text, word.span);
+      for (const ShellAssignment& set : command.assignments) {
+        answered_.insert(set.name);
+        if (set.value.dynamic) read(set.value.text, set.value.span);
+      }
+      if (command.words.empty()) continue;
+      const std::string_view program = command.words.front().text;
+      sets_any_ = sets_any_ || is_one_of(program, {"source", ".", "eval"});
+      if (is_one_of(program, {"[", "[[", "test"})) read_test(command.words);
+      // export NAME=…, read NAME, for NAME in …: a word that is, or begins with, the name.
+      for (const ShellWord& word : command.words)
+        answered_.insert(std::string_view(word.text).substr(0, word.text.find('=')));
+    }
+  }
+
+  /// -z "$NAME", -n "$NAME", "$NAME" alone, or compared with "".
+  void read_test(const std::vector<ShellWord>& words) {
+    const auto text = [&](std::size_t at) {
+      return at < words.size() ? std::string_view(words[at].text) : std::string_view("]");
+    };
+    for (std::size_t at = 1; at < words.size(); ++at) {
+      const bool compared = is_one_of(text(at + 1), {"=", "==", "!="});
+      if (compared ? text(at + 2).empty()
+                   : is_one_of(text(at - 1), {"-z", "-n", "!", "[", "[[", "test"}))
+        answer_all(text(at));
+    }
+  }
+
+  std::vector<std::pair<std::string_view, Span>> uses_;
+  std::set<std::string_view> answered_;
+  bool sets_any_ = false;
+};
 
 /// ARG in front of the first FROM is for FROM alone: a stage has to declare it again.
 void lost_in_stage(const FileView& view, FindingSink& sink) {
   if (!view.dockerfile->template_language.empty() || !is_gpu_file(view)) return;
+  std::map<std::string_view, unsigned> globals;  // with their order
+  for (const Instruction& global : view.dockerfile->globals)
+    for (const KeyValue& pair : global.pairs)
+      globals.try_emplace(pair.key.text, static_cast<unsigned>(globals.size()) + 1);
+  if (globals.empty()) return;
+  const bool crlf = view.file->source.text().contains("\r\n");
   for (const StageView& stage : view.stages) {
     if (!stage.reachable) continue;
-    for (const Instruction& global : view.dockerfile->globals)
-      for (const KeyValue& pair : global.pairs) {
-        const std::string& name = pair.key.text;
-        for (const Instruction& step : stage.stage->instructions) {
-          if (step.keyword == Keyword::kFrom || !step.environment ||
-              step.environment->contains(name))
-            continue;
-          const Span span = use_of(step, name);
-          if (span.empty()) continue;
-          Finding& found = sink.add(
-              "arg-not-in-stage", *view.file, span,
-              fmt::format("{} is empty here: an ARG in front of the first FROM counts for FROM "
-                          "alone",
-                          name));
-          found.evidence = {
-              fmt::format("ARG {} stands in front of FROM, and this stage has none", name),
-              "Dockerfile reference, Understand how ARG and FROM interact"};
-          found.fix = fmt::format("write ARG {} behind the FROM of this stage", name);
-          const std::size_t end = stage.stage->instructions.front().span.end;
-          found.edits.push_back({{end, end}, "\nARG " + name});
-          found.pedantic = may_be_set(stage.image, name);
-          break;
-        }
+    std::set<std::string_view> said;
+    for (const Instruction& step : stage.stage->instructions) {
+      if (step.keyword == Keyword::kFrom || !step.environment) continue;
+      const StepUses uses(step);
+      for (const auto& [name, span] : uses.all()) {
+        const auto global = globals.find(name);
+        if (global == globals.end() || step.environment->contains(name) || uses.answers(name) ||
+            (step.keyword == Keyword::kRun && is_predefined(name)) || !said.insert(name).second)
+          continue;
+        Finding& found = sink.add(
+            "arg-not-in-stage", *view.file, span,
+            fmt::format("{} is empty here: an ARG in front of the first FROM counts for FROM "
+                        "alone",
+                        name));
+        found.evidence = {
+            fmt::format("ARG {} stands in front of FROM, and this stage has none", name),
+            "Dockerfile reference, Understand how ARG and FROM interact"};
+        found.fix = fmt::format("write ARG {} behind the FROM of this stage", name);
+        const std::size_t end = stage.stage->instructions.front().span.end;
+        found.edits.push_back(
+            {{end, end}, fmt::format("{}ARG {}", crlf ? "\r\n" : "\n", name), global->second});
+        found.pedantic = may_be_set(stage.image, name);
       }
+    }
   }
 }
 

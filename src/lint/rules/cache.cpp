@@ -75,14 +75,9 @@ void left_in_layer(const FileView& view, const StageSteps& steps, FindingSink& s
                     one.tool->off.empty() ? "variable" : one.tool->off.front())};
     found.pedantic = !brings_much(view, *one.install);
     const std::string target = directory.empty() ? "/root/" + one.tool->home : directory;
-    // A new mount is root's.
-    const std::string owner =
-        is_root(one.step->user) || one.step->user.empty()
-            ? std::string()
-            : fmt::format(",uid={}", all_digits(one.step->user)
-                                         ? one.step->user
-                                         : fmt::format("(the number of {})", one.step->user));
-    const std::string mount = fmt::format("--mount=type=cache,target={}{}", target, owner);
+    const std::string owner = mount_owner(one.step->user);
+    const std::string mount =
+        fmt::format("--mount=type=cache,target={}{}{}", target, owner.empty() ? "" : ",", owner);
     found.fix =
         fmt::format("write RUN {} …, which also keeps the downloads for the next build{}", mount,
                     one.tool->options.empty() ? "" : "; or add " + one.tool->options.front());

@@ -158,7 +158,8 @@ void compiler_cache(const FileView& view, const StageView& stage, FindingSink& s
 
 /// A base whose variables are known: others may have moved the cache.
 bool is_known_base(const GpuImage& image) {
-  return image.official || image.repository == "python" ||
+  return (image.official && (image.row == nullptr || !image.row->moves_caches)) ||
+         image.repository == "python" ||
          (image.distribution.known() && !image.repository.contains('/'));
 }
 
@@ -175,18 +176,8 @@ Span target_value(const FileView& view, const CacheMount& mount) {
   return {};
 }
 
-/// Of a user by number; empty: by name.
-std::string number_of(const std::string& user) {
-  return user.find_first_not_of("0123456789") == std::string::npos ? user : std::string();
-}
-
-std::string owner_of(const std::string& user) {
-  return fmt::format("uid={0},gid={0}",
-                     number_of(user).empty() ? "1000 (the number of " + user + ")" : user);
-}
-
-void mount_targets(const FileView& view, const StageView& stage, const StageSteps& steps,
-                   FindingSink& sink) {
+void misplaced_mounts(const FileView& view, const StageView& stage, const StageSteps& steps,
+                      FindingSink& sink) {
   std::set<const Flag*> said;
   for (const ToolInstall& one : tool_installs(view, stage, steps)) {
     const auto& [install, step, command, tool, directory] = one;
@@ -204,20 +195,17 @@ void mount_targets(const FileView& view, const StageView& stage, const StageStep
         meant = &mount;
     }
     if (covering != nullptr) {
-      if (is_root(step->user) || step->user.empty() || covering->has_uid ||
-          !said.insert(covering->flag).second)
-        continue;
+      const std::string owner = mount_owner(step->user);
+      if (owner.empty() || covering->has_uid || !said.insert(covering->flag).second) continue;
       Finding& found = sink.add(
           "cache-mount-target", *view.file, covering->flag->span,
           fmt::format("the mount belongs to root, and {} runs as {}: it cannot write its cache",
                       tool->tool, step->user));
       found.evidence = {"Dockerfile reference, RUN --mount=type=cache: uid is 0 by default",
                         tool->source};
-      const std::string number = number_of(step->user);
-      found.fix = fmt::format("add {} to the mount", owner_of(step->user));
-      if (!number.empty())
-        found.edits.push_back({{covering->flag->span.end, covering->flag->span.end},
-                               fmt::format(",uid={0},gid={0}", step->user)});
+      found.fix = fmt::format("add {} to the mount", owner);
+      if (all_digits(step->user))
+        found.edits.push_back({{covering->flag->span.end, covering->flag->span.end}, "," + owner});
       continue;
     }
     if (meant == nullptr || !is_known_base(stage.image) || !said.insert(meant->flag).second)
@@ -230,14 +218,10 @@ void mount_targets(const FileView& view, const StageView& stage, const StageStep
     found.evidence = {tool->source, fmt::format("user {}, home {}", step->user, step->home)};
     if (const auto set = variable_at(run, command, tool->variable); set.set)
       found.evidence.push_back(tool->variable + " is set");
-    // A new mount is root's.
-    const bool owned = meant->has_uid || is_root(step->user) || step->user.empty();
-    const std::string number = number_of(step->user);
-    found.fix = fmt::format("write target={}{}", directory,
-                            owned ? "" : ", and add " + owner_of(step->user) + " to the mount");
-    if (!value.empty() && (owned || !number.empty()))
-      found.edits.push_back(
-          {value, owned ? directory : fmt::format("{0},uid={1},gid={1}", directory, number)});
+    const std::string owner = meant->has_uid ? std::string() : mount_owner(step->user);
+    found.fix = fmt::format("write target={}{}{}", directory, owner.empty() ? "" : ",", owner);
+    if (!value.empty() && (owner.empty() || all_digits(step->user)))
+      found.edits.push_back({value, directory + (owner.empty() ? "" : ",") + owner});
   }
 }
 
@@ -311,7 +295,7 @@ void judge_cache_mounts(const Project& /*project*/, const std::vector<FileView>&
       const StageSteps steps(view, stage.index);
       unused_mounts(view, stage, steps, sink);
       link_mode(view, stage, steps, sink);
-      mount_targets(view, stage, steps, sink);
+      misplaced_mounts(view, stage, steps, sink);
       apt_mounts(view, stage, sink);
     }
 }

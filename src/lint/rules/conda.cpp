@@ -73,7 +73,7 @@ void conda_run(const FileView& view, FindingSink& sink) {
                               live ? "" : ", and its output is held back until it ends"));
       found.evidence = {"conda/conda#10351, conda/conda#8586"};
       // A container of a test runs once, and nobody waits for its lines, nor for a build's.
-      found.pedantic = is_example(view.file->source.path()) || (shell && !uses.start);
+      found.pedantic = is_example(view.file->source.project_path()) || (shell && !uses.start);
       found.fix = shell ? "add --no-capture-output, or put the environment's bin folder in front "
                           "of PATH"
                         : "call the program by its path: ENTRYPOINT "

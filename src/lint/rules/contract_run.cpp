@@ -1,6 +1,7 @@
 // What happens when the image is built and started: GPU calls without a GPU, users, entry points,
 // health checks, engines compiled at every start, pickled weights.
 #include <algorithm>
+#include <map>
 
 #include "base/format.h"
 #include "knowledge/table_rows.h"
@@ -95,7 +96,7 @@ void root_user(const FileView& view, const StageSteps& steps, FindingSink& sink)
   const StageView& last = view.stages.back();
   // An explicit root is hadolint's DL3002.
   if (has_user(steps) || !begins_as_root(last.image) || !is_gpu_file(view)) return;
-  if (view.file->source.path().find("devcontainer") != std::string::npos) return;
+  if (is_devcontainer(*view.file)) return;
   const bool starts = std::ranges::any_of(steps.all(), [](const Step& step) {
     return step.instruction->keyword == Keyword::kCmd ||
            step.instruction->keyword == Keyword::kEntrypoint;
@@ -204,18 +205,20 @@ void report_engine(const ProjectFile& file, Span span, const std::string& what,
       "OCI artifact or COPY; where hosts differ, keep it in a mounted cache directory";
 }
 
-/// A script of the project that a start command runs.
-const ProjectFile* script_of(const FileView& view, std::string_view word) {
-  if (!word.ends_with(".sh")) return nullptr;
-  const std::string_view name = word.substr(word.rfind('/') + 1);
-  for (const auto& file : view.project->files)
-    if (file->kind == FileKind::kShell &&
-        std::string_view(file->source.path()).substr(file->source.path().rfind('/') + 1) == name)
-      return file.get();
-  return nullptr;
+/// The project's scripts by their names, which start commands run; of one name the first.
+using Scripts = std::map<std::string_view, const ProjectFile*>;
+
+Scripts scripts_of(const Project& project) {
+  Scripts out;
+  for (const auto& file : project.files)
+    if (const std::string_view name = file_name(file->source.path());
+        file->kind == FileKind::kShell && name.ends_with(".sh"))
+      out.try_emplace(name, file.get());
+  return out;
 }
 
-void engines(const FileView& view, const StageSteps& steps, FindingSink& sink) {
+void engines(const FileView& view, const StageSteps& steps, const Scripts& scripts,
+             FindingSink& sink) {
   const Instruction *command = nullptr, *entry = nullptr;
   for (const Step& step : steps.all()) {
     if (step.instruction->keyword == Keyword::kCmd) command = step.instruction;
@@ -233,8 +236,9 @@ void engines(const FileView& view, const StageSteps& steps, FindingSink& sink) {
       continue;
     }
     for (const std::string& word : words) {
-      const ProjectFile* script = script_of(view, word);
-      if (script == nullptr) continue;
+      const auto named = scripts.find(file_name(word));
+      if (named == scripts.end()) continue;
+      const ProjectFile* script = named->second;
       for (const ShellCommand& one :
            split_shell(script->source.text(), {0, script->source.text().size()}).commands) {
         // `test -f engine || trtexec …` and `if` build it only once.
@@ -321,13 +325,14 @@ void pickles(const FileView& view, const StageSteps& steps, FindingSink& sink) {
 
 void judge_contract_run(const Project& project, const std::vector<FileView>& views,
                         FindingSink& sink) {
+  const Scripts scripts = scripts_of(project);
   for (const FileView& view : views) {
     const StageSteps steps(view, view.stages.size() - 1);
     gpu_calls(view, sink);
     root_user(view, steps, sink);
     ngc_entrypoint(view, steps, sink);
     health_check(view, steps, sink);
-    engines(view, steps, sink);
+    engines(view, steps, scripts, sink);
     pickles(view, steps, sink);
   }
   launched_engines(project, sink);

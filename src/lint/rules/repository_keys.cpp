@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/layer_paths.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
@@ -18,10 +20,11 @@ constexpr std::string_view kNotice =
 
 void old_key_fetched(const FileView& view, const StageView& stage, FindingSink& sink) {
   // Beside the new one, or the package that brings it, the old key is idle.
-  for (const std::string_view word : {"3bf863cc", "cuda-keyring"})
+  for (const std::string_view word : {"3bf863cc", "3BF863CC", "cuda-keyring"})
     if (commands_mention(view, stage.index, word)) return;
   const auto judge = [&](std::string_view word, Span span) {
-    if (!holds(word, kOldKey)) return;
+    // A key's number is read in any case.
+    if (!holds(to_lower(word), kOldKey)) return;
     // dnf takes the new key from the repository's own file; the repository machine-learning still
     // has this one.
     for (const std::string_view other :
@@ -36,7 +39,9 @@ void old_key_fetched(const FileView& view, const StageView& stage, FindingSink& 
         "install cuda-keyring_1.1-1_all.deb of the same directory; at least write 3bf863cc in "
         "place of 7fa2af80";
     const std::string_view raw = view.text(span);
-    if (const std::size_t place = raw.find(kOldKey); place != raw.npos)
+    // Of a longer number the beginning would have to change too.
+    if (const std::size_t place = raw.find(kOldKey);
+        place != raw.npos && (place == 0 || !is_alphanumeric(raw[place - 1])))
       found.edits.push_back(
           {{span.begin + place, span.begin + place + kOldKey.size()}, "3bf863cc"});
   };
@@ -44,7 +49,7 @@ void old_key_fetched(const FileView& view, const StageView& stage, FindingSink& 
     for (const ShellCommand& command : instruction.commands) {
       // `apt-key del 7fa2af80` is what NVIDIA's instructions say.
       const bool deletes = std::ranges::any_of(command.words, [](const ShellWord& word) {
-        return word.text == "del" || word.text == "rm";
+        return is_one_of(word.text, {"del", "rm", "remove"});
       });
       if (deletes) continue;
       for (const ShellWord& word : command.words) judge(word.text, word.span);
@@ -55,30 +60,47 @@ void old_key_fetched(const FileView& view, const StageView& stage, FindingSink& 
 }
 
 /// Words of steps after which apt-get update may go well: the new key, the repository's removal,
-/// sources that are not checked, or files and scripts that may do one of these.
+/// sources that are not checked, or files that may do one of these. apt reads its options in any
+/// case, and gpg the numbers of keys.
 constexpr auto kMayMend = std::to_array<std::string_view>(
-    {"3bf863cc", "A4B469963BF863CC", "cuda-keyring", "sources.list", "/etc/apt", "apt-key",
-     "Insecure", "unauthenticated", "trusted", "gpg", "keyring"});
+    {"3bf863cc", "cuda-keyring", "sources.list", "/etc/apt", "apt-key", "insecure",
+     "unauthenticated", "trusted", "gpg", "keyring"});
 
 bool may_mend(const Instruction& step) {
   const auto mends = [](std::string_view word) {
-    return std::ranges::any_of(kMayMend, [&](std::string_view one) { return holds(word, one); });
+    const std::string low = to_lower(word);
+    return std::ranges::any_of(kMayMend, [&](std::string_view one) { return holds(low, one); });
   };
-  for (const ShellCommand& command : step.commands) {
+  for (const ShellCommand& command : step.commands)
     if (std::ranges::any_of(command.words,
                             [&](const ShellWord& word) { return mends(word.text); }) ||
         std::ranges::any_of(command.redirections,
                             [&](const ShellRedirection& one) { return mends(one.target.text); }))
       return true;
-    // What a script of the project does is not known; ./install.sh is one of a download.
-    for (const ShellWord& word : command.words)
-      if (word.text.ends_with(".sh") && holds(word.text, "/") && !word.text.starts_with("./") &&
-          !holds(word.text, "://") &&
-          (&word == &command.words.front() || is_shell(command.words.front().text)))
-        return true;
-  }
   return step.keyword != Keyword::kRun && step.keyword != Keyword::kFrom &&
          std::ranges::any_of(step.words, [&](const Word& word) { return mends(word.text); });
+}
+
+/// Whether a step runs what another step brought, or a mount: what a script does is not known.
+bool runs_brought(Step step, const std::vector<Written>& brought) {
+  if (step.directory.empty()) step.directory = "/";
+  const std::vector<std::string> mounts = mount_targets(*step.instruction);
+  bool out = false;
+  each_command(step, [&](const StepCommand& command, const std::string& directory) {
+    const auto judge = [&](std::string_view word) {
+      const std::string path = path_of(step, word, directory);
+      // A directory that is not known may be one of them.
+      out =
+          out || (path.empty() && word.ends_with(".sh")) ||
+          std::ranges::any_of(brought, [&](const auto& one) { return lies_in(path, one.path); }) ||
+          std::ranges::any_of(mounts, [&](const auto& one) { return lies_in(path, one); });
+    };
+    const std::string_view program = command.shell->words[program_of(*command.shell).first].text;
+    if (holds(program, "/")) judge(program);
+    if (is_shell(program) || is_one_of(program, {".", "source"}) || program.starts_with("python"))
+      for (const Argument& word : command.arguments) judge(word.text);
+  });
+  return out;
 }
 
 /// The command that reads the repositories' lists and ends the step where it fails; null: none.
@@ -101,13 +123,12 @@ void image_with_old_key(const FileView& view, const StageView& stage, FindingSin
   const knowledge::OldKeyRow* row = view.project->knowledge->images.old_key(
       stage.stage->image->familiar(), stage.stage->image->tag);
   if (row == nullptr) return;
+  const StageSteps steps(view, stage.index);
+  const std::vector<Written> brought = written_paths(steps);
   for (const Instruction& step : stage.stage->instructions) {
+    if (may_mend(step) || runs_brought(*steps.find(&step), brought)) return;
     const ShellCommand* update = reads_lists(step);
-    if (update == nullptr) {
-      if (may_mend(step)) return;
-      continue;
-    }
-    if (may_mend(step)) return;
+    if (update == nullptr) continue;
     Finding& found = sink.add(
         "cuda-repository-key", *view.file, update->span,
         fmt::format("{}:{} was published before NVIDIA replaced the key of its repository in April "

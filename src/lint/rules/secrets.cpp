@@ -218,24 +218,36 @@ void command_lines(const FileView& view, FindingSink& sink) {
       }
     }
 }
-/// The secret of a workflow that a value is: "GH_TOKEN" of ${{ secrets.GH_TOKEN }}; empty: none.
-std::string_view secret_of_workflow(std::string_view text) {
-  const std::size_t open = text.find("${{");
-  if (open == text.npos) return {};
-  const std::size_t at = text.find("secrets.", open);
-  if (at == text.npos || text.find("}}", open) < at) return {};
-  const std::string_view rest = text.substr(at + 8);
-  return rest.substr(0, std::min(rest.find_first_of(" }|&)"), rest.size()));
+
+/// The secrets of a workflow that a value holds, in order: "GH_TOKEN" of ${{ secrets.GH_TOKEN }}.
+std::vector<std::string_view> secrets_of_workflow(std::string_view text) {
+  constexpr std::string_view kContext = "secrets.";
+  std::vector<std::string_view> out;
+  for (std::size_t at = text.find("${{"); at != text.npos; at = text.find("${{", at)) {
+    const std::size_t end = text.find("}}", at);
+    if (end == text.npos) break;
+    std::string_view rest = text.substr(at, end - at);
+    for (std::size_t begin; (begin = rest.find(kContext)) != rest.npos;) {
+      rest.remove_prefix(begin + kContext.size());
+      out.push_back(rest.substr(0, rest.find_first_of(" |&=!,)")));
+    }
+    at = end;
+  }
+  return out;
 }
 
-/// Names of what must not be read by others; a client's public key is meant to be.
+/// Names of what others may read: a client's public key, the number of an account.
+bool names_public(std::string_view name) {
+  const std::string low = to_lower(name);
+  return has_part(low, "_-", {"public", "publishable", "id", "fingerprint"}) ||
+         holds(low, "site_key") || starts_with_any(low, {"vite_", "react_app_", "nuxt_"});
+}
+
+/// Names of what must not be read by others.
 bool names_secret(std::string_view name) {
   const std::string low = to_lower(name);
-  return !holds(low, "public") && !holds(low, "publishable") && !holds(low, "site_key") &&
-         !starts_with_any(low, {"vite_", "react_app_", "nuxt_"}) &&
-         (ends_with_any(low,
-                        {"token", "_pat", "password", "passwd", "secret", "api_key", "_key"}) ||
-          low == "pat");
+  return ends_with_any(low, {"token", "_pat", "password", "passwd", "secret", "api_key", "_key"}) ||
+         low == "pat";
 }
 
 /// A secret of the workflow as an argument of a build.
@@ -248,16 +260,17 @@ void workflow_arguments(const ProjectFile& file, const knowledge::BuildFacts& fa
       const std::string_view written = file.source.slice(value.span);
       const bool line = value.text.contains("${{");
       if (!line && written.contains('\n')) continue;
-      const std::string_view secret =
-          secret_of_workflow(line ? std::string_view(value.text) : written);
-      if (secret.empty() ||
-          (facts.secret(name.text) == nullptr && !names_secret(name.text) &&
-           !names_secret(secret)) ||
-          to_lower(name.text).contains("public"))
-        continue;
+      if (names_public(name.text)) continue;
+      const bool named = facts.secret(name.text) != nullptr || names_secret(name.text);
+      const auto secrets = secrets_of_workflow(line ? std::string_view(value.text) : written);
+      const auto at = std::ranges::find_if(secrets, [&](std::string_view one) {
+        return !names_public(one) && (named || names_secret(one));
+      });
+      if (at == secrets.end()) continue;
+      const std::string_view secret = *at;
       Span span = value.span;
-      if (const std::size_t at = written.find(name.text + "="); line && at != written.npos)
-        span = {span.begin + at, span.begin + at + name.text.size()};
+      if (const std::size_t own = written.find(name.text + "="); line && own != written.npos)
+        span = {span.begin + own, span.begin + own + name.text.size()};
       Finding& found =
           sink.add("secret-in-build-variable", file, span,
                    fmt::format("the build argument {} puts the secret {} into the image's history",

@@ -70,7 +70,7 @@ bool compiles_at_run(const FileView& view) {
 
 void toolkit(const FileView& view, FindingSink& sink) {
   const auto& rows = view.project->knowledge->build.toolkit_packages;
-  if (holds(view.file->source.path(), "devcontainer") || compiles_at_run(view)) return;
+  if (is_devcontainer(*view.file) || compiles_at_run(view)) return;
   for (const Install* install : view.installs_in(view.stages.size() - 1)) {
     const PackageManager manager = install->command.manager;
     if (manager != PackageManager::kApt && manager != PackageManager::kDnf) continue;

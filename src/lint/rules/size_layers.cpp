@@ -315,6 +315,18 @@ class Layers {
     });
   }
 
+  /// Whether this user, as chown names it, ran all the steps that wrote into a directory.
+  bool made_by(std::string_view owner, std::string_view path, const Step& step) const {
+    const std::size_t colon = owner.find(':');
+    const std::string_view user = owner.substr(0, colon);
+    if (colon != owner.npos && owner.substr(colon + 1) != user) return false;
+    return !is_root(user) && std::ranges::all_of(written_, [&](const Written& one) {
+      if (!before(one.step, step) || !lies_in(one.path, path)) return true;
+      const Step* maker = steps_.find(one.step);
+      return maker != nullptr && maker->user == user && !one.step->copies();
+    });
+  }
+
   void owned(const Step& step, const StepCommand& command, const std::string& directory) {
     bool recursive = false;
     for (const Argument& word : command.arguments)
@@ -323,10 +335,12 @@ class Layers {
                    holds(word.text, "R"));
     if (!recursive || makes_files(*step.instruction)) return;
     bool mode = true;  // the first word is the owner or the mode
+    std::string owner;
     for (const Argument& word : command.arguments) {
       if (word.text.starts_with('-')) continue;
       if (mode) {
         mode = false;
+        owner = word.text;
         continue;
       }
       const std::string path = path_of(step, word.text, directory);
@@ -334,13 +348,11 @@ class Layers {
       for (const Written& one : written_) {
         if (!before(one.step, step) || (!lies_in(path, one.path) && !lies_in(one.path, path)))
           continue;
-        const bool copy = one.how == "COPY" || one.how == "ADD";
-        const bool context = copy && one.step->flag("from") == nullptr && !one.download;
-        std::uint64_t bytes = 0;
-        if (context && sent_.known()) {
-          bytes = copied_bytes(one, path);
-          if (bytes < kWorth) continue;
-        }
+        const bool copy = one.step->copies();
+        const bool sized =
+            copy && one.step->flag("from") == nullptr && !one.download && sent_.known();
+        const std::uint64_t bytes = sized ? copied_bytes(one, path) : 0;
+        if (sized && bytes < kWorth) continue;
         Finding& found = sink_.add(
             "chown-in-own-layer", *view_.file, command.shell->span,
             fmt::format("{} -R writes every file of {} into a second layer{}", command.program,
@@ -351,9 +363,8 @@ class Layers {
             "overlay file systems copy a file whole when its owner or mode changes"};
         // What cp and mv take is mostly a file of something that weighs more.
         found.pedantic = !is_much(one, bytes) || one.how == "cp" || one.how == "mv";
-        if (const Step* maker = steps_.find(one.step);
-            !copy && maker != nullptr && !maker->user.empty() && !is_root(maker->user)) {
-          found.fix = fmt::format("delete it: {} made the files, and owns them", maker->user);
+        if (!copy && command.program == "chown" && made_by(owner, path, step)) {
+          found.fix = fmt::format("delete it: {} made the files, and owns them", owner);
           return;
         }
         found.fix = copy ? fmt::format("write {} --{}=… and delete this step", one.how,

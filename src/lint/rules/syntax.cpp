@@ -6,6 +6,7 @@
 #include "base/format.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
+#include "lint/source/templates.h"
 
 namespace flense::lint {
 
@@ -31,40 +32,37 @@ bool has_placeholder(std::string_view text) {
 /// A text that a program of the project fills in, in whatever language; of cookiecutter a directory
 /// is.
 bool is_template_name(std::string_view path) {
-  return path.contains("template") || path.contains("{{") ||
-         ends_with_any(path, {".in", ".tmpl", ".tpl", ".template", ".j2", ".jinja", ".jinja2",
-                              ".erb", ".mustache"});
+  return has_part(path, "/._-", {"template", "templates"}) || path.contains("{{") ||
+         ends_with_any(path,
+                       {".in", ".tmpl", ".tpl", ".j2", ".jinja", ".jinja2", ".erb", ".mustache"});
 }
 
 /// What a test feeds to a program to see it refused.
 bool is_fixture(std::string_view path) {
-  while (!path.empty()) {
-    const std::size_t end = path.find('/');
-    if (end == path.npos) return false;
-    if (is_one_of(path.substr(0, end), {"testdata", "test-data", "test_data", "fixtures",
-                                        "__fixtures__", "invalid", "broken", "corpus"}))
-      return true;
-    path.remove_prefix(end + 1);
-  }
-  return false;
+  return has_part(directory_of(path), "/",
+                  {"testdata", "test-data", "test_data", "fixtures", "__fixtures__", "invalid",
+                   "broken", "corpus"});
 }
 
-/// A mark that a program or the reader replaces, on the line of a problem: {name}, @NAME@, %NAME%,
-/// <name>, and directives of preprocessors.
+/// A mark of a template on the line of a problem, which a program replaces.
 bool has_mark(const ProjectFile& file, const ParseProblem& problem) {
   if (problem.span.empty()) return false;
   const std::string_view line =
       trim_space(file.source.line(file.source.position(problem.span.begin).line));
   const auto pair = [&](std::string_view open, std::string_view close) {
     const std::size_t at = line.find(open);
-    return at != line.npos && line.find(close, at + 1) != line.npos;
+    return at != line.npos && line.find(close, at + open.size()) != line.npos;
   };
-  const std::size_t brace = line.find('{');
-  const bool filled = brace != line.npos && (brace == 0 || line[brace - 1] != '$') &&
-                      line.find('}', brace) != line.npos && file.dockerfile.has_value();
-  return filled || pair("@", "@") || pair("%", "%") || pair("<", ">") || pair("__", "__") ||
-         line.contains("{{") || line.contains("{%") ||
-         starts_with_any(line, {"#include", "#if", "#define", "include ", "INCLUDE ", "INCLUDE+"});
+  // A table of TOML has no blank there, and a test of a shell a dash or a variable behind it.
+  if (pair("{{", "}}") || pair("{%", "%}") || pair("<%", "%>") || pair("[[ .", "]]") ||
+      pair("[[- ", "]]"))
+    return true;
+  const auto words = parts_of(line, " \t\"'=:,/-");
+  if (std::ranges::any_of(words, [](auto word) { return is_marked(word, "@", "@"); })) return true;
+  // In a Dockerfile a variable is no mark, but a line that is one.
+  const bool whole = file.dockerfile || line.starts_with("${");
+  const std::size_t begin = whole ? 0 : line.find_first_of(":=-") + 1;
+  return is_marked(trim_space(line.substr(begin)), "${", "}");
 }
 
 /// A file that some image of the call installs.
@@ -160,7 +158,7 @@ void judge_syntax(const Project& project, const std::vector<FileView>& views, Fi
       // A head of YAML, or a text that is no Dockerfile: one cause.
       if (problem.message.contains("is not an instruction") && ++foreign > 1) continue;
       Finding& found = sink.add("syntax", *file, problem.span, problem.message);
-      const std::string& path = file->source.path();
+      const std::string& path = file->source.project_path();
       found.pedantic = (file->dockerfile && file->dockerfile->fragment) || is_template_name(path) ||
                        is_fixture(path) || is_harmless(*file, problem) ||
                        has_placeholder(file->source.text()) || has_mark(*file, problem) ||

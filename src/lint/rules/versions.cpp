@@ -1,5 +1,6 @@
 // Versions that must match: the CUDA of torch, of its index and of the base.
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/format.h"
@@ -96,7 +97,8 @@ void wheel_against_base(const Project& project, const PlacedList& place, Finding
 bool asks_for_gpu(const Project& project) {
   return std::ranges::any_of(project.files, [](const auto& file) {
     // docker-compose.gpu.yml, however it asks.
-    if (file->kind == FileKind::kCompose && file_name(file->source.path()).contains("gpu"))
+    if (file->kind == FileKind::kCompose &&
+        has_part(file_name(file->source.path()), "._-", {"gpu"}))
       return true;
     return std::ranges::any_of(file->workloads,
                                [](const Workload& one) { return !one.gpus.empty(); });
@@ -110,21 +112,22 @@ bool is_plain_base(const StageView& stage) {
          is_for_other_device(repository);
 }
 
-/// Whether a Dockerfile for GPUs, or on a base of which nobody knows, installs the same file: it
-/// has to serve both.
-bool is_list_of_gpu_image(const std::vector<FileView>& views, const ProjectFile& file) {
-  return std::ranges::any_of(views, [&](const FileView& view) {
-    return std::ranges::any_of(view.installs, [&](const Install& install) {
+/// Files that a Dockerfile for GPUs, or on a base of which nobody knows, installs: one that another
+/// installs too has to serve both.
+std::set<const ProjectFile*> lists_of_gpu_images(const std::vector<FileView>& views) {
+  std::set<const ProjectFile*> out;
+  for (const FileView& view : views)
+    for (const Install& install : view.installs) {
       const StageView& stage = view.stages[install.stage];
-      return (stage.image.vendor.known() || !is_plain_base(stage)) &&
-             std::ranges::find(install.files, &file) != install.files.end();
-    });
-  });
+      if (stage.image.vendor.known() || !is_plain_base(stage))
+        out.insert(install.files.begin(), install.files.end());
+    }
+  return out;
 }
 
 /// Whether the stage says that its programs compute on the processor.
 bool is_for_processor(const FileView& view, const StageView& stage) {
-  if (is_for_other_device(view.file->source.path())) return true;
+  if (is_for_other_device(view.file->source.project_path())) return true;
   return std::ranges::any_of(stage.stage->environment, [](const auto& variable) {
     const auto& [name, value] = variable;
     if (!value) return false;
@@ -133,12 +136,12 @@ bool is_for_processor(const FileView& view, const StageView& stage) {
   });
 }
 
-void implicit_index(const Project& project, const std::vector<FileView>& views,
+void implicit_index(const Project& project, const std::set<const ProjectFile*>& of_gpu_images,
                     const PlacedList& place, FindingSink& sink) {
   if (place.view == nullptr || place.list->manager == PackageManager::kConda) return;
   const StageView& stage = place.view->stages[place.install->stage];
-  if (stage.image.vendor.known() || stage.image.platform == "jetson" || asks_for_gpu(project) ||
-      !is_plain_base(stage) || is_list_of_gpu_image(views, *place.file))
+  if (stage.image.vendor.known() || stage.image.platform == "jetson" || !is_plain_base(stage) ||
+      of_gpu_images.contains(place.file))
     return;
   // Another stage says what the file is for.
   for (const StageView& other : place.view->stages)
@@ -216,10 +219,12 @@ void additive_index(const PlacedList& place, FindingSink& sink) {
 }  // namespace
 
 void judge_versions(const Project& project, const std::vector<FileView>& views, FindingSink& sink) {
+  const bool gpu_asked = asks_for_gpu(project);
+  const std::set<const ProjectFile*> of_gpu_images = lists_of_gpu_images(views);
   for (const PlacedList& place : placed_lists(project, views)) {
     wheel_against_index(place, sink);
     wheel_against_base(project, place, sink);
-    implicit_index(project, views, place, sink);
+    if (!gpu_asked) implicit_index(project, of_gpu_images, place, sink);
     additive_index(place, sink);
   }
 }

@@ -107,16 +107,10 @@ bool is_met(const Use& use, const PackageRequest& request) {
 
 /// "Dockerfile.gpu", "requirements/cuda.txt".
 bool is_named_for_gpus(std::string_view path) {
-  path = file_name(path);
-  while (!path.empty()) {
-    const std::size_t end = path.find_first_of("._-");
-    const std::string part = to_lower(path.substr(0, end));
-    if (is_one_of(part, {"gpu", "cuda", "nvidia", "rocm"}) || part.starts_with("cuda1"))
-      return true;
-    if (end == path.npos) break;
-    path.remove_prefix(end + 1);
-  }
-  return false;
+  const std::string name = to_lower(file_name(path));
+  return has_part(name, "._-", {"gpu", "cuda", "nvidia", "rocm"}) ||
+         std::ranges::any_of(parts_of(name, "._-"),
+                             [](std::string_view part) { return part.starts_with("cuda1"); });
 }
 
 bool has_constraints(const PackageList& list) {
@@ -192,7 +186,7 @@ std::optional<OtherCuda> other_cuda(const knowledge::Knowledge& known,
 /// `uses` are empty for a list that no image takes: it is somebody's notebook or test.
 void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const PackageList& list,
               const std::vector<Use>& uses, FindingSink& sink) {
-  if (has_constraints(list) || is_for_other_device(file.source.path())) return;
+  if (has_constraints(list) || is_for_other_device(file.source.project_path())) return;
   for (const Word& index : list.indexes)
     if (is_for_other_device(index.text)) return;
   const bool plain_jax =
@@ -235,7 +229,7 @@ void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const 
     };
     // A range is what a library asks for; an application is nothing without a version.
     found.pedantic = !request.specifier.empty() || std::ranges::none_of(open, pays) ||
-                     is_example(file.source.path()) || takes_nightly(list) ||
+                     is_example(file.source.project_path()) || takes_nightly(list) ||
                      is_cuda_decided(request, list, file.source, list.indexes) ||
                      list.has_option("--no-deps") || list.has_option("--no-dependencies");
     found.fix = fmt::format("write one version: {}{}…", request.name,

@@ -357,10 +357,9 @@ class TorchTwice {
 
 void judge_versions_torch(const Project& project, const std::vector<FileView>& views,
                           FindingSink& sink) {
-  std::vector<const PackageList*> seen;
+  std::set<const PackageList*> seen;
   const auto judge = [&](const PackageList& list, const ProjectFile& file) {
-    if (std::ranges::find(seen, &list) != seen.end()) return;
-    seen.push_back(&list);
+    if (!seen.insert(&list).second) return;
     wheel_of_no_index(project, list, file, sink);
     companions(project, list, file, sink);
   };

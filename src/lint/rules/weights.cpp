@@ -161,11 +161,10 @@ void weights(const FileView& view, const StageSteps& steps, const SentFiles& sen
     found.evidence = {one.evidence};
     // What stands before the code is loaded once, and mostly meant; so is one that is made to be
     // carried to where there is no network.
-    const std::string path = to_lower(view.file->source.path());
     found.pedantic = !(code_before || one.among_code) || one.may_be_small ||
-                     path.contains("offline") || path.contains("airgap") ||
-                     path.contains("air-gap") || one.span.begin < checked ||
-                     is_meant(view, one.span);
+                     has_part(view.file->source.project_path(), "/._-",
+                              {"offline", "airgap", "airgapped", "air"}) ||
+                     one.span.begin < checked || is_meant(view, one.span);
     found.fix =
         "mount it: a volume, a claim, or an OCI artifact as image volume; if it must be in the "
         "image, put it into a stage of its own and end with COPY --link --from=weights";

@@ -1,9 +1,12 @@
-// White space in UTF-8 as Go's unicode.IsSpace and strings.TrimSpace define it, and paths: shared
-// by the readers of build files.
+// White space in UTF-8 as Go's unicode.IsSpace and strings.TrimSpace define it, and the parts of
+// paths and names.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <initializer_list>
 #include <string_view>
+#include <vector>
 
 #include "base/ascii.h"
 
@@ -56,5 +59,24 @@ inline bool holds(std::string_view text, std::string_view part) {
 inline std::string_view file_name(std::string_view path) {
   while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
   return path.substr(path.rfind('/') + 1);
+}
+
+/// What any of the separators divides; parts may be empty.
+inline std::vector<std::string_view> parts_of(std::string_view text, std::string_view separators) {
+  std::vector<std::string_view> out;
+  while (true) {
+    const std::size_t end = text.find_first_of(separators);
+    out.push_back(text.substr(0, end));
+    if (end == std::string_view::npos) return out;
+    text.remove_prefix(end + 1);
+  }
+}
+
+/// Whether a part of a path or name is, in any case, one of `words`, which are in lower case.
+inline bool has_part(std::string_view text, std::string_view separators,
+                     std::initializer_list<std::string_view> words) {
+  return std::ranges::any_of(parts_of(text, separators), [&](std::string_view part) {
+    return std::ranges::any_of(words, [&](std::string_view word) { return same_text(part, word); });
+  });
 }
 }  // namespace flense::lint

@@ -13,6 +13,8 @@ namespace flense::lint {
 struct Edit {
   Span span;
   std::string text;
+  /// Of insertions at one place: the lower stands first; of equal ones one is made.
+  unsigned rank = 0;
 };
 
 struct Finding {

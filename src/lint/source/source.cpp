@@ -4,8 +4,10 @@
 
 namespace flense::lint {
 
-SourceText::SourceText(std::string path, std::string text)
-    : path_(std::move(path)), text_(std::move(text)) {
+SourceText::SourceText(std::string path, std::string text, std::string project_path)
+    : path_(std::move(path)),
+      text_(std::move(text)),
+      project_path_(project_path.empty() ? path_ : std::move(project_path)) {
   for (std::size_t at = text_.find('\n'); at != std::string::npos; at = text_.find('\n', at + 1))
     if (at + 1 < text_.size()) starts_.push_back(at + 1);
 }

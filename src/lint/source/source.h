@@ -39,9 +39,13 @@ struct Position {
 class SourceText {
  public:
   SourceText() = default;
-  SourceText(std::string path, std::string text);
+  /// Without a path in the project it is the same.
+  SourceText(std::string path, std::string text, std::string project_path = {});
 
   const std::string& path() const { return path_; }  ///< as the user named it
+  /// Below the directory that the user named; of a file named by itself, in its repository. What
+  /// directories say of a file these say: where a project lies says nothing.
+  const std::string& project_path() const { return project_path_; }
   std::string_view text() const { return text_; }
   /// Spans beyond the end are cut.
   std::string_view slice(Span span) const;
@@ -53,7 +57,7 @@ class SourceText {
   Span line_span(std::size_t number) const;
 
  private:
-  std::string path_, text_;
+  std::string path_, text_, project_path_;
   std::vector<std::size_t> starts_{0};
 };
 

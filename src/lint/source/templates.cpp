@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <initializer_list>
 
+#include "base/ascii.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -177,6 +178,15 @@ TemplateText strip_templates(std::string_view text, bool reads_as_yaml) {
     out.holes.push_back(one.span);
   }
   return out;
+}
+
+bool is_marked(std::string_view text, std::string_view open, std::string_view close) {
+  if (text.size() <= open.size() + close.size() || !text.starts_with(open) ||
+      !text.ends_with(close))
+    return false;
+  text.remove_prefix(open.size());
+  text.remove_suffix(close.size());
+  return std::ranges::all_of(text, [](char c) { return is_alphanumeric(c) || c == '_'; });
 }
 
 }  // namespace flense::lint

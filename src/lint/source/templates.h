@@ -23,4 +23,7 @@ struct TemplateText {
 /// programs' formats look alike.
 TemplateText strip_templates(std::string_view text, bool reads_as_yaml);
 
+/// Whether a text is nothing but a name between two marks: "@TAG@", "${TAG}".
+bool is_marked(std::string_view text, std::string_view open, std::string_view close);
+
 }  // namespace flense::lint

@@ -1,0 +1,59 @@
+#include "lint/facts/purpose.h"
+
+#include <gtest/gtest.h>
+
+#include "lint/lint.h"
+
+namespace flense::lint {
+
+namespace {
+
+TEST(Purpose, ADockerfileThatOnlyCommentsOfComposeNameIsOutOfUse) {
+  const auto knowledge = *knowledge::Knowledge::load();
+  const std::string from = "FROM python:3.12-slim\n",
+                    head = "services:\n  a:\n    image: a\n    build:\n";
+  const Project project = read_project(
+      {{"Dockerfile", from},
+       {"Dockerfile.called", from},
+       {"Dockerfile.gone",
+        from + "# docker build -f Dockerfile.gone\nLABEL file=Dockerfile.gone\n"},
+       {"Dockerfile.new", from},
+       {"compose.yaml",
+        head + "      # dockerfile: Dockerfile\n      # dockerfile: Dockerfile.called\n"
+               "      # dockerfile: docker/Dockerfile.gone\n      context: .\n"},
+       {"other/compose.yaml", head + "      dockerfile: Dockerfile.gone-too\n"},
+       {"build.sh", "docker build -f Dockerfile.called .\n"}},
+      {}, {}, knowledge);
+  std::vector<std::string> out;
+  for (const ProjectFile* file : commented_out(project)) out.push_back(file->source.path());
+  EXPECT_EQ(out, (std::vector<std::string>{"Dockerfile.gone"}));
+}
+
+TEST(Purpose, WhereAProjectLiesSaysNothing) {
+  const auto knowledge = *knowledge::Knowledge::load();
+  const auto rules = *knowledge::LintRules::load();
+  const auto shown = [&](const std::string& path) {
+    const Project project =
+        read_project({{"/home/tests/legacy/template/corpus/" + path,
+                       "FROM nvidia/cuda:12.4.1-runtime-ubuntu22.04\nRUNN make\n"
+                       "RUN pip install torch\n",
+                       path}},
+                     {}, {}, knowledge);
+    Policy policy;
+    policy.ignored = {"torch-index-implicit", "package-cache-in-layer", "base-cuda-unused"};
+    std::string out;
+    for (const Finding& finding : lint(project, rules, policy).findings)
+      out += (out.empty() ? "" : " ") + finding.rule;
+    return out;
+  };
+  EXPECT_EQ(shown("Dockerfile"), "syntax gpu-wheel-unpinned");
+  EXPECT_EQ(shown("contemplated/Dockerfile"), "syntax gpu-wheel-unpinned");
+  EXPECT_EQ(shown("templates/Dockerfile"), "gpu-wheel-unpinned");
+  EXPECT_EQ(shown("tests/Dockerfile"), "syntax");
+  EXPECT_EQ(shown("legacy/Dockerfile"), "");
+  EXPECT_EQ(shown("corpus/Dockerfile"), "gpu-wheel-unpinned");
+}
+
+}  // namespace
+
+}  // namespace flense::lint
