@@ -33,8 +33,35 @@ Result<void> rename_file(const std::filesystem::path& from, const std::filesyste
   return {};
 }
 
-/// tar -> hash -> encoder -> hash -> file; a tar that is stored as it is, is hashed in the file,
-/// behind the writer.
+/// The file of a layer, hashed behind the writer. What is written goes to the disk at once, so that
+/// the sync at the end finds little to wait for.
+class StoredFile final : public Sink {
+ public:
+  StoredFile(int fd, const std::string& name) : fd_(fd), file_(fd, name), hash_(fd, name) {}
+  Result<void> write(Bytes bytes) override {
+    constexpr std::uint64_t kPart = 16U << 20;
+    TRY_DO(file_.write(bytes));
+    hash_.grow(bytes.size());
+    if (size() - begun_ < kPart) return {};
+    // A file system that cannot is one that the sync waits for.
+    static_cast<void>(::sync_file_range(fd_, static_cast<off_t>(begun_),
+                                        static_cast<off_t>(size() - begun_),
+                                        SYNC_FILE_RANGE_WRITE));
+    begun_ = size();
+    return {};
+  }
+  std::uint64_t size() const { return hash_.size(); }
+  /// "sha256:…" of the whole file. Once, at the end.
+  Result<std::string> digest() { return hash_.digest(); }
+
+ private:
+  int fd_;
+  FdSink file_;
+  TrailingHash hash_;
+  std::uint64_t begun_ = 0;
+};
+
+/// tar -> hash -> encoder -> file; of a tar that is stored as it is, the file's digest is its own.
 class StagedLayer final : public ImageWriter::LayerSink {
  public:
   static Result<std::unique_ptr<StagedLayer>> create(std::filesystem::path temporary,
@@ -46,13 +73,10 @@ class StagedLayer final : public ImageWriter::LayerSink {
     out->temporary_ = std::move(temporary);
     out->directory_ = std::move(directory);
     out->compression_ = compression;
-    out->file_ = std::make_unique<FdSink>(out->fd_.get(), out->temporary_.string());
+    out->file_ = std::make_unique<StoredFile>(out->fd_.get(), out->temporary_.string());
     if (compression != codec::Compression::kNone) {
-      out->stored_ = std::make_unique<codec::HashingSink>(*out->file_);
-      TRY(out->encoder_, codec::compress(*out->stored_, compression, options));
+      TRY(out->encoder_, codec::compress(*out->file_, compression, options));
       out->tar_ = std::make_unique<codec::HashingSink>(*out->encoder_);
-    } else {
-      out->behind_ = std::make_unique<TrailingHash>(out->fd_.get(), out->temporary_.string());
     }
     return out;
   }
@@ -61,23 +85,15 @@ class StagedLayer final : public ImageWriter::LayerSink {
   }
 
   Result<void> write(Bytes bytes) override {
-    if (tar_) return tar_->write(bytes);
-    TRY_DO(file_->write(bytes));
-    behind_->grow(bytes.size());
-    return {};
+    return tar_ ? tar_->write(bytes) : file_->write(bytes);
   }
   Result<void> finish() override {
-    if (tar_) {
-      TRY_DO(tar_->finish());
-      result_.diff_id = tar_->digest();
-      result_.unpacked_bytes = tar_->size();
-    } else {
-      TRY(result_.diff_id, behind_->digest());
-      result_.unpacked_bytes = behind_->size();
-    }
+    if (tar_) TRY_DO(tar_->finish());
     result_.blob.media_type = layer_media_type(compression_);
-    result_.blob.digest = stored_ ? stored_->digest() : result_.diff_id;
-    result_.blob.size = stored_ ? stored_->size() : result_.unpacked_bytes;
+    TRY(result_.blob.digest, file_->digest());
+    result_.blob.size = file_->size();
+    result_.diff_id = tar_ ? tar_->digest() : result_.blob.digest;
+    result_.unpacked_bytes = tar_ ? tar_->size() : result_.blob.size;
     fd_ = UniqueFd();
     TRY_DO(rename_file(temporary_, directory_ / result_.blob.digest.substr(7)));
     temporary_.clear();
@@ -90,11 +106,9 @@ class StagedLayer final : public ImageWriter::LayerSink {
   std::filesystem::path temporary_, directory_;
   codec::Compression compression_ = codec::Compression::kNone;
   UniqueFd fd_;
-  std::unique_ptr<FdSink> file_;
-  std::unique_ptr<codec::HashingSink> stored_;
+  std::unique_ptr<StoredFile> file_;
   std::unique_ptr<Sink> encoder_;
   std::unique_ptr<codec::HashingSink> tar_;
-  std::unique_ptr<TrailingHash> behind_;
   ImageWriter::LayerResult result_;
 };
 

@@ -218,7 +218,7 @@ TEST(PackageLists, AListOfAnotherListFollowsIt) {
            .bytes()});
   const std::string out = image.apply(0, plan_of({{4, drop("site-packages/pkg/a", 1)}}));
   ASSERT_EQ(list_of(out), "pkg/b,,\n");
-  const std::string digest = fate_of(as_bytes("pkg/b,,\n")).sha256_hex;
+  const std::string digest = fate_of(as_bytes("pkg/b,,\n")).digests.get().sha256_hex;
   for (const std::string& path : {meta, "env/" + meta})
     EXPECT_THAT(list_of(out, path), AllOf(HasSubstr(digest), HasSubstr("\"size_in_bytes\": 8")))
         << path;

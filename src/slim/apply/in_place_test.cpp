@@ -128,7 +128,7 @@ TEST_F(InPlace, AListOfAnotherListFollowsIt) {
         R"({"paths_data":{"paths":[{"_path":"pkg-1.dist-info/RECORD","size_in_bytes":23}]}})");
   apply({testing::drop("doc", 4)});
   EXPECT_THAT(text_of(path("conda-meta/pkg-1.json")),
-              HasSubstr(fate_of(as_bytes("other,,\n")).sha256_hex));
+              HasSubstr(fate_of(as_bytes("other,,\n")).digests.get().sha256_hex));
 }
 
 TEST_F(InPlace, AFileThatIsNoElfStaysAndIsNamed) {

@@ -247,7 +247,12 @@ Result<void> LayerEditor::rewrite(const Edit& edit, const image::LayerEntry& ent
     return write_bytes(entry.member, original);
   }
   const Bytes bytes = result.content.bytes();
-  fates_[entry.path] = fate_of(bytes, lists_);
+  // While it is written and the next file is read; one at a time, since each holds its scratch
+  // file.
+  if (digests_.valid()) digests_.wait();
+  FileFate fate = fate_behind(result.content, lists_);
+  digests_ = fate.digests;
+  fates_.insert_or_assign(entry.path, std::move(fate));
   codec::TarMember member = entry.member;
   forget_signatures(member, entry.path);
   count_rewrite(result, original.size() - bytes.size());

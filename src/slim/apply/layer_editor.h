@@ -93,6 +93,7 @@ class LayerEditor {
   HeldContents held_;
   Fates held_fates_;  ///< of held contents that were rewritten
   Fates fates_;
+  std::shared_future<FileDigests> digests_;  ///< the last that were begun
   std::vector<Deferred> deferred_;
   std::set<std::string, std::less<>> deferred_paths_;
   LayerOutcome outcome_;

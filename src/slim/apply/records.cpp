@@ -73,8 +73,8 @@ std::optional<std::string> update_wheel_record(std::string_view path, std::strin
     }
     changed = true;
     if (fate->dropped) return;
-    out += fmt::format("{},sha256={},{}{}\n", csv_quote(name), fate->sha256_record, fate->size,
-                       carriage ? "\r" : "");
+    out += fmt::format("{},sha256={},{}{}\n", csv_quote(name), fate->digests.get().sha256_record,
+                       fate->size, carriage ? "\r" : "");
   });
   if (!changed) return std::nullopt;
   return out;
@@ -92,7 +92,8 @@ std::optional<std::string> update_dpkg_md5sums(std::string_view text, const Fate
       return;
     }
     changed = true;
-    if (!fate->dropped) out += fmt::format("{}  {}\n", fate->md5_hex, line.substr(34));
+    if (!fate->dropped)
+      out += fmt::format("{}  {}\n", fate->digests.get().md5_hex, line.substr(34));
   });
   if (!changed) return std::nullopt;
   return out;
@@ -120,7 +121,7 @@ std::optional<std::string> update_apk_installed(std::string_view text, const Fat
         (line.starts_with("R:") || line.starts_with("a:") || line.starts_with("Z:")))
       return;
     if (current != nullptr && line.starts_with("Z:Q1")) {
-      out += fmt::format("Z:Q1{}\n", current->sha1_base64);
+      out += fmt::format("Z:Q1{}\n", current->digests.get().sha1_base64);
       return;
     }
     out += line;
@@ -158,7 +159,7 @@ Result<std::optional<std::string>> update_conda_meta(std::string_view path, std:
         changed = true;
         if (fate->dropped) continue;
         // sha256 is the package's digest, sha256_in_prefix that of the file as installed.
-        entry.set("sha256_in_prefix", fate->sha256_hex);
+        entry.set("sha256_in_prefix", fate->digests.get().sha256_hex);
         entry.set("size_in_bytes", fate->size);
       }
       kept.push(std::move(entry));
@@ -207,20 +208,36 @@ RecordKinds record_kinds(const image::LayerListing& layer) {
   return out;
 }
 
-FileFate fate_of(Bytes content, RecordKinds lists) {
+namespace {
+
+FileDigests digests_of(Bytes content, RecordKinds lists) {
   const auto wanted = [&](RecordKind kind) { return lists.test(std::to_underlying(kind)); };
-  FileFate fate;
-  fate.size = content.size();
+  FileDigests out;
   if (wanted(RecordKind::kWheelRecord) || wanted(RecordKind::kCondaMeta)) {
     codec::Sha256 hash;
     hash.update(content);
     const codec::Sha256Bytes digest = hash.take();
-    fate.sha256_hex = codec::hex_text(digest);
-    fate.sha256_record = codec::record_text(digest);
+    out.sha256_hex = codec::hex_text(digest);
+    out.sha256_record = codec::record_text(digest);
   }
-  if (wanted(RecordKind::kDpkgMd5sums)) fate.md5_hex = codec::md5_hex(content);
-  if (wanted(RecordKind::kApkInstalled)) fate.sha1_base64 = codec::sha1_base64(content);
-  return fate;
+  if (wanted(RecordKind::kDpkgMd5sums)) out.md5_hex = codec::md5_hex(content);
+  if (wanted(RecordKind::kApkInstalled)) out.sha1_base64 = codec::sha1_base64(content);
+  return out;
+}
+
+}  // namespace
+
+FileFate fate_of(Bytes content, RecordKinds lists) {
+  std::promise<FileDigests> made;
+  made.set_value(digests_of(content, lists));
+  return {false, content.size(), made.get_future().share()};
+}
+
+FileFate fate_behind(MappedFile content, RecordKinds lists) {
+  const std::uint64_t size = content.bytes().size();
+  return {false, size, std::async(std::launch::async, [content = std::move(content), lists] {
+                         return digests_of(content.bytes(), lists);
+                       }).share()};
 }
 
 }  // namespace flense::slim

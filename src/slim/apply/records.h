@@ -5,12 +5,14 @@
 
 #include <bitset>
 #include <cstdint>
+#include <future>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/bytes.h"
+#include "base/file.h"
 #include "base/result.h"
 #include "image/layers/merged_tree.h"
 
@@ -25,15 +27,20 @@ enum class RecordKind : std::uint8_t { kWheelRecord, kDpkgMd5sums, kApkInstalled
 using RecordKinds = std::bitset<4>;
 inline constexpr RecordKinds kAllRecords = 0b1111;
 
+/// Those that the lists at hand want; the others are empty.
+struct FileDigests {
+  std::string sha256_hex;
+  std::string sha256_record;  ///< URL-safe base64 without padding
+  std::string md5_hex;
+  std::string sha1_base64;  ///< apk: base64 of the SHA-1 ("Q1" prefix excluded)
+};
+
 /// What became of one file of the layer.
 struct FileFate {
   bool dropped = false;
   std::uint64_t size = 0;  ///< new size
-  // Those that the lists at hand want; the others are empty.
-  std::string sha256_hex;     ///< of the new content
-  std::string sha256_record;  ///< URL-safe base64 without padding
-  std::string md5_hex;
-  std::string sha1_base64;  ///< apk: base64 of the SHA-1 ("Q1" prefix excluded)
+  /// Of the new content. get() waits for those that are being made.
+  std::shared_future<FileDigests> digests;
 };
 
 /// Fates by image path.
@@ -51,5 +58,7 @@ Result<std::optional<std::string>> update_record(RecordKind kind, std::string_vi
 
 /// The fate of a file with new content, for lists of these kinds.
 FileFate fate_of(Bytes content, RecordKinds lists = kAllRecords);
+/// The same, with the digests made by a thread of its own.
+FileFate fate_behind(MappedFile content, RecordKinds lists);
 
 }  // namespace flense::slim

@@ -104,22 +104,24 @@ TEST(Records, OnlyTheDigestsThatTheListsOfTheLayerWant) {
   EXPECT_TRUE(record_kinds(layer).none());
   const FileFate nobody = fate_of(as_bytes("x"), record_kinds(layer));
   EXPECT_EQ(nobody.size, 1U);
-  EXPECT_EQ(nobody.sha256_hex + nobody.sha256_record + nobody.md5_hex + nobody.sha1_base64, "");
+  EXPECT_EQ(nobody.digests.get().sha256_hex + nobody.digests.get().sha256_record +
+                nobody.digests.get().md5_hex + nobody.digests.get().sha1_base64,
+            "");
 
   add("var/lib/dpkg/info/x.md5sums");
   const FileFate dpkg = fate_of(as_bytes("x"), record_kinds(layer));
-  EXPECT_EQ(dpkg.md5_hex, "9dd4e461268c8034f5c8564e155c67a6");
-  EXPECT_EQ(dpkg.sha256_hex + dpkg.sha1_base64, "");
+  EXPECT_EQ(dpkg.digests.get().md5_hex, "9dd4e461268c8034f5c8564e155c67a6");
+  EXPECT_EQ(dpkg.digests.get().sha256_hex + dpkg.digests.get().sha1_base64, "");
 
   add("lib/x-1.dist-info/RECORD");
   const FileFate both = fate_of(as_bytes("x"), record_kinds(layer));
-  EXPECT_EQ(both.sha256_record, codec::sha256_record(as_bytes("x")));
-  EXPECT_EQ(both.md5_hex, dpkg.md5_hex);
-  EXPECT_EQ(both.sha1_base64, "");
+  EXPECT_EQ(both.digests.get().sha256_record, codec::sha256_record(as_bytes("x")));
+  EXPECT_EQ(both.digests.get().md5_hex, dpkg.digests.get().md5_hex);
+  EXPECT_EQ(both.digests.get().sha1_base64, "");
 
   const FileFate all = fate_of(as_bytes("x"));
-  EXPECT_EQ(all.sha256_hex, codec::sha256_digest(as_bytes("x")).substr(7));
-  EXPECT_EQ(all.sha1_base64, codec::sha1_base64(as_bytes("x")));
+  EXPECT_EQ(all.digests.get().sha256_hex, codec::sha256_digest(as_bytes("x")).substr(7));
+  EXPECT_EQ(all.digests.get().sha1_base64, codec::sha1_base64(as_bytes("x")));
 }
 
 }  // namespace

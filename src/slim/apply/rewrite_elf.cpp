@@ -58,7 +58,7 @@ Result<void> compare_region(const elf::File& input, const KeptRegion& before,
   for (std::size_t i = 0; i < after.entries.size(); ++i) {
     const Bytes old_bytes = entry_bytes(input.bytes(), *before.region, *before.kept[i]);
     const Bytes new_bytes = entry_bytes(output.bytes(), after, after.entries[i]);
-    if (std::ranges::equal(old_bytes, new_bytes)) continue;
+    if (as_text(old_bytes) == as_text(new_bytes)) continue;
     const device::Entry& entry = after.entries[i];
     const Result<void> same =
         device::same_entry(old_bytes, *before.kept[i], new_bytes, entry, comparison.scratch);
@@ -80,6 +80,16 @@ std::string region_digest(Bytes file, const Region& region,
   codec::Sha256 hash;
   for (const device::Entry* entry : entries) hash.update(entry_bytes(file, region, *entry));
   return hash.hex();
+}
+
+/// Nothing of the region went, and it is where it was.
+bool is_as_before(const elf::File& input, const KeptRegion& before, const elf::File& output,
+                  const Region& after) {
+  const auto stored = [](const elf::File& file, const Region& region) {
+    return file.bytes().subspan(region.offset, region.size);
+  };
+  return before.kept.size() == before.region->entries.size() &&
+         as_text(stored(input, *before.region)) == as_text(stored(output, after));
 }
 
 std::map<std::uint64_t, const Region*> regions_by_address(const FileCode& code) {
@@ -138,14 +148,19 @@ Result<void> prove_pruned(const elf::File& input, const FileCode& input_code,
 
   std::map<std::string, int> unpaired;
   std::size_t total_before = 0, total_after = 0;
+  std::vector<const Region*> reached;
+  reached.reserve(kept.size());
+  for (const auto& pair : paired) reached.push_back(pair.second);
   for (const KeptRegion& region : kept) {
     total_before += region.kept.size();
-    if (!paired.contains(&region))
+    if (paired.contains(&region)) continue;
+    const std::uint64_t address = region.region->address;
+    const auto there = address == 0 ? after_by_address.end() : after_by_address.find(address);
+    if (there != after_by_address.end() && is_as_before(input, region, output, *there->second))
+      reached.push_back(there->second);
+    else
       ++unpaired[region_digest(input.bytes(), *region.region, region.kept)];
   }
-  std::vector<const Region*> reached;
-  reached.reserve(paired.size());
-  for (const auto& pair : paired) reached.push_back(pair.second);
   std::ranges::sort(reached);
   for (const device::SectionCode& section : output_code.sections) {
     for (const Region& region : section.regions) {
