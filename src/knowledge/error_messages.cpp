@@ -33,26 +33,29 @@ constexpr bool is_slash(char c) {
   return c == '/' || c == '\\';
 }
 
-/// A message: parts with any text between them, or a name, which must be a whole word.
+/// A message: parts with any text between them, a name, which must be a whole word, or a whole
+/// line.
 struct Pattern {
   std::vector<std::string> parts = {};
   std::size_t size = 0;  ///< of all parts
   bool word = false;
+  bool line = false;
   const ErrorRow* row = nullptr;
 
-  bool in(std::string_view line) const {
-    for (std::size_t at = line.find(parts[0]); at != kNone; at = line.find(parts[0], at + 1))
-      if (fits(line, at)) return true;
+  bool in(std::string_view text) const {
+    if (line) return text.substr(0, text.find_last_not_of(' ') + 1) == parts[0];
+    for (std::size_t at = text.find(parts[0]); at != kNone; at = text.find(parts[0], at + 1))
+      if (fits(text, at)) return true;
     return false;
   }
 
  private:
-  bool fits(std::string_view line, std::size_t at) const {
+  bool fits(std::string_view text, std::size_t at) const {
     std::size_t end = at + parts[0].size();
     if (word)
-      return (at == 0 || !in_word(line[at - 1])) && (end == line.size() || !in_word(line[end]));
+      return (at == 0 || !in_word(text[at - 1])) && (end == text.size() || !in_word(text[end]));
     for (std::size_t i = 1; i < parts.size(); ++i) {
-      const std::size_t next = line.substr(0, end + kAnyText + parts[i].size()).find(parts[i], end);
+      const std::size_t next = text.substr(0, end + kAnyText + parts[i].size()).find(parts[i], end);
       if (next == kNone) return false;
       end = next + parts[i].size();
     }
@@ -193,6 +196,10 @@ std::vector<Pattern> patterns(const Explained& known) {
   std::vector<Pattern> out;
   for (const ErrorRow& row : known.errors) {
     for (const std::string& message : row.messages) out.push_back(pattern(message, &row));
+    for (const std::string& line : row.lines) {
+      out.push_back(pattern(line, &row));
+      out.back().line = true;
+    }
     for (const std::string& name : row.names)
       if (name.size() >= kShortestName) out.push_back(pattern(name, &row, true));
   }

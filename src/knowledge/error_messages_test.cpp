@@ -84,6 +84,10 @@ TEST_F(ErrorMessages, EachTextNumberAndPhraseLeadsToItsRow) {
     EXPECT_TRUE(ids.insert(row.id).second) << row.id << " twice";
     EXPECT_FALSE(row.messages.empty() && row.names.empty() && row.said.empty()) << row.id;
     for (const std::string& message : row.messages) expect(row, message);
+    for (const std::string& line : row.lines) {
+      expect(row, line + " \n");
+      EXPECT_THAT(in("x " + line), IsEmpty()) << line;
+    }
     for (const std::string& name : row.names) expect(row, fmt::format("failed with {} at", name));
     for (const std::string& phrase : row.said)
       expect(row, fmt::format("{} error: {}", row.layer, phrase));

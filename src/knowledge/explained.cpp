@@ -24,6 +24,7 @@ void read_errors(const TableSet& tables, std::string_view table, std::vector<Err
         made.other_codes.push_back(code.unsigned_or(0));
       made.names = texts_at(row, "names");
       made.messages = texts_at(row, "messages");
+      made.lines = texts_at(row, "lines");
       made.said = texts_at(row, "said");
       made.general = errors.fact(row, "general").bool_or(false);
       made.advice = errors.fact(row, "advice").bool_or(false);
