@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 
 import fixtures
 import harness
@@ -34,6 +35,25 @@ class Results(harness.Case):
         self.assertNotIn(".provenance.json", os.listdir(self.path("out")))
         self.assertTrue(os.path.exists(self.path("out.provenance.json")))
         self.flense("verify", self.path("out/"), "--against", self.path("tree"), *GPU)
+
+    def test_an_archive_at_rest_that_is_damaged(self):
+        """Its digests are compared while the result is written: nothing is told of it, nothing stays."""
+        with open(self.archive, "r+b") as archive, open(self.library, "rb") as library:
+            data, content = archive.read(), library.read()
+            at = data.index(content) + len(content) - 1
+            archive.seek(at)
+            archive.write(bytes([data[at] ^ 1]))
+        time.sleep(2.2)  # else every reading would hash it by itself
+        out, plan = self.path("out"), self.path("plan.json")
+        for options in (["-o", f"oci:{out}"], ["-o", f"oci:{out}", "--squash"], ["-o", f"dir:{out}"], ["--dry-run"],
+                        ["-o", f"oci:{out}", "--plan", plan], ["--variants", "h100,t4", "-o", f"oci:{out}:t"]):
+            with self.subTest(options=options):
+                gpu = [] if "--variants" in options else GPU
+                run = self.flense("slim", self.archive, *gpu, *options, expect=3)
+                self.assertIn("has digest sha256:", run.err)
+                self.assertEqual(run.out, "")
+                self.assertFalse(os.path.exists(plan))
+                self.assertEqual([name for name in os.listdir(self.path(".")) if name.startswith((".", "out"))], [])
 
     def test_a_tag_stays_and_again_changes_nothing(self):
         for tag in ("t", "app:1", "registry.example/team/app:2", "latest"):

@@ -172,6 +172,10 @@ Result<std::vector<slim::Slimming>> plan_jobs(std::span<const SlimJob> jobs,
     std::ranges::copy(jobs[i].notices, std::back_inserter(slimming.plan.notices));
     out.push_back(std::move(slimming));
   }
+  // An output waits for the digests by itself; what is told without one does here.
+  const bool told = request.dry_run || !request.plan_file.empty() ||
+                    std::ranges::any_of(out, [](const auto& one) { return !one.broken.empty(); });
+  if (told) TRY_DO(out.front().image().verified->settle());
   return out;
 }
 

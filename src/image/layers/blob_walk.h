@@ -1,6 +1,7 @@
 // The walk over the bytes of one tar layer, wherever they come from.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -14,6 +15,9 @@ struct LayerBlob {
   std::string name;         ///< for messages: "layer 3 of app.tar"
   std::string blob_digest;  ///< expected digest of the stored bytes; empty = unknown
   std::string diff_id;      ///< expected digest of the tar; empty = unknown
+  /// Takes the check of the digests, which then waits for the hashing instead of the walk; empty:
+  /// the walk does.
+  std::function<void(std::function<Result<void>()>)> later;
 };
 
 Result<WalkResult> walk_blob(LayerBlob blob, const WalkOptions& options, const LayerVisitor& visit);

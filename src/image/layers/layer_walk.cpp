@@ -132,19 +132,36 @@ bool is_below_aufs(std::string_view path) {
 
 using Consumer = std::function<Result<void>(Source& tar, Progress* progress)>;
 
-Result<WalkResult> run_plain(Bytes tar, const LayerBlob& blob, const WalkOptions& options,
-                             const Consumer& consume) {
+/// An uncompressed layer, with what its bytes lie in, while it is hashed.
+struct PlainLayer {
+  LayerBlob blob;
+  Bytes tar;
   std::optional<SpanHasher> hasher;
-  if (options.verify_digests) hasher.emplace(tar);
+
+  Result<std::string> check() {
+    std::string digest = hasher->digest();
+    TRY_DO(expect_digest("uncompressed tar", digest, blob.diff_id));
+    TRY_DO(expect_digest("blob", digest, blob.blob_digest));
+    return digest;
+  }
+};
+
+Result<WalkResult> run_plain(Bytes tar, LayerBlob blob, const WalkOptions& options,
+                             const Consumer& consume) {
+  const auto layer = std::make_shared<PlainLayer>(std::move(blob), tar);
+  if (options.verify_digests) layer->hasher.emplace(tar);
   MemorySource source(tar);
   TRY_DO(consume(source, options.progress));
   WalkResult result;
   result.unpacked_bytes = tar.size();
-  result.diff_id = blob.diff_id;
-  if (hasher) {
-    result.diff_id = hasher->digest();
-    TRY_DO(expect_digest("uncompressed tar", result.diff_id, blob.diff_id));
-    TRY_DO(expect_digest("blob", result.diff_id, blob.blob_digest));
+  result.diff_id = layer->blob.diff_id;
+  if (layer->hasher && layer->blob.later) {
+    layer->blob.later([layer]() -> Result<void> {
+      TRY_DO(with_context(layer->check(), "reading {}", layer->blob.name));
+      return {};
+    });
+  } else if (layer->hasher) {
+    TRY(result.diff_id, layer->check());
   }
   return result;
 }
@@ -187,7 +204,7 @@ Result<WalkResult> run(LayerBlob blob, const WalkOptions& options, const Consume
   const std::string name = blob.name;
   const Bytes stored = blob.raw->direct();
   if (blob.compression == codec::Compression::kNone && !stored.empty()) {
-    return with_context(run_plain(stored, blob, options, consume), "reading {}", name);
+    return with_context(run_plain(stored, std::move(blob), options, consume), "reading {}", name);
   }
   return with_context(run_stream(std::move(blob), options, consume), "reading {}", name);
 }
@@ -264,9 +281,21 @@ Result<WalkResult> walk_layer(const Image& image, std::size_t index, const WalkO
   const std::int64_t started = wall_clock();
   WalkOptions reading = options;
   reading.verify_digests = !image.verified->contains(index) || !file->unchanged();
+  const bool at_rest = was_at_rest(*file, started);
+  bool late = false;
+  if (options.late_digests && at_rest)
+    blob.later = [&, mapped = *file](std::function<Result<void>()> check) {
+      late = true;
+      image.verified->add_later(index, [check = std::move(check), mapped, name]() -> Result<void> {
+        TRY_DO(check());
+        if (!mapped.unchanged()) return bad_input("{}: the file changed while it was read", name);
+        return {};
+      });
+    };
   TRY(WalkResult out, walk_blob(std::move(blob), reading, visit));
+  if (late) return out;
   if (reading.verify_digests) {
-    if (was_at_rest(*file, started) && file->unchanged()) image.verified->add(index);
+    if (at_rest && file->unchanged()) image.verified->add(index);
   } else if (!file->unchanged()) {
     return bad_input("{}: the file changed while it was read", name);
   }

@@ -83,6 +83,9 @@ class EntryContent {
 struct WalkOptions {
   std::filesystem::path scratch_directory;
   bool verify_digests = true;
+  /// A layer that lies in a file uncompressed may still be hashed when the walk is over: see
+  /// VerifiedLayers::settle.
+  bool late_digests = false;
   /// A layer that unpacks to more is refused (decompression bombs).
   std::uint64_t max_unpacked_bytes = 1ull << 40;
   Progress* progress = nullptr;  ///< advanced by unpacked bytes

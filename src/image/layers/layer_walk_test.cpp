@@ -142,6 +142,39 @@ TEST(Walk, ALayerOfAFileAtRestIsHashedOnce) {
   EXPECT_THAT(render(changed.error()), HasSubstr("has digest"));
 }
 
+TEST(Walk, LateDigestsAreSettled) {
+  const std::string tar = Tar().file("a", std::string(5000, 'x')).bytes();
+  const TempDir dir;
+  Oci oci;
+  oci.add_image({{tar, Compression::kNone, ""}});
+  write_files(dir.path(), oci.all());
+  const auto blob = dir.path() / "blobs/sha256" / digest_of(tar).substr(7);
+  WalkOptions options;
+  options.late_digests = true;
+  const auto walk = [&](const Image& image) {
+    return walk_layer(image, 0, options, [](const auto&, auto*, auto*) { return Result<void>(); });
+  };
+  {
+    const auto image = must(open_image(dir.path().string(), {}));
+    ASSERT_TRUE(walk(*image)) << "just written: hashed at once, and not relied on";
+    EXPECT_FALSE(image->verified->contains(0));
+    std::this_thread::sleep_for(std::chrono::milliseconds(2100));
+    ASSERT_TRUE(walk(*image));
+    EXPECT_TRUE(image->verified->contains(0));
+    EXPECT_TRUE(image->verified->settle());
+    EXPECT_TRUE(image->verified->contains(0));
+  }
+  std::fstream(blob, std::ios::binary | std::ios::in | std::ios::out).seekp(600) << "y";
+  const auto image = must(open_image(dir.path().string(), {}));
+  ASSERT_FALSE(walk(*image)) << "just written";
+  std::this_thread::sleep_for(std::chrono::milliseconds(2100));
+  ASSERT_TRUE(walk(*image)) << "not hashed yet";
+  const auto settled = image->verified->settle();
+  ASSERT_FALSE(settled);
+  EXPECT_THAT(render(settled.error()), HasSubstr("has digest"));
+  EXPECT_FALSE(image->verified->contains(0));
+}
+
 TEST(Walk, LayersOutOfOrder) {
   Oci oci;
   oci.add_image({{Tar().file("a", "1").bytes(), Compression::kGzip, ""},

@@ -212,6 +212,7 @@ Result<LayerScan> scan_layer(const image::Image& image, std::size_t index,
   walk.scratch_directory = options.scratch_directory;
   walk.progress = options.progress;
   walk.verify_digests = options.verify_digests;
+  walk.late_digests = options.late_digests;
   const MappedFile* file = image.layer_mapping(index);
   LayerScanner scanner(options, file != nullptr ? file->bytes() : Bytes());
   TRY(const image::WalkResult result,
@@ -312,7 +313,7 @@ Result<LayerScans> scan_layers(const image::Image& image, const ScanOptions& opt
     const std::int64_t started = wall_clock();
     TRY(LayerScan scan,
         with_context(scan_layer(image, index, options), "reading {}", layer_name(image, index)));
-    if (cache != nullptr && options.verify_digests)
+    if (cache != nullptr && options.verify_digests && !options.late_digests)
       cache->store_scan(image, index, options.prune, scan, started);
     out.scans[index] = std::make_shared<const LayerScan>(std::move(scan));
     return {};

@@ -23,6 +23,8 @@ struct ScanOptions {
   Progress* progress = nullptr;
   /// Hash every layer and compare with the digests the image states.
   bool verify_digests = true;
+  /// See WalkOptions::late_digests; what was read so is not kept in the cache.
+  bool late_digests = false;
   /// Layers that it knows are not read; those that are read and hashed are kept in it.
   InventoryCache* cache = nullptr;
   CacheTrust trust = CacheTrust::kFile;

@@ -338,6 +338,7 @@ Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
     const text::Json own = image::variant_annotations(*out.variant);
     for (const auto& [name, value] : own.members()) annotations.set(name, value);
   }
+  TRY_DO(image.verified->settle());
   TRY(out.manifest_digest, writer.commit(config, annotations, stored));
   if (out.variant) out.variant->digest = out.manifest_digest;
   return out;

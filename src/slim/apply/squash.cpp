@@ -262,6 +262,7 @@ Result<SlimOutcome> apply_squashed(const image::Image& image, const image::Merge
       squashed_history(slim_config(image.config, diff_ids, options, floor, digest, plan),
                        image.layers.size()),
       {parts.stored.size()});
+  TRY_DO(image.verified->settle());
   TRY(out.manifest_digest, writer.commit(config, image.manifest_annotations, parts.stored));
   return out;
 }

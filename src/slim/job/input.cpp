@@ -58,6 +58,8 @@ Result<std::vector<Input>> read_inputs(std::unique_ptr<const image::Image> opene
   reading.scan.cache = cache;
   // It holds what this run has hashed.
   if (cache != nullptr) reading.scan.trust = inventory::CacheTrust::kDigest;
+  // Settled before anything is written whole; what a cache holds must be known at once.
+  reading.scan.late_digests = cache == nullptr && options.size() == 1;
   reading.scan.scratch_directory = workplace.scratch_directory;
   reading.scan.progress = workplace.progress;
   for (SlimOptions& one : options) {
