@@ -15,12 +15,15 @@
 
 #include "base/bytes.h"
 #include "base/file.h"
+#include "base/parallel.h"
 #include "base/result.h"
 
 namespace flense::device {
 
-/// What packing may take of memory at one time, by all who share a store.
-inline constexpr std::uint64_t kMostPackingMemory = 192U << 20;
+/// What packing may take of memory at one time, by all who share a store: a thread at level 19
+/// needs up to this much.
+inline constexpr std::uint64_t kPackingMemory = 96U << 20;
+inline constexpr unsigned kMostPackers = 16;
 
 /// Lets as many tasks run at a time as their memory allows.
 class MemoryBudget {
@@ -82,7 +85,7 @@ class FrameStore {
 
   UniqueFd file_;
   std::stop_token stop_;
-  MemoryBudget memory_{kMostPackingMemory};
+  MemoryBudget memory_{std::min(processor_count(), kMostPackers) * kPackingMemory};
   mutable std::mutex mutex_;
   std::uint64_t size_ = 0;
   std::map<std::string, Frame> frames_;
