@@ -55,6 +55,20 @@ class Results(harness.Case):
                 self.assertFalse(os.path.exists(plan))
                 self.assertEqual([name for name in os.listdir(self.path(".")) if name.startswith((".", "out"))], [])
 
+    def test_a_layout_at_rest_whose_layers_are_linked(self):
+        """A link changes a file's times: the digests of late layers are settled before."""
+        first = self.path("first")
+        self.flense("slim", self.archive, "--gpu", "h100,a100", "--compression", "none", "-o", f"oci:{first}")
+        time.sleep(2.2)
+        self.flense("slim", f"oci:{first}", *GPU, "-o", f"oci:{self.path('second')}")
+        blobs = [set(os.listdir(f"{self.path(name)}/blobs/sha256")) for name in ("first", "second")]
+        self.assertTrue(blobs[0] & blobs[1], "no layer was taken over")
+        self.assertTrue(blobs[1] - blobs[0], "no layer was edited")
+        time.sleep(2.2)
+        self.flense("slim", f"oci:{first}", "--variants", "h100", "-o", f"oci:{self.path('third')}:t")
+        time.sleep(2.2)
+        self.flense("slim", f"oci:{first}", *GPU, "--split", "1MiB", "-o", f"oci:{self.path('fourth')}")
+
     def test_a_tag_stays_and_again_changes_nothing(self):
         for tag in ("t", "app:1", "registry.example/team/app:2", "latest"):
             first = self.oci("first-" + tag.replace("/", "-").replace(":", "-"), "-t", tag)

@@ -100,6 +100,25 @@ Result<void> compile_python(slim::Slimming& slimming, const slim::Workplace& wor
   return slim::add_compiled_python(sources, *original, workplace, slimming);
 }
 
+Result<std::vector<slim::Slimming>> plan_inputs(
+    std::vector<slim::Input> inputs, std::span<const SlimJob> jobs, const SlimRequest& request,
+    const slim::Workplace& workplace, std::optional<slim::UnpackedRoot>& original, Io& io) {
+  std::vector<slim::Slimming> out;
+  TRY(const slim::Traced traced, trace(request, inputs.front(), workplace, original));
+  if (!traced.failure.empty()) {
+    TRY_DO(print_failed_trace(traced.failure, io));
+    return out;
+  }
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    TRY(slim::Slimming slimming,
+        slim::plan_slimming(std::move(inputs[i]), traced, !request.verify.empty(), workplace));
+    TRY_DO(with_context(compile_python(slimming, workplace, original), "compiling Python files"));
+    std::ranges::copy(jobs[i].notices, std::back_inserter(slimming.plan.notices));
+    out.push_back(std::move(slimming));
+  }
+  return out;
+}
+
 /// In a dry run what the disk must hold is a part of the answer; else it is told before the work,
 /// where it is much.
 Result<void> tell_room(slim::Slimming& slimming, const SlimJob& job, const SlimRequest& request,
@@ -154,28 +173,18 @@ Result<std::vector<slim::Slimming>> plan_jobs(std::span<const SlimJob> jobs,
                                               const slim::Workplace& workplace,
                                               std::optional<slim::UnpackedRoot>& original,
                                               inventory::InventoryCache* cache, Io& io) {
-  std::vector<slim::Slimming> out;
   TRY(Opened opened, open_job(jobs.front(), request, io));
   TRY(const bool holds, verify_original(request, *opened.image, workplace, original, io));
-  if (!holds) return out;
+  if (!holds) return std::vector<slim::Slimming>();
   TRY(std::vector<slim::Input> inputs,
       read_jobs(std::move(opened), jobs, request, workplace, cache, io));
-  TRY(const slim::Traced traced, trace(request, inputs.front(), workplace, original));
-  if (!traced.failure.empty()) {
-    TRY_DO(print_failed_trace(traced.failure, io));
-    return out;
-  }
-  for (std::size_t i = 0; i < jobs.size(); ++i) {
-    TRY(slim::Slimming slimming,
-        slim::plan_slimming(std::move(inputs[i]), traced, !request.verify.empty(), workplace));
-    TRY_DO(with_context(compile_python(slimming, workplace, original), "compiling Python files"));
-    std::ranges::copy(jobs[i].notices, std::back_inserter(slimming.plan.notices));
-    out.push_back(std::move(slimming));
-  }
-  // An output waits for the digests by itself; what is told without one does here.
-  const bool told = request.dry_run || !request.plan_file.empty() ||
-                    std::ranges::any_of(out, [](const auto& one) { return !one.broken.empty(); });
-  if (told) TRY_DO(out.front().image().verified->settle());
+  const std::shared_ptr<const image::Image> image = inputs.front().image;
+  Result<std::vector<slim::Slimming>> out =
+      plan_inputs(std::move(inputs), jobs, request, workplace, original, io);
+  // An output waits for the digests by itself; what is told without one does here, errors too.
+  const bool told = !out || request.dry_run || !request.plan_file.empty() ||
+                    std::ranges::any_of(*out, [](const auto& one) { return !one.broken.empty(); });
+  if (told) TRY_DO(image->verified->settle());
   return out;
 }
 

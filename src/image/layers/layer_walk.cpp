@@ -25,13 +25,19 @@ constexpr std::string_view kWhiteoutPrefix = ".wh.";
 constexpr std::string_view kOpaqueName = ".wh..wh..opq";
 constexpr std::string_view kAufsPrefix = ".wh..wh.";
 
-/// Hashes a view on a thread of its own; destruction stops it early.
+/// Hashes a view on a thread of its own; destruction stops it early, and so does an interruption
+/// that `progress` knows of.
 class SpanHasher {
  public:
-  explicit SpanHasher(Bytes bytes)
-      : thread_([this, bytes] {
+  explicit SpanHasher(Bytes bytes, Progress* progress)
+      : thread_([this, bytes, progress] {
           codec::Sha256 hash;
           for (std::size_t at = 0; at < bytes.size() && !stop_.load(); at += kChunk) {
+            if (progress != nullptr)
+              if (const auto goes_on = progress->add(0); !goes_on) {
+                digest_ = std::unexpected(goes_on.error());
+                return;
+              }
             hash.update(bytes.subspan(at, std::min(kChunk, bytes.size() - at)));
           }
           digest_ = hash.digest();
@@ -42,14 +48,14 @@ class SpanHasher {
     stop_ = true;
     if (thread_.joinable()) thread_.join();
   }
-  const std::string& digest() {
+  Result<std::string> digest() {
     thread_.join();
-    return digest_;
+    return std::move(digest_);
   }
 
  private:
   std::atomic<bool> stop_ = false;
-  std::string digest_;
+  Result<std::string> digest_;
   std::thread thread_;
 };
 
@@ -132,14 +138,14 @@ bool is_below_aufs(std::string_view path) {
 
 using Consumer = std::function<Result<void>(Source& tar, Progress* progress)>;
 
-/// An uncompressed layer, with what its bytes lie in, while it is hashed.
+/// An uncompressed layer while it is hashed; the blob, and who takes the check, hold what the bytes
+/// lie in, so the hasher goes first.
 struct PlainLayer {
   LayerBlob blob;
-  Bytes tar;
   std::optional<SpanHasher> hasher;
 
   Result<std::string> check() {
-    std::string digest = hasher->digest();
+    TRY(std::string digest, hasher->digest());
     TRY_DO(expect_digest("uncompressed tar", digest, blob.diff_id));
     TRY_DO(expect_digest("blob", digest, blob.blob_digest));
     return digest;
@@ -148,8 +154,8 @@ struct PlainLayer {
 
 Result<WalkResult> run_plain(Bytes tar, LayerBlob blob, const WalkOptions& options,
                              const Consumer& consume) {
-  const auto layer = std::make_shared<PlainLayer>(std::move(blob), tar);
-  if (options.verify_digests) layer->hasher.emplace(tar);
+  const auto layer = std::make_shared<PlainLayer>(std::move(blob));
+  if (options.verify_digests) layer->hasher.emplace(tar, options.progress);
   MemorySource source(tar);
   TRY_DO(consume(source, options.progress));
   WalkResult result;
@@ -184,7 +190,7 @@ Result<WalkResult> run_stream(LayerBlob blob, const WalkOptions& options, const 
   LayerPump pump(std::move(decoder),
                  {options.verify_digests, options.max_unpacked_bytes, options.progress});
   std::optional<SpanHasher> hasher;
-  if (hash_blob && !stored.empty()) hasher.emplace(stored);
+  if (hash_blob && !stored.empty()) hasher.emplace(stored, options.progress);
   TRY_DO(consume(pump, nullptr));
   while (true) {
     TRY(const Bytes rest, pump.next(kChunk));
@@ -194,7 +200,10 @@ Result<WalkResult> run_stream(LayerBlob blob, const WalkOptions& options, const 
   result.diff_id = options.verify_digests ? pump.digest() : blob.diff_id;
   result.unpacked_bytes = pump.total();
   if (!options.verify_digests) return result;
-  if (hasher) TRY_DO(expect_digest("blob", hasher->digest(), blob.blob_digest));
+  if (hasher) {
+    TRY(const std::string digest, hasher->digest());
+    TRY_DO(expect_digest("blob", digest, blob.blob_digest));
+  }
   if (pulled) TRY_DO(expect_digest("blob", pulled->digest(), blob.blob_digest));
   TRY_DO(expect_digest("uncompressed tar", result.diff_id, blob.diff_id));
   return result;

@@ -167,6 +167,7 @@ Result<ImageWriter::LayerResult> BlobStage::take_layer(const Image& from, std::s
     TRY_DO(sink->finish());
     return sink->result();
   }
+  TRY_DO(from.verified->settle());
   TRY(ImageWriter::LayerResult result, describe_layer(from, index));
   if (has(result.blob.digest)) return result;
   StoredBlob blob;

@@ -59,6 +59,7 @@ class LayoutIndexWriter final : public IndexWriter {
   std::uint64_t manifest_size() const override { return images_.manifest_size(); }
 
   Result<bool> take_over(const Image& from, const Json& entry) override {
+    TRY_DO(from.verified->settle());
     std::vector<Blob> found;
     TRY(const bool whole, collect(from, entry, 0, found));
     if (!whole) return false;

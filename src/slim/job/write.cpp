@@ -104,10 +104,15 @@ Result<SlimOutcome> write_image(const image::OutputSpec& spec, const image::Imag
 Result<SlimOutcome> write_result(const Slimming& slimming, const Destination& to,
                                  const Workplace& workplace, LayerPool* pool) {
   TRY(const Room needed, room_needed(slimming, to));
-  if (needed.certain > 0)
-    TRY_DO(check_room(to.in_place.empty() ? std::filesystem::path(path_of_output(to.output))
-                                          : slimming.input.tree->root(),
-                      needed));
+  if (needed.certain > 0) {
+    const Result<void> room =
+        check_room(to.in_place.empty() ? std::filesystem::path(path_of_output(to.output))
+                                       : slimming.input.tree->root(),
+                   needed);
+    // Of a damaged image that comes first.
+    if (!room) TRY_DO(slimming.image().verified->settle());
+    TRY_DO(room);
+  }
   workplace.progress->begin("writing layers", image::stored_size(slimming.image()));
   if (slimming.input.tree) return change_in_place(slimming, workplace);
   if (!to.push_to.empty()) return push(slimming, to, workplace);
