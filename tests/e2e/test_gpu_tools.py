@@ -55,15 +55,16 @@ class GpuTools(harness.Case):
     def test_accepts_a_right_prune(self):
         done = self.regions("sm_90")
         self.assertEqual(done.returncode, 0, done.stdout)
-        self.assertIn(b"6 regions, 6 load, 0 differences", done.stdout)
+        self.assertIn(b"6 of 6 regions", done.stdout)
+        self.assertIn(b"{'CUDA_SUCCESS': 6}; 0 differences", done.stdout)
 
     def test_reports_a_wrong_prune(self):
         done = self.regions("sm_80")
         self.assertEqual(done.returncode, 1, done.stdout)
-        self.assertIn(b"6 regions, 0 load, 6 differences", done.stdout)
+        self.assertIn(b"{'CUDA_SUCCESS': 6}; 6 differences", done.stdout)
 
     def test_the_experiment_changes_what_it_says(self):
-        """unregistered.py: nothing that a wrapper registers or the GPU runs, and of the rest no header (`payload`)."""
+        """bolder.py: nothing that a wrapper registers or the GPU runs, and of the rest no header (`payload`)."""
         archs = [(fixtures.CUBIN, 90, "a"), (fixtures.CUBIN, 80, ""), (fixtures.PTX, 90, "")]
         for mode in ("payload", "stub"):
             os.mkdir(self.path(mode))
@@ -72,7 +73,7 @@ class GpuTools(harness.Case):
             registered = fixtures.loaded_entries(library)
             with open(library, "rb") as data:
                 before = data.read()
-            told = self.run_tool(sys.executable, os.path.join(GPU, "unregistered.py"), self.path(mode), "sm_90", mode)
+            told = self.run_tool(sys.executable, os.path.join(GPU, "bolder.py"), self.path(mode), "sm_90", mode)
             self.assertIn("libloose.so: 3 cubins, 0.1 MB", told)
             self.assertEqual(fixtures.loaded_entries(library), registered)
             with open(library, "rb") as data:
@@ -85,6 +86,18 @@ class GpuTools(harness.Case):
                                  [(fixtures.CUBIN, 80, {0})] * 3)
             else:
                 self.assertEqual(len(fixtures.stored_entries(after)), 3)
+
+    def test_the_experiment_that_empties_registered_regions(self):
+        """Those that hold nothing for the GPU, and no other."""
+        os.mkdir(self.path("empty"))
+        library = self.path("empty/libforeign.so")
+        fixtures.cuda_library(library, regions=3, archs=[(fixtures.CUBIN, 80, "")])
+        self.run_tool("cp", self.path("original/libfake.so"), self.path("empty"))
+        told = self.run_tool(sys.executable, os.path.join(GPU, "bolder.py"), self.path("empty"), "sm_90", "empty")
+        self.assertIn("libforeign.so: 3 cubins", told)
+        self.assertNotIn("libfake.so", told)
+        with open(library, "rb") as data:
+            self.assertEqual(fixtures.stored_entries(data.read()), [])
 
 
 if __name__ == "__main__":

@@ -292,7 +292,8 @@ Result<WalkResult> walk_layer(const Image& image, std::size_t index, const WalkO
   reading.verify_digests = !image.verified->contains(index) || !file->unchanged();
   const bool at_rest = was_at_rest(*file, started);
   bool late = false;
-  if (options.late_digests && at_rest)
+  // Of standard input it can never be said that it is what it was.
+  if (options.late_digests && at_rest && file->unchanged())
     blob.later = [&, mapped = *file](std::function<Result<void>()> check) {
       late = true;
       image.verified->add_later(index, [check = std::move(check), mapped, name]() -> Result<void> {
