@@ -167,12 +167,12 @@ Result<ImageWriter::LayerResult> BlobStage::take_layer(const Image& from, std::s
     TRY_DO(sink->finish());
     return sink->result();
   }
-  TRY_DO(from.verified->settle());
   TRY(ImageWriter::LayerResult result, describe_layer(from, index));
   if (has(result.blob.digest)) return result;
   StoredBlob blob;
   TRY(blob.stream, from.open_layer(index));
   blob.file = from.layer_file(index);
+  if (blob.file) TRY_DO(from.verified->settle());
   TRY_DO(adopt(std::move(blob), result.blob.digest,
                fmt::format("layer {} of {}", index + 1, from.name)));
   return result;
