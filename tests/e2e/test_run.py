@@ -190,6 +190,16 @@ class Run(harness.Case):
         self.assertLessEqual({"crun has PATH"}, names)
         self.assertLessEqual(names, {"crun has PATH", "crun has PWD", "crun has _", "crun has SHLVL", "crun has OLDPWD"})
 
+    def test_an_engine_that_does_not_start(self):
+        folder = self.path("engine")
+        os.mkdir(folder)
+        with open(os.path.join(folder, "crun"), "w", encoding="utf-8") as out:
+            out.write("#!/bin/sh\necho 'crun: libyajl.so.2: cannot open shared object file' >&2\nexit 127\n")
+        os.chmod(os.path.join(folder, "crun"), 0o755)
+        result = self.run_image(self.image, "true", expect=125,
+                                env={"PATH": f"{folder}:{os.environ['PATH']}"})
+        self.assertIn(f"{folder}/crun --version ended with status 127: crun: libyajl.so.2: cannot open", result.err)
+
     def test_the_caller(self):
         uid = self.caller()
         self.assertIn(f"uid={uid}", self.run_image(self.image, "id").out)

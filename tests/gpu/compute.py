@@ -1,5 +1,6 @@
 """One digest for each kind of work on the GPU, twice in one process: the pair shows which of them
-are deterministic here. Prints JSON. An operation that the machine cannot do says why."""
+are deterministic here. Prints lines of JSON, one for what it runs on and one as each is done. An operation that
+the machine cannot do says why."""
 
 import ctypes
 import hashlib
@@ -204,7 +205,8 @@ def attempt(function):
         return f"{type(error).__name__}: {first[:200]}"
 
 
-report = {"torch": torch.__version__, "gpu": torch.cuda.get_device_name(),
-          "location": os.path.dirname(torch.__file__), "loading": os.environ.get("CUDA_MODULE_LOADING"),
-          "results": {name: [attempt(function), attempt(function)] for name, function in WORK.items()}}
-print(json.dumps(report))
+print(json.dumps({"torch": torch.__version__, "gpu": torch.cuda.get_device_name(),
+                  "location": os.path.dirname(torch.__file__), "loading": os.environ.get("CUDA_MODULE_LOADING"),
+                  "work": list(WORK)}), flush=True)
+for name, function in WORK.items():
+    print(json.dumps({name: [attempt(function), attempt(function)]}), flush=True)

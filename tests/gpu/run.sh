@@ -8,6 +8,9 @@
 # and a reason where there is no GPU. From the environment:
 #   FLENSE_BINARY   the flense to test (default build/release/flense)
 #   JOBS            how many computations run side by side (default 4; each takes 2 GB of the GPU's memory)
+#   WORK_SECONDS    how long one of them may take (default 600)
+#   EXPERIMENTS     modes of bolder.py to try on more copies: no tests, what flense keeps because nobody has seen
+#                   that it may go
 #   REGION_SECONDS  how long regions of each tree are loaded (default 120; inf: until all are)
 #   PYTORCH_TESTS   paths of PyTorch's own test files (its source tree's test/ folder), run with both copies
 set -euo pipefail
@@ -51,9 +54,7 @@ another() { # NAME FROM OPTIONS…: a copy of FROM that is slimmed with these op
 another slim slim
 another aggressive slim --level aggressive
 another packed slim --recompress-code size
-# Experiments, no tests: what flense keeps because nobody has seen that it may go.
-bolder="payload stub empty"
-for mode in $bolder; do
+for mode in ${EXPERIMENTS:-}; do
   section "experiment: $mode"
   cp -a --reflink=auto "$work/slim" "$work/$mode"
   "$python" "$here/bolder.py" "$work/$mode" "$gpu" "$mode"
@@ -64,13 +65,13 @@ compute() { # TREE LOADING
   PYTHONPATH=$([ "$1" = original ] && echo "$site" || echo "$work/$1") CUDA_MODULE_LOADING=$2 \
     TORCHINDUCTOR_CACHE_DIR=$work/cache/$name TRITON_CACHE_DIR=$work/cache/$name TORCHINDUCTOR_COMPILE_THREADS=1 \
     CUBLAS_WORKSPACE_CONFIG=:4096:8 CUDA_CACHE_DISABLE=1 PYTHONDONTWRITEBYTECODE=1 \
-    timeout 600 "$python" "$here/compute.py" >"$work/$name.json" 2>"$work/$name.err" ||
+    timeout "${WORK_SECONDS:-600}" "$python" "$here/compute.py" >"$work/$name.json" 2>"$work/$name.err" ||
     echo "$name: ended with $?" >>"$work/$name.err"
   echo "$name: $SECONDS s"
 }
 section "computations"
 for loading in LAZY EAGER; do
-  for tree in original slim aggressive packed $bolder; do
+  for tree in original slim aggressive packed ${EXPERIMENTS:-}; do
     while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do wait -n; done
     compute "$tree" "$loading" &
   done
@@ -82,7 +83,7 @@ agrees() { # TREE LOADING
 }
 for loading in LAZY EAGER; do
   for tree in slim aggressive packed; do agrees "$tree" "$loading" || status=1; done
-  for mode in $bolder; do
+  for mode in ${EXPERIMENTS:-}; do
     if agrees "$mode" "$loading"; then echo "experiment: $mode is not noticed"; else echo "experiment: $mode breaks something"; fi
   done
 done

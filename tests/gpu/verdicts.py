@@ -4,9 +4,9 @@
     verdicts.py [PROGRAMS]
 
 Programs that hold device code for one architecture each are built with the nvcc of PATH and run; PROGRAMS is a
-folder with more of them, one folder for each (built elsewhere, by another CUDA). Then the wheels that this
-interpreter imports: PyTorch as it is, slimmed for this GPU, and slimmed for another one, which must not run;
-CuPy and JAX where they are installed. Every program that is slimmed for this GPU must do what it did.
+folder with more of them, one folder for each (built elsewhere, by another CUDA). Then what this interpreter imports
+of PyTorch, CuPy and JAX, as it is and slimmed for this GPU; PyTorch slimmed for another GPU must not run. Everything
+that is slimmed for this GPU must do what it did.
 
 Ends with 77 and a reason where there is no GPU, with 1 where a verdict is wrong, or unknown where it should not be.
 FLENSE_BINARY names the flense to test (default build/release/flense)."""
@@ -26,12 +26,43 @@ HERE = pathlib.Path(__file__).resolve().parent
 FLENSE = os.environ.get("FLENSE_BINARY", str(HERE.parent.parent / "build/release/flense"))
 VERDICTS = {0: "fits", 1: "fails", 5: "unknown"}
 TORCH = "import torch; x = torch.ones(1000, device='cuda'); assert (x * 2).sum().item() == 2000; print('computes')"
+# One line for each kind of work: it must run, and say in the slim copy what it said before.
+PARTS = """
+for name, work in WORK.items():
+    try:
+        print(name, work(), end='; ')
+    except Exception as error:
+        print(name, type(error).__name__, end='; ')
+"""
 OTHERS = {
-    "cupy": "import cupy; assert int((cupy.arange(1000) * 2).sum()) == 999000 and "
-            "bool((cupy.sort(cupy.arange(1000)[::-1]) == cupy.arange(1000)).all()); print('computes')",
-    "jax": "import jax; assert jax.devices()[0].platform == 'gpu'; "
-           "assert float(jax.numpy.arange(1000.).sum()) == 499500; print('computes')",
+    "cupy": """
+import cupy, cupyx.scipy.sparse
+cupy.random.seed(1)
+a = cupy.random.random((300, 300)).astype('float32')
+two = lambda number: f'{float(number):.2g}'
+WORK = {
+    'sum': lambda: int((cupy.arange(1000) * 2).sum()), 'sort': lambda: two(cupy.sort(a.ravel())[500]),
+    'matmul': lambda: two((a @ a).sum()), 'fft': lambda: two(abs(cupy.fft.rfft(a)).sum()),
+    'svd': lambda: two(cupy.linalg.svd(a)[1].sum()), 'unique': lambda: len(cupy.unique(a)),
+    'solve': lambda: bool(cupy.allclose(a @ cupy.linalg.solve(a, a), a, atol=.1)),
+    'sparse': lambda: two((cupyx.scipy.sparse.csr_matrix(a) @ a).sum())}
+assert WORK['sum']() == 999000
+""",
+    "jax": """
+import jax, jax.numpy as np
+assert jax.devices()[0].platform == 'gpu' and float(np.arange(1000.).sum()) == 499500
+a = jax.random.normal(jax.random.key(1), (300, 300))
+two = lambda number: f'{float(number):.2g}'
+WORK = {
+    'matmul': lambda: two(abs(a @ a).sum()), 'half': lambda: two(abs(a.astype('bfloat16') @ a.astype('bfloat16')).sum()),
+    'fft': lambda: two(abs(np.fft.rfft(a)).sum()), 'svd': lambda: two(np.linalg.svd(a)[1].sum()),
+    'eigh': lambda: two(np.linalg.eigh(a + a.T)[0].max()), 'sort': lambda: two(np.sort(a.ravel())[500]),
+    'solve': lambda: bool(np.allclose(a @ np.linalg.solve(a, a), a, atol=.1)),
+    'convolution': lambda: two(abs(jax.lax.conv(a[None, None], a[None, None, :5, :5], (1, 1), 'SAME')).sum())}
+""",
 }
+PACKAGES = ("nvidia", "torch", "cupy", "cupy_backends", "cupyx", "jax", "jaxlib", "jax_plugins", "jax_cuda13_plugin",
+            "jax_cuda12_plugin")
 
 
 def architectures(major, minor):
@@ -67,7 +98,7 @@ def happens(command, **settings):
     except subprocess.TimeoutExpired:
         return False, "no end in 180 s"
     said = (done.stdout.strip() or done.stderr.strip()).splitlines()
-    return done.returncode == 0, said[-1][:160] if said else f"status {done.returncode}"
+    return done.returncode == 0, said[-1][:400] if said else f"status {done.returncode}"
 
 
 def flense(*arguments):
@@ -120,29 +151,36 @@ def programs(table, given, work, gpu):
 
 def wheels(table, work, gpu):
     here = {name: importlib.util.find_spec(name) for name in ("torch", *OTHERS)}
+    first = next((found for found in here.values() if found), None)
+    if not first:
+        return
+    site = pathlib.Path(first.origin).parent.parent
+    tree, own, other = work / "wheels", f"sm_{gpu}", "sm_75" if gpu != "75" else "sm_90"
+    tree.mkdir()
+    # Only what carries device code is copied; the rest is found behind it on the path.
+    for name in PACKAGES:
+        if (site / name).is_dir():
+            subprocess.run(["cp", "-a", "--reflink=auto", site / name, tree], check=True)
+    done = flense("slim", tree, "--gpu", own, "-o", f"dir:{work / own}", "--provenance", "none")
+    if done.returncode:
+        return table.row(False, "wheels", f"slim ended with {done.returncode}: {done.stderr}")
     if here["torch"]:
-        site = pathlib.Path(here["torch"].origin).parent.parent
-        table.compare("torch", site, [sys.executable, "-c", TORCH])
-        tree = work / "torch"
-        tree.mkdir()
-        for name in ("torch", "nvidia"):
-            if (site / name).is_dir():
-                subprocess.run(["cp", "-a", "--reflink=auto", site / name, tree], check=True)
-        own, other = f"sm_{gpu}", "sm_75" if gpu != "75" else "sm_90"
-        for target in (own, other):
-            name = f"torch, slim for {target}"
-            copy = work / target
-            done = flense("slim", tree, "--gpu", target, "-o", f"dir:{copy}", "--provenance", "none")
-            if done.returncode:
-                table.row(False, name, f"slim ended with {done.returncode}: {done.stderr}")
-                continue
-            ran = table.compare(name, copy, [sys.executable, "-c", TORCH], PYTHONPATH=str(copy))
-            table.row(ran == (target == own), name, "runs" if ran else "does not run")
-            shutil.rmtree(copy)
+        runs = [sys.executable, "-c", TORCH]
+        table.compare("torch", site, runs)
+        ran = table.compare(f"torch, slim for {own}", work / own, runs, PYTHONPATH=str(work / own))
+        table.row(ran, "torch, slim", "runs" if ran else "does not run")
+        for name in PACKAGES:
+            if name not in ("torch", "nvidia"):
+                shutil.rmtree(tree / name, ignore_errors=True)
+        done = flense("slim", tree, "--gpu", other, "-o", f"dir:{work / other}", "--provenance", "none")
+        ran = table.compare(f"torch, slim for {other}", work / other, runs, PYTHONPATH=str(work / other))
+        table.row(done.returncode == 0 and not ran, f"torch, slim for {other}", "runs" if ran else "does not run")
     for name, code in OTHERS.items():
         if here[name]:
-            table.compare(name, pathlib.Path(here[name].origin).parent.parent, [sys.executable, "-c", code],
-                          XLA_PYTHON_CLIENT_PREALLOCATE="false")
+            runs, settings = [sys.executable, "-c", code + PARTS], {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+            table.compare(name, site, runs, **settings)
+            before, after = happens(runs, **settings), happens(runs, PYTHONPATH=str(work / own), **settings)
+            table.row(before == after, f"{name}, slim", after[1])
 
 
 def main(given=None):

@@ -38,7 +38,8 @@ std::optional<std::filesystem::path> place_of_this_boot(
 Result<std::string> ask_version(const std::string& program) {
   TRY(const ProcessOutput output, run_process({program, "--version"}));
   if (output.status != 0)
-    return fail(Code::kEnvironment, "{} --version ended with status {}", program, output.status);
+    return fail(Code::kEnvironment, "{} --version ended with status {}: {}", program, output.status,
+                output.err.substr(0, output.err.find('\n')));
   return output.out.substr(0, output.out.find('\n'));
 }
 

@@ -61,8 +61,7 @@ DriverFloor driver_floor(const knowledge::Drivers& drivers,
 
 std::string driver_floor_notice(const knowledge::Drivers& drivers) {
   return fmt::format(
-      "device code was compressed anew with zstd, which drivers before CUDA {} ({}) do not read. A "
-      "driver loads what flense compresses so; what that computes on a GPU has not been compared",
+      "device code was compressed anew with zstd, which drivers before CUDA {} ({}) do not read",
       kZstdCode, drivers.floor_for_cuda(kZstdCode));
 }
 
