@@ -1,5 +1,6 @@
 // Judges Dockerfiles with BuildKit's own front end, without a daemon: reads a JSON array of texts
-// from standard input and writes, for each, what BuildKit says of it up to the conversion to LLB.
+// from standard input and writes, for each, what BuildKit says of it up to the conversion to LLB, and
+// what it would build: the operations in their order, and the image's configuration.
 package main
 
 import (
@@ -10,6 +11,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/client/llb/sourceresolver"
 	"github.com/moby/buildkit/frontend/dockerfile/dockerfile2llb"
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
@@ -23,6 +25,7 @@ type verdict struct {
 	Phase        string        `json:"phase"` // parse, instructions, convert, ok
 	Error        string        `json:"error,omitempty"`
 	Instructions []instruction `json:"instructions"`
+	Builds       []string      `json:"builds,omitempty"`
 }
 
 type instruction struct {
@@ -61,21 +64,61 @@ func judge(text string) (out verdict) {
 		return
 	}
 	out.Phase = "convert"
-	if len(stages) > 1 {
-		text = reachable(text, len(stages))
+	built, err := convert(text)
+	if err == nil && len(stages) > 1 {
+		var all *dockerfile2llb.Result
+		if all, err = convert(reachable(text, len(stages))); err == nil {
+			built.State = all.State
+		}
 	}
-	caps := pb.Caps.CapSet(pb.Caps.All())
-	_, err = dockerfile2llb.Dockerfile2LLB(context.Background(), []byte(text), dockerfile2llb.ConvertOpt{
-		MetaResolver:   anyImage{},
-		LLBCaps:        &caps,
-		TargetPlatform: &ocispecs.Platform{OS: "linux", Architecture: "amd64"},
-	})
+	if err == nil {
+		out.Builds, err = builds(built)
+	}
 	if err != nil {
 		out.Error = err.Error()
 		return
 	}
 	out.Phase = "ok"
 	return
+}
+
+func convert(text string) (*dockerfile2llb.Result, error) {
+	caps := pb.Caps.CapSet(pb.Caps.All())
+	return dockerfile2llb.Dockerfile2LLB(context.Background(), []byte(text), dockerfile2llb.ConvertOpt{
+		MetaResolver:   anyImage{},
+		LLBCaps:        &caps,
+		TargetPlatform: &ocispecs.Platform{OS: "linux", Architecture: "amd64"},
+	})
+}
+
+// builds names each operation by its place, so that a change of one does not change the names of all that need it.
+func builds(of *dockerfile2llb.Result) (out []string, err error) {
+	definition, err := of.State.Marshal(context.Background(), llb.LinuxAmd64)
+	if err != nil {
+		return nil, err
+	}
+	places := map[string]string{}
+	for i, bytes := range definition.Def {
+		var op pb.Op
+		if err := op.Unmarshal(bytes); err != nil {
+			return nil, err
+		}
+		for _, input := range op.Inputs {
+			input.Digest = places[input.Digest]
+		}
+		places[digest.FromBytes(bytes).String()] = fmt.Sprint(i)
+		if source := op.GetSource(); source != nil {
+			// Another one for each conversion.
+			delete(source.Attrs, pb.AttrLocalUniqueID)
+		}
+		line, err := json.Marshal(&op)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, string(line))
+	}
+	config, err := json.Marshal(of.Image.Config)
+	return append(out, string(config)), err
 }
 
 // reachable adds a stage that needs all others: BuildKit looks only at stages that it needs.
