@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <optional>
 #include <system_error>
@@ -171,7 +172,10 @@ Result<ImageWriter::LayerResult> BlobStage::take_layer(const Image& from, std::s
   if (has(result.blob.digest)) return result;
   StoredBlob blob;
   TRY(blob.stream, from.open_layer(index));
-  blob.file = from.layer_file(index);
+  // A link changes the file's times, by which whoever reads it as another layer sees it change.
+  const std::string& digest = from.layers[index].blob.digest;
+  const auto same = [&](const Layer& layer) { return layer.blob.digest == digest; };
+  if (std::ranges::count_if(from.layers, same) < 2) blob.file = from.layer_file(index);
   if (blob.file) TRY_DO(from.verified->settle());
   TRY_DO(adopt(std::move(blob), result.blob.digest,
                fmt::format("layer {} of {}", index + 1, from.name)));

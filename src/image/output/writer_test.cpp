@@ -110,6 +110,20 @@ TEST(Writer, UntouchedLayersAreLinked) {
   EXPECT_TRUE(std::filesystem::equivalent(path / name, input.dir / ("in/" + name)));
 }
 
+TEST(Writer, ALayerThatLiesTwiceIsCopied) {
+  const TempDir dir;
+  Oci oci;
+  const std::string tar = Tar().dir("app").file("app/a", "one").bytes();
+  oci.add_image({{tar, Compression::kZstd, "a"}, {tar, Compression::kZstd, "a"}}, "in:1");
+  write_files(dir / "in", oci.all());
+  const auto image = must(open_image((dir / "in").string(), {}));
+  must(rewrite(*image, spec_of(OutputForm::kOciLayout, dir / "out"), Compression::kZstd));
+  const std::string name = "blobs/sha256/" + image->layers[0].blob.digest.substr(7);
+  EXPECT_EQ(must(read_file(dir / ("out/" + name), 1u << 20)),
+            must(read_file(dir / ("in/" + name), 1u << 20)));
+  EXPECT_EQ(std::filesystem::hard_link_count(dir / ("in/" + name)), 1U);
+}
+
 TEST(Writer, LazyLayersAndTheirAnnotationsReadBack) {
   const Input input(Compression::kGzip);
   const auto path = input.dir / "lazy", again = input.dir / "again";
