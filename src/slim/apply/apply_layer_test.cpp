@@ -245,6 +245,21 @@ TEST(PackageLists, FurtherNamesOfAChangedFileFollow) {
   EXPECT_THAT(list_of(out), Not(HasSubstr("sha256=X")));
 }
 
+TEST(PackageLists, APackageWithinAPackageIsListedByBoth) {
+  const std::string inner = "site-packages/pkg/_vendor/in-1.dist-info/RECORD";
+  const TestImage image({Tar()
+                             .file(kList, "pkg/_vendor/in-1.dist-info/RECORD,sha256=X,19\n")
+                             .file(inner, "in/a,,\nin/b,,\n")
+                             .file("site-packages/pkg/_vendor/in/a", "a")
+                             .bytes()});
+  const std::string out = image.apply(0, plan_of({{2, drop("site-packages/pkg/_vendor/in/a")}}));
+  const std::string text = "in/b,,\n";
+  EXPECT_EQ(list_of(out, inner), text);
+  EXPECT_EQ(list_of(out),
+            fmt::format("pkg/_vendor/in-1.dist-info/RECORD,sha256={},{}\n",
+                        fate_of(as_bytes(text)).digests.get().sha256_record, text.size()));
+}
+
 TEST(PackageLists, LinksToAListComeAfterIt) {
   const TestImage image({Tar()
                              .file(kList, "a,,\n")

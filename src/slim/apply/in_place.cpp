@@ -44,7 +44,7 @@ using Inode = std::pair<dev_t, ino_t>;
 
 /// What one walk over the tree tells; symbolic links are not followed.
 struct Tree {
-  std::vector<std::string> lists;                        ///< files that record_kind() knows
+  std::vector<std::string> lists;  ///< files that record_kind() knows, by update_rank()
   std::map<Inode, std::vector<std::string>> hard_links;  ///< names of files that have several
 };
 
@@ -62,7 +62,9 @@ Tree survey(const std::filesystem::path& root) {
     if (status.st_nlink > 1) out.hard_links[{status.st_dev, status.st_ino}].push_back(path);
     if (record_kind(path)) out.lists.push_back(std::move(path));
   }
-  std::ranges::sort(out.lists);
+  std::ranges::sort(out.lists, {}, [](const std::string& path) {
+    return std::pair(update_rank(*record_kind(path), path), std::string_view(path));
+  });
   return out;
 }
 
@@ -127,12 +129,9 @@ class InPlace {
     return {};
   }
 
-  /// Package lists that may name an edited file: all in the tree. What conda and dpkg list may be
-  /// the RECORD of a wheel, so those come first.
+  /// Package lists that may name an edited file: all in the tree.
   Result<void> update_lists() {
-    for (const bool wheels : {true, false})
-      for (const std::string& path : tree_.lists)
-        if ((*record_kind(path) == RecordKind::kWheelRecord) == wheels) TRY_DO(update_list(path));
+    for (const std::string& path : tree_.lists) TRY_DO(update_list(path));
     return {};
   }
 

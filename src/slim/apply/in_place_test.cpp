@@ -131,6 +131,15 @@ TEST_F(InPlace, AListOfAnotherListFollowsIt) {
               HasSubstr(fate_of(as_bytes("other,,\n")).digests.get().sha256_hex));
 }
 
+TEST_F(InPlace, APackageWithinAPackageIsListedByBoth) {
+  write("pkg/_vendor/in/a", "gone");
+  write("pkg/_vendor/in-1.dist-info/RECORD", "in/a,,\nin/b,,\n");
+  write("pkg-1.dist-info/RECORD", "pkg/_vendor/in-1.dist-info/RECORD,sha256=X,14\n");
+  apply({testing::drop("pkg/_vendor/in/a", 4)});
+  EXPECT_THAT(text_of(path("pkg-1.dist-info/RECORD")),
+              HasSubstr(fate_of(as_bytes("in/b,,\n")).digests.get().sha256_record));
+}
+
 TEST_F(InPlace, AFileThatIsNoElfStaysAndIsNamed) {
   write("lib.so", "junk");
   const struct stat before = status_of(path("lib.so"));

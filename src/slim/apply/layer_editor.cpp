@@ -78,17 +78,17 @@ Result<void> LayerEditor::finish() {
   if (plan_ != nullptr)
     for (const std::string& path : plan_->gone_above) fates_[path].dropped = true;
   find_own_lists();
-  // What conda and dpkg list may be the RECORD of a wheel, so those come first.
-  for (Deferred& one : deferred_) {
-    if (one.kind == RecordKind::kWheelRecord) {
-      update_list(one);
-      if (one.changed) fates_.insert_or_assign(one.entry.path, fate_of(as_bytes(one.text)));
-    } else if (!one.kind && one.entry.member.type == codec::MemberType::kHardLink) {
+  const std::vector<Deferred*> lists = lists_to_update();
+  const auto others = std::ranges::find_if(
+      lists, [](const Deferred* one) { return one->kind != RecordKind::kWheelRecord; });
+  std::for_each(lists.begin(), others, [&](Deferred* one) {
+    update_list(*one);
+    if (one->changed) fates_.insert_or_assign(one->entry.path, fate_of(as_bytes(one->text)));
+  });
+  for (const Deferred& one : deferred_)
+    if (!one.kind && one.entry.member.type == codec::MemberType::kHardLink)
       note_link(one.entry, one.entry.link);
-    }
-  }
-  for (Deferred& one : deferred_)
-    if (one.kind && one.kind != RecordKind::kWheelRecord) update_list(one);
+  std::for_each(others, lists.end(), [&](Deferred* one) { update_list(*one); });
   for (const Deferred& one : deferred_) {
     part_ = one.part;
     if (one.kind) {
@@ -114,15 +114,21 @@ void LayerEditor::find_own_lists() {
   if (parts_ == nullptr || parts_->own_paths.empty()) return;
   Fates own;
   for (const std::string& path : parts_->own_paths) own[path].dropped = true;
-  const auto judge = [&](Deferred& one) {
-    const auto without = update_record(*one.kind, one.entry.path, one.text, own);
-    if (!without || !*without) return;
-    one.part = Part::kOwn;
-    own[one.entry.path].dropped = true;
-  };
-  for (const bool wheels : {true, false})
-    for (Deferred& one : deferred_)
-      if (one.kind && (one.kind == RecordKind::kWheelRecord) == wheels) judge(one);
+  for (Deferred* one : lists_to_update()) {
+    const auto without = update_record(*one->kind, one->entry.path, one->text, own);
+    if (!without || !*without) continue;
+    one->part = Part::kOwn;
+    own[one->entry.path].dropped = true;
+  }
+}
+
+std::vector<LayerEditor::Deferred*> LayerEditor::lists_to_update() {
+  std::vector<Deferred*> out;
+  for (Deferred& one : deferred_)
+    if (one.kind) out.push_back(&one);
+  std::ranges::stable_sort(
+      out, {}, [](const Deferred* one) { return update_rank(*one->kind, one->entry.path); });
+  return out;
 }
 
 void LayerEditor::update_list(Deferred& list) {

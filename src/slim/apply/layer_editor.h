@@ -65,6 +65,7 @@ class LayerEditor {
   Result<void> defer_list(RecordKind kind, image::LayerEntry entry, Source& content);
   void defer_member(image::LayerEntry entry);
   void find_own_lists();
+  std::vector<Deferred*> lists_to_update();
   void update_list(Deferred& list);
   Result<void> write_list(const Deferred& list);
   void note_link(const image::LayerEntry& entry, std::string_view target);

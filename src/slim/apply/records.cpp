@@ -1,6 +1,8 @@
 #include "slim/apply/records.h"
 
+#include <algorithm>
 #include <functional>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -184,6 +186,12 @@ std::optional<RecordKind> record_kind(std::string_view path) {
   if (name == "installed" && dir.ends_with("lib/apk/db")) return RecordKind::kApkInstalled;
   if (name.ends_with(".json") && base_name(dir) == "conda-meta") return RecordKind::kCondaMeta;
   return std::nullopt;
+}
+
+std::size_t update_rank(RecordKind kind, std::string_view path) {
+  constexpr std::size_t kLast = std::numeric_limits<std::size_t>::max();
+  if (kind != RecordKind::kWheelRecord) return kLast;
+  return kLast - 1 - static_cast<std::size_t>(std::ranges::count(path, '/'));
 }
 
 Result<std::optional<std::string>> update_record(RecordKind kind, std::string_view path,

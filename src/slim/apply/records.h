@@ -48,6 +48,9 @@ using Fates = std::map<std::string, FileFate, std::less<>>;
 
 /// Which kind of list `path` is, by its place; nullopt for every other file.
 std::optional<RecordKind> record_kind(std::string_view path);
+/// When a list is updated, lowest first: it may name those before it. RECORDs come first, of them
+/// those that lie deepest, which packages within a package have; dpkg, apk and conda list RECORDs.
+std::size_t update_rank(RecordKind kind, std::string_view path);
 /// The kinds in a layer.
 RecordKinds record_kinds(const image::LayerListing& layer);
 
