@@ -6,6 +6,7 @@
 #include "base/path.h"
 #include "codec/legacy_digest.h"
 #include "codec/sha256.h"
+#include "image/sources/wheel.h"
 #include "text/json.h"
 
 namespace flense::verify {
@@ -185,8 +186,10 @@ std::optional<ListDifference> compare_conda(std::string_view path, std::string_v
 std::optional<ListKind> list_kind(std::string_view path, bool of_wheel) {
   const std::string_view name = base_name(path), directory = parent_path(path);
   if (name == "RECORD" && directory.ends_with(".dist-info")) return ListKind::kWheel;
-  // Of a wheel that is the target itself (image/sources/wheel.h); what is installed keeps its own.
-  if (of_wheel && name == "WHEEL" && directory.ends_with(".dist-info")) return ListKind::kWheelTags;
+  // Of a wheel that is the target itself; what is installed, and packages within it, keep theirs.
+  if (of_wheel && name == "WHEEL" && directory.ends_with(".dist-info") &&
+      fmt::format("{}/", parent_path(directory)) == image::kWheelRoot)
+    return ListKind::kWheelTags;
   if (name.ends_with(".md5sums") &&
       (directory.ends_with("var/lib/dpkg/info") || directory.ends_with("var/lib/dpkg/status.d")))
     return ListKind::kDebian;

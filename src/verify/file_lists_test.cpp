@@ -87,6 +87,7 @@ TEST(FileLists, OtherFilesAreNone) {
   EXPECT_FALSE(list_kind("site/pkg/RECORD", false).has_value());
   EXPECT_FALSE(list_kind("usr/lib/python3/site-packages/pkg-1.dist-info/WHEEL", false).has_value());
   EXPECT_FALSE(list_kind("site-packages/pkg-1.dist-info/WHEEL", false).has_value());
+  EXPECT_FALSE(list_kind("site-packages/pkg/_vendor/in-1.dist-info/WHEEL", true).has_value());
   EXPECT_FALSE(list_kind("var/lib/dpkg/status", false).has_value());
 }
 

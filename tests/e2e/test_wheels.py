@@ -85,6 +85,19 @@ class Wheels(harness.Case):
         result = self.flense("verify", other, "--against", self.wheel, "--gpu", "sm_90", expect=1)
         self.assertIn("WHEEL", result.out)
 
+    def test_a_package_within_the_package(self):
+        inner = "fake_gpu/_vendor/in-1.dist-info/"
+        rows = b"in/__init__.py,,\nin/include/in.h,,\n"
+        wheel = wheels.gpu_wheel(self.path("in"), extra=[
+            ("fake_gpu/_vendor/in/__init__.py", b"", 0o644), ("fake_gpu/_vendor/in/include/in.h", b"int i;\n" * 9, 0o644),
+            (inner + "RECORD", rows, 0o644), (inner + "WHEEL", wheels.WHEEL, 0o644)])
+        self.slim(wheel)
+        slim = self.path("out/" + SLIM_NAME)
+        after = wheels.read(slim)
+        self.assertEqual(after[inner + "RECORD"], b"in/__init__.py,,\n")
+        self.assertEqual(after[inner + "WHEEL"], wheels.WHEEL)
+        self.flense("verify", slim, "--against", wheel, "--gpu", "sm_90")
+
     def test_the_same_bytes_each_time_and_with_one_processor(self):
         self.slim(out="first")
         self.slim(out="second")

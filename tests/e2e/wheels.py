@@ -23,7 +23,7 @@ def write(path, files, methods=None, record=True):
             for name, data, _ in files
             if not name.endswith("/") and not name.endswith(("RECORD.jws", "RECORD.p7s"))]
     files = list(files)
-    if record and not any(name.endswith("/RECORD") for name, *_ in files):
+    if record and not any(name == f"{info}/RECORD" for name, *_ in files):
         files.append((f"{info}/RECORD", ("\n".join([*rows, f"{info}/RECORD,,"]) + "\n").encode(), 0o664))
     with zipfile.ZipFile(path, "w") as archive:
         for name, data, mode in files:

@@ -75,16 +75,20 @@ class WheelEditor {
 
   Result<void> write(codec::ZipWriter& to) {
     const auto& members = wheel_.archive.members;
-    const codec::ZipMember& record = members[wheel_.record];
+    std::vector<std::size_t> records;
     for (std::size_t i = 0; i < members.size(); ++i) {
       outcome_.content_before += members[i].size;
-      // It speaks of all others.
-      if (i == wheel_.record) continue;
-      TRY_DO(with_context(write_member(i, to), "writing {}", members[i].name));
+      // They speak of all others.
+      if (i == wheel_.record || is_inner_record(i))
+        records.push_back(i);
+      else
+        TRY_DO(with_context(write_member(i, to), "writing {}", members[i].name));
     }
-    TRY(const std::string text, text_of(record, kMaxRecord));
-    TRY(const auto updated, update_record(RecordKind::kWheelRecord, path_of(record), text, fates_));
-    TRY_DO(write_content(record, as_bytes(updated.value_or(text)), to));
+    std::ranges::stable_sort(records, {}, [&](std::size_t i) {
+      return update_rank(RecordKind::kWheelRecord, path_of(members[i]));
+    });
+    for (const std::size_t i : records)
+      TRY_DO(with_context(write_record(members[i], to), "writing {}", members[i].name));
     return to.finish(wheel_.archive.comment);
   }
 
@@ -93,6 +97,13 @@ class WheelEditor {
  private:
   static std::string path_of(const codec::ZipMember& member) {
     return std::string(image::kWheelRoot) + member.name;
+  }
+
+  /// Of a package within the package, and there to stay.
+  bool is_inner_record(std::size_t position) const {
+    const codec::ZipMember& member = wheel_.archive.members[position];
+    return record_kind(path_of(member)) == RecordKind::kWheelRecord && member.size <= kMaxRecord &&
+           !plan_.edits.contains(position);
   }
 
   static Result<std::string> text_of(const codec::ZipMember& member, std::uint64_t limit) {
@@ -115,6 +126,12 @@ class WheelEditor {
     const auto found = plan_.edits.find(position);
     if (found == plan_.edits.end() || position == wheel_.metadata) return keep(member, to);
     return edit(found->second, member, to);
+  }
+
+  Result<void> write_record(const codec::ZipMember& member, codec::ZipWriter& to) {
+    TRY(const std::string text, text_of(member, kMaxRecord));
+    TRY(const auto updated, update_record(RecordKind::kWheelRecord, path_of(member), text, fates_));
+    return updated ? replace(member, as_bytes(*updated), to) : keep(member, to);
   }
 
   Result<void> edit(const Edit& edit, const codec::ZipMember& member, codec::ZipWriter& to) {
