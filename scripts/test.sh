@@ -38,7 +38,8 @@ for part in "${parts[@]}"; do
       say "release binary, end to end"
       configure_and_build release --target flense
       cmake --preset asan >/dev/null
-      FLENSE_BINARY=$PWD/build/release/flense ctest --preset asan -j"$jobs" -L e2e -LE 'large|gpu'
+      # One more than processors: most of their time they wait for registries, engines and disks.
+      FLENSE_BINARY=$PWD/build/release/flense ctest --preset asan -j"$((jobs + 1))" -L e2e -LE 'large|gpu'
       ;;
     asan)
       say "ASan and UBSan build and tests"
