@@ -38,9 +38,9 @@ class Settings {
         std::string_view text = word.text;
         if (text.starts_with("-D")) {
           text.remove_prefix(2);
-        } else if (command.words.front().text != "export" && command.words.front().text != "env" &&
-                   command.words.front().text != "make") {
-          continue;
+        } else if (!is_one_of(command.words.front().text, {"export", "env", "make"}) &&
+                   !text.starts_with("CMAKE_")) {
+          continue;  // build.sh --cmake_extra_defines CMAKE_…=…
         }
         const std::size_t equal = text.find('=');
         if (equal == std::string_view::npos) continue;

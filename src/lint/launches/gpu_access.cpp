@@ -263,6 +263,20 @@ class GpuAccessRules {
     return false;
   }
 
+  /// `apptainer exec image.sif --nv program`: behind the image stand the program and its words.
+  void option_behind_image() {
+    if (workload_.kind != WorkloadKind::kApptainer || workload_.arguments.empty()) return;
+    const Word& first = workload_.arguments.front();
+    if (!is_one_of(first.text, {"--nv", "--rocm", "--nvccli"})) return;
+    Finding& found = sink_.add(
+        "gpu-not-requested", file_, first.span,
+        fmt::format("{} stands behind the image: it is taken for the program, or for one of its "
+                    "words, and the container sees no GPU",
+                    first.text));
+    found.evidence = {"apptainer exec [options] IMAGE COMMAND; jade-hpc-gpu#82"};
+    found.fix = fmt::format("write {} in front of {}", first.text, workload_.image.text);
+  }
+
   /// apptainer brings the driver's libraries only if asked.
   void apptainer_without_gpu() {
     if (workload_.kind != WorkloadKind::kApptainer || !workload_.image_name ||
@@ -300,6 +314,7 @@ class GpuAccessRules {
     const bool stated = workload_.kind != WorkloadKind::kSrun &&
                         workload_.kind != WorkloadKind::kApptainer &&
                         workload_.kind != WorkloadKind::kSystemd;
+    option_behind_image();
     apptainer_without_gpu();
     if (!stated || !workload_.image_name || workload_.init_container ||
         !is_complete(file_, workload_) || is_client(workload_))

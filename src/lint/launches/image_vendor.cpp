@@ -28,6 +28,7 @@ std::optional<TagVendor> vendor_of_tag(std::string_view tag) {
     if (part == "cpuonly" || (part == "cpu" && &part == &parts.back())) vendor = "cpu";
     if (is_one_of(part, {"xpu", "ipex", "openvino", "sycl", "oneapi", "gaudi", "hpu"}))
       vendor = "intel";
+    if (tag == "intel") vendor = "intel";  // beside other words an architecture, or an owner
     if (part.starts_with("rocm")) vendor = "amd";
     if (part == "nvidia" || part.starts_with("cuda") ||
         (part.starts_with("cu1") && part.size() == 5))

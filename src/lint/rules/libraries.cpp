@@ -167,6 +167,7 @@ void library_path(const FileView& view, const StageSteps& steps, FindingSink& si
     Finding& found = sink.add("library-path-overwritten", *view.file, env.pair->value->span,
                               "this drops what the base has in LD_LIBRARY_PATH: "
                               "/usr/local/nvidia/lib64, where some hosts mount the driver");
+    found.pedantic = true;  // few hosts mount it there
     found.evidence = {view.stages.back().image.vendor.evidence,
                       "NVIDIA's base images set /usr/local/nvidia/lib:/usr/local/nvidia/lib64; GKE "
                       "mounts the driver there"};
@@ -176,6 +177,51 @@ void library_path(const FileView& view, const StageSteps& steps, FindingSink& si
     if (const Span value = part_span(env, text); !value.empty() && !env.raw.starts_with('\''))
       found.edits.push_back({{value.end, value.end}, std::string(kRest)});
   }
+}
+
+/// "/usr/local/cuda-12.8/compat"
+bool is_cuda_compat(std::string_view path) {
+  while (path.ends_with('/')) path.remove_suffix(1);
+  return path.ends_with("/compat") && holds(to_lower(path), "cuda");
+}
+
+/// The directory of the compat libcuda in the loader's configuration, or in its cache: the word of
+/// the command; null: none.
+const ShellWord* compat_in_loader(const ShellCommand& command) {
+  const Program program = program_of(command);
+  const bool configures =
+      std::ranges::any_of(command.redirections, [](const ShellRedirection& one) {
+        // What is read later, by its name, gives way to the driver's.
+        return holds(one.target.text, "ld.so.conf") && !file_name(one.target.text).starts_with('z');
+      });
+  if (!configures && program.name != "ldconfig") return nullptr;
+  for (std::size_t at = program.first + 1; at < command.words.size(); ++at)
+    if (is_cuda_compat(command.words[at].text)) return &command.words[at];
+  return nullptr;
+}
+
+void compat_for_loader(const FileView& view, const StageSteps& steps, FindingSink& sink) {
+  if (is_for_jetson(view)) return;
+  for (const Step& step : steps.all())
+    for (const ShellCommand& command : step.instruction->commands) {
+      const ShellWord* word = compat_in_loader(command);
+      if (word == nullptr) continue;
+      const bool configures = program_of(command).name != "ldconfig";
+      Finding& found = sink.add(
+          "library-path-overwritten", *view.file, word->span,
+          fmt::format(
+              "the compat libcuda is {}: it is loaded also where the driver is newer or the "
+              "GPU is a GeForce, with error 803 or 804",
+              configures ? "in the loader's configuration"
+                         : "put into the loader's cache until the next ldconfig"));
+      found.evidence = {configures ? command.redirections.front().target.text : "ldconfig",
+                        "vllm-project/vllm#33116, #34226; NVIDIA, CUDA Compatibility"};
+      found.fix =
+          "leave it out: the toolkit and NVIDIA's entry point use it only where it helps; a linker "
+          "takes LD_LIBRARY_PATH of its own command";
+      // A cache that the toolkit makes anew at each start.
+      found.pedantic = !configures;
+    }
 }
 
 void stub_links(const FileView& view, const StageSteps& steps, FindingSink& sink) {
@@ -267,6 +313,7 @@ void judge_libraries(const Project& /*project*/, const std::vector<FileView>& vi
     const StageSteps steps(view, view.stages.size() - 1);
     driver_libraries(view, steps, sink);
     library_path(view, steps, sink);
+    compat_for_loader(view, steps, sink);
     stub_links(view, steps, sink);
     stripped_libraries(view, sink);
   }

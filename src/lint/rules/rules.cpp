@@ -56,7 +56,12 @@ void judge_all(const Project& project, FindingSink& sink) {
                                    judge_weights,
                                    judge_extensions,
                                    judge_distribution_packages,
-                                   judge_versions_system})
+                                   judge_versions_system,
+                                   judge_package_indexes,
+                                   judge_python_environment,
+                                   judge_held_packages,
+                                   judge_build_isolation,
+                                   judge_build_options})
     family(project, views, sink);
 }
 

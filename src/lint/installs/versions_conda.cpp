@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "lint/facts/table_facts.h"
@@ -45,8 +46,31 @@ bool has_wheels(const Project& project, const PackageRequest& torch, std::string
       [&](const std::string& variant) { return knowledge::cuda_of_variant(variant) == cuda; });
 }
 
+/// pytorch-cuda was made for some CUDA alone, by a channel that ended with PyTorch 2.5.
+void no_such_metapackage(const PackageList& list, const ProjectFile& file, FindingSink& sink) {
+  const PackageRequest* asked = list.find("pytorch-cuda");
+  if (asked == nullptr || asked->manager != PackageManager::kConda || asked->version.empty())
+    return;
+  const std::string cuda = major_minor(asked->version);
+  if (!cuda.contains('.') || is_one_of(cuda, {"11.6", "11.7", "11.8", "12.1", "12.4"})) return;
+  Finding& found = sink.add(
+      "conda-cuda-mismatch", file, asked->span,
+      fmt::format(
+          "there is no pytorch-cuda of {}: the channel pytorch made it for 11.6, 11.7, 11.8, "
+          "12.1 and 12.4, and ended with PyTorch 2.5",
+          cuda));
+  found.severity = Severity::kError;
+  found.evidence = {fmt::format("{}{}", asked->name, asked->specifier),
+                    "pytorch/pytorch#138506: the conda channel is no longer published to"};
+  found.fix = fmt::format(
+      "take torch from https://download.pytorch.org/whl by pip, or pytorch-gpu and "
+      "cuda-version={} of conda-forge",
+      cuda);
+}
+
 void judge(const Project& project, const PackageList& list, const ProjectFile& file,
            const GpuImage* image, FindingSink& sink) {
+  no_such_metapackage(list, file, sink);
   CudaClaim first;
   for (const PackageRequest& request : list.packages) {
     const bool conda = request.manager == PackageManager::kConda;

@@ -4,6 +4,7 @@
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "knowledge/table_rows.h"
+#include "lint/facts/sure_installs.h"
 #include "lint/rules/rules.h"
 
 namespace flense::lint {
@@ -59,11 +60,42 @@ void missing_packages(const FileView& view, FindingSink& sink) {
   }
 }
 
+/// libcudnn8=8.6.0.163-1+cuda11.8 on a base of CUDA 12.
+void other_cuda(const FileView& view, FindingSink& sink) {
+  constexpr std::string_view kMark = "+cuda";
+  for (const Install& install : view.installs) {
+    const StageView& stage = view.stages[install.stage];
+    if (!is_of_system(install.command.manager) || !stage.reachable ||
+        stage.image.repository != "nvidia/cuda" || !stage.image.cuda.known())
+      continue;
+    for (const PackageRequest& request : install.command.packages) {
+      const std::size_t at = request.specifier.find(kMark);
+      if (at == std::string::npos) continue;
+      const auto made = first_number(std::string_view(request.specifier).substr(at + kMark.size()));
+      const auto base = first_number(stage.image.cuda.value);
+      if (!made || made == base) continue;
+      Finding& found =
+          sink.add("cuda-major-mixed", *view.file, request.span,
+                   fmt::format("{}{} is built for CUDA {}, and the base has CUDA {}: it "
+                               "finds no libraries",
+                               request.name, request.specifier, *made, stage.image.cuda.value));
+      found.evidence = {request.specifier, stage.image.cuda.evidence, "mindee/doctr#1769"};
+      found.fix = fmt::format("take the version that ends in +cuda{}.…, or a base of CUDA {}",
+                              base.value_or(0), *made);
+      found.pedantic = !surely_runs(install);
+      break;
+    }
+  }
+}
+
 }  // namespace
 
 void judge_distribution_packages(const Project& /*project*/, const std::vector<FileView>& views,
                                  FindingSink& sink) {
-  for (const FileView& view : views) missing_packages(view, sink);
+  for (const FileView& view : views) {
+    missing_packages(view, sink);
+    other_cuda(view, sink);
+  }
 }
 
 }  // namespace flense::lint

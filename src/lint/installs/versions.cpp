@@ -7,6 +7,7 @@
 #include "base/version_numbers.h"
 #include "lint/facts/placed_lists.h"
 #include "lint/facts/purpose.h"
+#include "lint/facts/table_facts.h"
 #include "lint/packages/requirement_text.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
@@ -40,12 +41,88 @@ void wheel_against_index(const PlacedList& place, FindingSink& sink) {
   }
 }
 
+/// --extra-index-url of a list, beside PyPI alone; null: none, or there are others.
+const Word* additive_index_of(const PlacedList& place) {
+  const PackageList& list = *place.list;
+  const bool command = !list.program.empty();
+  if (command && list.manager != PackageManager::kPip) return nullptr;
+  if (!command && place.file->kind != FileKind::kRequirements) return nullptr;
+  const Word* extra = nullptr;
+  for (const Word& index : list.indexes) {
+    const Span before{index.span.begin < 20 ? 0 : index.span.begin - 20, index.span.begin};
+    if (place.file->source.slice(before).find("--extra-index-url") == std::string_view::npos ||
+        variant_of_index(index.text).empty())
+      return nullptr;
+    extra = &index;
+  }
+  return extra;
+}
+
+/// Why pip takes PyPI's torch although an extra index is named; empty: it may take the index's.
+std::string passed_over(const Project& project, const PlacedList& place, const Word& extra) {
+  const PackageRequest* torch = place.list->find("torch");
+  if (torch == nullptr || !torch->specifier.empty() || !torch->index.empty() || !torch->url.empty())
+    return {};
+  if (extra.text.contains("/nightly"))
+    return place.list->has_option("--pre") ? std::string()
+                                           : "without --pre pip passes over the builds of the "
+                                             "night: torch comes from PyPI, and "
+                                             "this index is without effect";
+  // For an older Python PyPI has older ones.
+  if (place.view == nullptr ||
+      compare_versions(place.view->stages[place.install->stage].image.python.value, "3.10") < 0)
+    return {};
+  const std::string variant = variant_of_index(extra.text);
+  const std::string last = last_torch_of(*project.knowledge, variant);
+  if (last.empty()) return {};
+  return fmt::format(
+      "the last torch of {} is {}, and PyPI's is newer: pip takes that one, which is of another "
+      "CUDA, and this index is without effect",
+      variant, last);
+}
+
+/// pip takes the newest of both indexes; uv asks the extra one first.
+void additive_index(const Project& project, const PlacedList& place, FindingSink& sink) {
+  const PackageList& list = *place.list;
+  const Word* extra = additive_index_of(place);
+  if (extra == nullptr) return;
+  const bool command = !list.program.empty();
+  const PackageRequest* loose = nullptr;
+  bool torch_alone = true;
+  for (const PackageRequest& request : list.packages) {
+    const bool family =
+        request.name == "torch" || request.name == "torchvision" || request.name == "torchaudio";
+    torch_alone = torch_alone && family;
+    if (family && loose == nullptr && request.version.empty() && request.index.empty())
+      loose = &request;
+  }
+  if (loose == nullptr) return;
+  Finding& found = sink.add(
+      "extra-index-additive", *place.file, loose->span,
+      fmt::format("{} without a version may come from either index: pip takes the newest, and "
+                  "PyPI's is of another CUDA",
+                  loose->name));
+  found.evidence = {extra->text, "pixeloven/ComfyUI-Docker#47"};
+  const std::string why = passed_over(project, place, *extra);
+  if (!why.empty()) found.message = why;
+  found.pedantic = why.empty() || place.view == nullptr || !is_sure(place, *loose);
+  found.fix = fmt::format("name the index alone (--index-url), or write the variant: {}==…+{}",
+                          loose->name, variant_of_index(extra->text));
+  const std::string_view text = place.file->source.text();
+  const std::size_t at = text.rfind("--extra-index-url", extra->span.begin);
+  if (command && torch_alone && list.requirement_files.empty() && at != text.npos)
+    found.edits.push_back({{at, at + 17}, "--index-url"});
+}
+
 void wheel_against_base(const Project& project, const PlacedList& place, FindingSink& sink) {
   if (place.view == nullptr) return;
   const GpuImage& image = place.view->stages[place.install->stage].image;
   const std::string& flavour = image.flavour.value;
   if (!image.cuda.known() || flavour == "base") return;
+  const Word* extra = additive_index_of(place);
+  const bool of_pypi = extra != nullptr && !passed_over(project, place, *extra).empty();
   for (const Framework& one : frameworks_of(*place.list, tables_of(project))) {
+    if (of_pypi && one.package == "torch") continue;
     // pip leaves what the base holds.
     if (one.package == image.framework.value && !one.version.empty() &&
         one.version == image.framework_version.value)
@@ -174,48 +251,6 @@ void implicit_index(const Project& project, const std::set<const ProjectFile*>& 
   }
 }
 
-/// pip takes the newest of both indexes; uv asks the extra one first.
-void additive_index(const PlacedList& place, FindingSink& sink) {
-  const PackageList& list = *place.list;
-  const bool command = !list.program.empty();
-  if (command && list.manager != PackageManager::kPip) return;
-  if (!command && place.file->kind != FileKind::kRequirements) return;
-  const Word* extra = nullptr;
-  bool other = false;
-  for (const Word& index : list.indexes) {
-    const Span before{index.span.begin < 20 ? 0 : index.span.begin - 20, index.span.begin};
-    const bool is_extra =
-        place.file->source.slice(before).find("--extra-index-url") != std::string_view::npos;
-    if (is_extra && !variant_of_index(index.text).empty())
-      extra = &index;
-    else
-      other = true;
-  }
-  if (extra == nullptr || other) return;
-  const PackageRequest* loose = nullptr;
-  bool torch_alone = true;
-  for (const PackageRequest& request : list.packages) {
-    const bool family =
-        request.name == "torch" || request.name == "torchvision" || request.name == "torchaudio";
-    torch_alone = torch_alone && family;
-    if (family && loose == nullptr && request.version.empty() && request.index.empty())
-      loose = &request;
-  }
-  if (loose == nullptr) return;
-  Finding& found = sink.add(
-      "extra-index-additive", *place.file, loose->span,
-      fmt::format("{} without a version may come from either index: pip takes the newest, and "
-                  "PyPI's is of another CUDA",
-                  loose->name));
-  found.evidence = {extra->text, "pixeloven/ComfyUI-Docker#47"};
-  found.fix = fmt::format("name the index alone (--index-url), or write the variant: {}==…+{}",
-                          loose->name, variant_of_index(extra->text));
-  const std::string_view text = place.file->source.text();
-  const std::size_t at = text.rfind("--extra-index-url", extra->span.begin);
-  if (command && torch_alone && list.requirement_files.empty() && at != text.npos)
-    found.edits.push_back({{at, at + 17}, "--index-url"});
-}
-
 }  // namespace
 
 void judge_versions(const Project& project, const std::vector<FileView>& views, FindingSink& sink) {
@@ -225,7 +260,7 @@ void judge_versions(const Project& project, const std::vector<FileView>& views, 
     wheel_against_index(place, sink);
     wheel_against_base(project, place, sink);
     if (!gpu_asked) implicit_index(project, of_gpu_images, place, sink);
-    additive_index(place, sink);
+    additive_index(project, place, sink);
   }
 }
 

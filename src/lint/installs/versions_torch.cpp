@@ -1,5 +1,5 @@
-// torch and what belongs to its release: wheels that an index does not have, torchvision of another
-// torch, and torch that a later step replaces.
+// torch and what belongs to its release: torchvision of another torch, and torch that a later step
+// replaces.
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -22,31 +22,6 @@ bool is_companion(std::string_view name) {
 
 std::string without_local(std::string_view version) {
   return std::string(version.substr(0, version.find('+')));
-}
-
-/// torch==2.0.1 of an index for cu121, which came later.
-void wheel_of_no_index(const Project& project, const PackageList& list, const ProjectFile& file,
-                       FindingSink& sink) {
-  for (const PackageRequest& request : list.packages) {
-    if (request.name != "torch" || request.version.empty() || !request.url.empty() ||
-        request.manager == PackageManager::kConda)
-      continue;
-    std::string wanted = knowledge::local_version(request.version);
-    if (wanted.empty()) wanted = variant_of_index(request.index);
-    if (wanted.empty() && list.indexes.size() == 1)
-      wanted = variant_of_index(list.indexes.front().text);
-    if (knowledge::cuda_of_variant(wanted).empty() || wanted.size() < 5) continue;
-    const std::string plain = without_local(request.version);
-    const auto variants = cuda_variants_of(*project.knowledge, plain);
-    if (variants.empty() || std::ranges::find(variants, wanted) != variants.end()) continue;
-    Finding& found = sink.add("wheel-cuda-mismatch", file, request.span,
-                              fmt::format("torch {} has no wheels for {}", plain, wanted));
-    found.severity = Severity::kError;
-    found.evidence = {fmt::format("framework_builds.json, builds: torch {} for {}", plain,
-                                  fmt::join(variants, ", "))};
-    found.fix = fmt::format("take https://download.pytorch.org/whl/{}, or a torch that has {}",
-                            variants.back(), wanted);
-  }
 }
 
 /// torchvision and torchaudio of one list whose wheels require another torch than the list's.
@@ -155,6 +130,7 @@ class TorchTwice {
     } else {
       companion_first();
       companion_later();
+      xformers_later();
     }
     conda_and_pip();
     over_earlier();
@@ -291,6 +267,38 @@ class TorchTwice {
     }
   }
 
+  /// xformers without a version behind a pinned torch: the newest requires a newer one.
+  void xformers_later() {
+    constexpr std::string_view kLeast = "2.9";
+    for (const Install* install : view_.installs_in(stage_.index)) {
+      const PackageList& command = install->command;
+      const PackageRequest* xformers = command.find("xformers");
+      if (xformers == nullptr || own_environment(*install) != environment_ ||
+          xformers->manager == PackageManager::kConda || !xformers->specifier.empty() ||
+          !xformers->url.empty() || !command.indexes.empty() || command.has_option("--no-deps") ||
+          command.has_option("--no-build-isolation") || !command.installs)
+        continue;
+      const auto torch = std::ranges::find_if(all_, [&](const TorchInstall& one) {
+        return !one.version().empty() && !one.by_conda() &&
+               one.install->command.span.begin < command.span.begin;
+      });
+      if (torch == all_.end() || compare_versions(torch->version(), kLeast) >= 0) continue;
+      Finding& found = sink_.add(
+          "torch-installed-twice", *view_.file, xformers->span,
+          fmt::format("xformers without a version is the newest, which requires torch {} or newer: "
+                      "it replaces torch {}",
+                      kLeast, torch->version()));
+      found.evidence = {line_of(torch->torch.request->span),
+                        "package index: METADATA of xformers; predibase/lorax#438"};
+      found.fix = torch->torch.from_index
+                      ? "install it with torch in one command, from the same index"
+                      : "name the xformers that is made for this torch, or install both in one "
+                        "command";
+      found.pedantic = !torch->sure || !surely_installs(view_, *install, command, *xformers);
+      return;
+    }
+  }
+
   // conda's and pip's are two packages, whatever their versions: neither replaces the other.
   void conda_and_pip() {
     const auto conda = std::ranges::find_if(all_, &TorchInstall::by_conda);
@@ -360,7 +368,6 @@ void judge_versions_torch(const Project& project, const std::vector<FileView>& v
   std::set<const PackageList*> seen;
   const auto judge = [&](const PackageList& list, const ProjectFile& file) {
     if (!seen.insert(&list).second) return;
-    wheel_of_no_index(project, list, file, sink);
     companions(project, list, file, sink);
   };
   for (const FileView& view : views) {

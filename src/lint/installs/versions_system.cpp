@@ -2,9 +2,11 @@
 #include <algorithm>
 #include <map>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "lint/facts/placed_lists.h"
+#include "lint/facts/sure_installs.h"
 #include "lint/rules/rules.h"
 
 namespace flense::lint {
@@ -111,6 +113,50 @@ void cudnn_of_base(const Project& project, const PlacedList& place, FindingSink&
   }
 }
 
+/// Packages that load cuDNN from the system, and bring none.
+bool loads_cudnn(const PackageRequest& request) {
+  return is_one_of(request.name, {"tensorflow", "tensorflow-gpu", "onnxruntime-gpu",
+                                  "faster-whisper", "ctranslate2"}) &&
+         request.extras.empty() && request.marker.empty();
+}
+
+/// tensorflow on a base that has CUDA and no cuDNN.
+void no_cudnn(const PlacedList& place, FindingSink& sink) {
+  if (place.view == nullptr || is_of_system(place.install->command.manager)) return;
+  const FileView& view = *place.view;
+  const std::size_t stage = place.install->stage;
+  const GpuImage& image = view.stages[stage].image;
+  const Stage& root = view.dockerfile->stages[view.dockerfile->lineage(stage).back()];
+  if (image.repository != "nvidia/cuda" || image.flavour.value == "devel" || !root.image ||
+      root.image->tag.contains("cudnn") || !view.stages[stage].final)
+    return;
+  for (const PackageRequest& request : place.list->packages) {
+    if (!loads_cudnn(request) || request.manager == PackageManager::kConda) continue;
+    // It may come by apt, by a wheel, by conda or with files.
+    if (commands_mention(view, stage, "cudnn") || commands_mention(view, stage, "tensorrt") ||
+        brings_libraries(place) || installs_one(place, [](const PackageRequest& one) {
+          return one.name.contains("cudnn") || one.name.starts_with("torch") ||
+                 one.name == "whisperx" || one.manager == PackageManager::kConda;
+        }))
+      return;
+    Finding& found = sink.add(
+        "cudnn-not-in-base", *place.file, request.span,
+        fmt::format("{} loads cuDNN from the system, and nvidia/cuda:{} has none: it finds no GPU",
+                    request.name, root.image->tag));
+    found.evidence = {fmt::format("tag {}", root.image->tag),
+                      "tensorflow/tensorflow#38164, StatCan/aaw-kubeflow-containers#122"};
+    const std::string cuda = image.cuda.known() ? image.cuda.value : std::string("…");
+    found.fix = request.name == "tensorflow"
+                    ? fmt::format(
+                          "begin with nvidia/cuda:{}-cudnn…-runtime-…, or install "
+                          "tensorflow[and-cuda], which brings its own",
+                          cuda)
+                    : fmt::format("begin with nvidia/cuda:{}-cudnn…-runtime-…", cuda);
+    found.pedantic = !is_sure(place, request) || !knows_all_installs(view, stage);
+    return;
+  }
+}
+
 void tensorrt(const PlacedList& place, FindingSink& sink) {
   if (place.view == nullptr) return;
   const GpuImage& image = place.view->stages[place.install->stage].image;
@@ -179,6 +225,7 @@ void judge_versions_system(const Project& project, const std::vector<FileView>& 
   for (const PlacedList& place : placed_lists(project, views)) {
     needed_against_base(project, place, sink);
     cudnn_of_base(project, place, sink);
+    no_cudnn(place, sink);
     tensorrt(place, sink);
     rocm_of_wheel(project, place, sink);
   }

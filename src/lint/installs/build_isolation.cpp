@@ -1,0 +1,136 @@
+// Extensions of torch that import it when they are built: pip and uv build in an environment of its
+// own, where it is not.
+#include <algorithm>
+#include <array>
+
+#include "base/ascii.h"
+#include "base/format.h"
+#include "base/version_numbers.h"
+#include "lint/facts/build_steps.h"
+#include "lint/facts/placed_lists.h"
+#include "lint/facts/table_facts.h"
+#include "lint/rules/rules.h"
+#include "lint/source/blanks.h"
+
+namespace flense::lint {
+
+namespace {
+
+/// Packages whose setup.py imports torch, and that no index has as a wheel.
+bool needs_torch(const PackageRequest& request) {
+  const bool source = request.url.starts_with("git+");
+  if (source)
+    return is_one_of(request.name, {"flash-attention", "flash-attn", "detectron2", "pytorch3d",
+                                    "nvdiffrast", "tiny-cuda-nn", "gsplat", "torch-scatter"});
+  return request.url.empty() &&
+         is_one_of(request.name, {"flash-attn", "torch-scatter", "torch-sparse", "torch-cluster",
+                                  "torch-spline-conv"});
+}
+
+/// The option, or the variable that stands for it.
+bool has_no_isolation(const Install& install, const PackageRequest& request) {
+  const PackageList& command = install.command;
+  if (command.has_option("--no-build-isolation") ||
+      command.has_option("--no-build-isolation-package=" + request.name))
+    return true;
+  const ShellCommand* shell = command_at(*install.instruction, command.span);
+  for (const std::string_view name :
+       {"PIP_NO_BUILD_ISOLATION", "UV_NO_BUILD_ISOLATION", "UV_NO_BUILD_ISOLATION_PACKAGE",
+        "UV_CONFIG_FILE", "PIP_CONFIG_FILE"})
+    if (variable_at(*install.instruction, shell, name).set) return true;
+  return false;
+}
+
+/// pip of the day, which builds nothing in place: an earlier command renews it.
+bool renews_pip(const FileView& view, const Install& install) {
+  return std::ranges::any_of(view.installs_in(install.stage), [&](const Install* before) {
+    if (before->command.span.begin >= install.command.span.begin) return false;
+    const PackageRequest* pip = before->command.find("pip");
+    const bool renewed =
+        before->command.has_option("-U") || before->command.has_option("--upgrade");
+    return pip != nullptr && (pip->version.empty() ? renewed && pip->specifier.empty()
+                                                   : compare_versions(pip->version, "25.3") >= 0);
+  });
+}
+
+bool says_elsewhere(const Project& project) {
+  return std::ranges::any_of(project.files, [](const auto& file) {
+    return file->kind == FileKind::kPyproject &&
+           (holds(file->source.text(), "no-build-isolation") ||
+            holds(file->source.text(), "extra-build-dependencies"));
+  });
+}
+
+bool is_torch(const PackageRequest& one) {
+  return one.name == "torch" || one.name == "torchvision" || one.name == "torchaudio" ||
+         one.name == "pytorch" || one.name == "vllm";
+}
+
+void isolated(const Project& project, const PlacedList& place, FindingSink& sink) {
+  if (place.view == nullptr || place.file->kind == FileKind::kPyproject ||
+      place.file->kind == FileKind::kUvLock)
+    return;
+  const Install& install = *place.install;
+  const bool uv = install.command.manager == PackageManager::kUv;
+  if ((!uv && install.command.manager != PackageManager::kPip) ||
+      install.command.verb != "install" || !place.list->indexes.empty() ||
+      !install.command.indexes.empty())
+    return;  // another index may have the wheel
+  for (const PackageRequest& request : place.list->packages) {
+    if (!needs_torch(request) || !request.marker.empty()) continue;
+    const GpuImage& base = place.view->stages[install.stage].image;
+    if (holds_extension(*project.knowledge, base.repository, "flash-attn") &&
+        request.name == "flash-attn")
+      continue;
+    const bool off = has_no_isolation(install, request);
+    std::string message;
+    bool sure = is_sure(place, request);
+    if (!off) {
+      if (says_elsewhere(project)) return;
+      message = fmt::format(
+          "{} imports torch when it is built, and {} builds it in an empty environment: \"No "
+          "module "
+          "named 'torch'\"",
+          request.name, uv ? "uv" : "pip");
+      sure = sure && (uv || renews_pip(*place.view, install));
+    } else {
+      const bool here = std::ranges::any_of(place.list->packages, is_torch);
+      const auto before = place.view->installs_in(install.stage);
+      const bool earlier = base.framework.known() ||
+                           base.repository.contains('/') != base.vendor.known() ||
+                           std::ranges::any_of(before, [&](const Install* one) {
+                             return one->command.span.begin < install.command.span.begin &&
+                                    (std::ranges::any_of(
+                                         lists_of(*one),
+                                         [](const PackageList* list) {
+                                           return std::ranges::any_of(list->packages, is_torch);
+                                         }) ||
+                                     !one->command.requirement_files.empty());
+                           });
+      if (!here || earlier) continue;
+      message = fmt::format(
+          "{} imports torch when it is built, which this very command only brings: \"No module "
+          "named 'torch'\"",
+          request.name);
+    }
+    Finding& found = sink.add("extension-without-torch", *place.file, request.span, message);
+    found.evidence = {"its setup.py; NVIDIA/recsys-examples#388",
+                      off  ? "torch stands in the same command"
+                      : uv ? "no --no-build-isolation"
+                           : "no --no-build-isolation; pip 25.3 and later always isolate"};
+    found.fix = fmt::format(
+        "install torch in a command before it, and then {} install --no-build-isolation {}",
+        uv ? "uv pip" : "pip", request.url.empty() ? request.name : request.url);
+    found.pedantic = !sure;
+    return;
+  }
+}
+
+}  // namespace
+
+void judge_build_isolation(const Project& project, const std::vector<FileView>& views,
+                           FindingSink& sink) {
+  for (const PlacedList& place : placed_lists(project, views)) isolated(project, place, sink);
+}
+
+}  // namespace flense::lint

@@ -1,0 +1,275 @@
+// Where pip looks for wheels: versions that PyPI cannot have, wheels and packages that PyTorch's
+// index has not.
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "base/ascii.h"
+#include "base/format.h"
+#include "lint/facts/build_steps.h"
+#include "lint/facts/placed_lists.h"
+#include "lint/facts/sure_installs.h"
+#include "lint/facts/table_facts.h"
+#include "lint/rules/rules.h"
+#include "lint/source/blanks.h"
+
+namespace flense::lint {
+
+namespace {
+
+constexpr std::string_view kPytorch = "download.pytorch.org/whl";
+
+bool is_of_python(PackageManager manager) {
+  return manager == PackageManager::kPip || manager == PackageManager::kUv;
+}
+
+/// What may name an index that is not in the command or its lists: a configuration, a variable that
+/// another step sets.
+bool may_have_other_index(const FileView& view, const Install& install) {
+  for (const std::string_view word :
+       {"pip.conf", "pip config", ".config/pip", "uv.toml", "PIP_INDEX", "PIP_EXTRA", "PIP_FIND",
+        "UV_INDEX", "UV_DEFAULT_INDEX", "UV_EXTRA", "UV_FIND", "UV_TORCH_BACKEND", "PIP_NO_INDEX"})
+    if (commands_mention(view, install.stage, word, install.instruction)) return true;
+  const Environment& known = environment_of(*install.instruction);
+  if (std::ranges::any_of(known, [](const auto& one) {
+        return one.first.starts_with("PIP_") || one.first.starts_with("UV_")
+                   ? holds(one.first, "INDEX") || holds(one.first, "FIND_LINKS") ||
+                         holds(one.first, "CONFIG") || holds(one.first, "BACKEND")
+                   : false;
+      }))
+    return true;
+  // `pip config set` in words of its own.
+  for (const std::size_t one : view.dockerfile->lineage(install.stage))
+    for (const Instruction& step : view.dockerfile->stages[one].instructions)
+      for (const StepCommand& command : commands_of(step))
+        if (command.program.starts_with("pip") && command.has("config")) return true;
+  const ShellCommand* command = command_at(*install.instruction, install.command.span);
+  return command == nullptr ||
+         std::ranges::any_of(command->assignments, [](const ShellAssignment& one) {
+           return one.name.starts_with("PIP_") || one.name.starts_with("UV_");
+         });
+}
+
+/// A base that nothing is known of may hold packages and a configuration of pip.
+bool is_known_base(const GpuImage& base) {
+  return base.vendor.known() || base.distribution.known() || base.python.known() ||
+         !base.repository.contains('/');
+}
+
+/// Installed by an earlier command, which this one then leaves alone.
+bool is_there_before(const PlacedList& place, std::string_view name) {
+  const auto installs = place.view->installs_in(place.install->stage);
+  return std::ranges::any_of(installs, [&](const Install* before) {
+    return before->command.span.begin < place.install->command.span.begin &&
+           std::ranges::any_of(
+               lists_of(*before),
+               [&](const PackageList* list) { return list->find(name) != nullptr; });
+  });
+}
+
+bool looks_elsewhere(const PackageList& list) {
+  return std::ranges::any_of(list.options, [](const std::string& option) {
+    return starts_with_any(
+        option, {"--extra-index-url", "--find-links", "-f", "--index=", "--torch-backend",
+                 "--no-index", "-c", "--constraint", "--override"});
+  });
+}
+
+/// torch==2.6.0+cu124 where no index is named: PyPI takes no such versions.
+void variant_without_index(const PlacedList& place, FindingSink& sink) {
+  if (place.view == nullptr || !is_of_python(place.install->command.manager)) return;
+  if (!is_one_of(place.install->command.verb, {"install", "add", "sync"})) return;
+  const PackageList& list = *place.list;
+  if (place.file->kind == FileKind::kPyproject || place.file->kind == FileKind::kUvLock) return;
+  if (!list.indexes.empty() || !place.install->command.indexes.empty() ||
+      looks_elsewhere(place.install->command) || place.install->command.has_option("--no-index"))
+    return;
+  for (const PackageRequest& request : list.packages) {
+    const std::string variant = knowledge::local_version(request.version);
+    if (!starts_with_any(variant, {"cu1", "cpu", "rocm", "xpu"}) || !request.url.empty() ||
+        !request.index.empty() || !is_of_python(request.manager))
+      continue;
+    const GpuImage& base = place.view->stages[place.install->stage].image;
+    if (base.framework.known() || !is_known_base(base) || is_there_before(place, request.name) ||
+        may_have_other_index(*place.view, *place.install))
+      return;
+    Finding& found = sink.add(
+        "variant-without-index", *place.file, request.span,
+        fmt::format("PyPI has no {}=={}: its versions are without a variant, and no other index is "
+                    "named",
+                    request.name, request.version));
+    found.evidence = {"Python packaging: local versions are not for public indexes"};
+    found.fix = is_one_of(request.name, {"torch", "torchvision", "torchaudio"})
+                    ? fmt::format("name the index: --index-url https://download.pytorch.org/whl/{}",
+                                  variant)
+                    : fmt::format("name the index that has {}: --extra-index-url …", variant);
+    found.pedantic = !is_sure(place, request);
+    return;  // the others of the list follow from it
+  }
+}
+
+/// torch==2.0.1 of an index for cu121, which came later.
+void wheel_of_no_index(const Project& project, const PackageList& list, const ProjectFile& file,
+                       FindingSink& sink) {
+  for (const PackageRequest& request : list.packages) {
+    if (request.name != "torch" || request.version.empty() || !request.url.empty() ||
+        request.manager == PackageManager::kConda)
+      continue;
+    std::string wanted = knowledge::local_version(request.version);
+    if (wanted.empty()) wanted = variant_of_index(request.index);
+    if (wanted.empty() && list.indexes.size() == 1)
+      wanted = variant_of_index(list.indexes.front().text);
+    if (knowledge::cuda_of_variant(wanted).empty() || wanted.size() < 5) continue;
+    const std::string plain = request.version.substr(0, request.version.find('+'));
+    const auto variants = cuda_variants_of(*project.knowledge, plain);
+    if (variants.empty() || std::ranges::find(variants, wanted) != variants.end()) continue;
+    Finding& found = sink.add("wheel-cuda-mismatch", file, request.span,
+                              fmt::format("torch {} has no wheels for {}", plain, wanted));
+    found.severity = Severity::kError;
+    found.evidence = {fmt::format("framework_builds.json, builds: torch {} for {}", plain,
+                                  fmt::join(variants, ", "))};
+    found.fix = fmt::format("take https://download.pytorch.org/whl/{}, or a torch that has {}",
+                            variants.back(), wanted);
+  }
+}
+
+/// Packages that people install beside torch, and PyTorch's index has not.
+bool is_not_on_pytorch(std::string_view name) {
+  constexpr auto kNames = std::to_array<std::string_view>({"accelerate",
+                                                           "albumentations",
+                                                           "auto-gptq",
+                                                           "bitsandbytes",
+                                                           "boto3",
+                                                           "celery",
+                                                           "ctranslate2",
+                                                           "deepspeed",
+                                                           "diffusers",
+                                                           "evaluate",
+                                                           "faiss-cpu",
+                                                           "faiss-gpu",
+                                                           "faster-whisper",
+                                                           "flask",
+                                                           "ftfy",
+                                                           "gradio",
+                                                           "gunicorn",
+                                                           "gym",
+                                                           "gymnasium",
+                                                           "hydra-core",
+                                                           "imageio",
+                                                           "ipykernel",
+                                                           "ipywidgets",
+                                                           "jupyter",
+                                                           "jupyterlab",
+                                                           "kornia",
+                                                           "langchain",
+                                                           "librosa",
+                                                           "lightgbm",
+                                                           "lightning",
+                                                           "loguru",
+                                                           "mlflow",
+                                                           "moviepy",
+                                                           "nltk",
+                                                           "notebook",
+                                                           "onnx",
+                                                           "onnxruntime",
+                                                           "onnxruntime-gpu",
+                                                           "openai-whisper",
+                                                           "opencv-python",
+                                                           "optimum",
+                                                           "optuna",
+                                                           "peft",
+                                                           "plotly",
+                                                           "pydub",
+                                                           "pytest",
+                                                           "pytorch-lightning",
+                                                           "redis",
+                                                           "runpod",
+                                                           "scikit-image",
+                                                           "scikit-learn",
+                                                           "seaborn",
+                                                           "sentence-transformers",
+                                                           "spacy",
+                                                           "sqlalchemy",
+                                                           "streamlit",
+                                                           "tensorflow",
+                                                           "timm",
+                                                           "trl",
+                                                           "ultralytics",
+                                                           "xgboost"});
+  static_assert(std::ranges::is_sorted(kNames));
+  return std::ranges::binary_search(kNames, name);
+}
+
+/// The one index of a list, where it is PyTorch's; null: there are others, or none.
+const Word* only_pytorch(const std::vector<Word>& indexes) {
+  if (indexes.size() != 1 || !holds(indexes.front().text, kPytorch)) return nullptr;
+  return &indexes.front();
+}
+
+/// -i, --index-url and --default-index stand in place of PyPI.
+bool replaces_pypi(const ProjectFile& file, const Word& index) {
+  const Span before{index.span.begin < 20 ? 0 : index.span.begin - 20, index.span.end};
+  const std::string_view text = file.source.slice(before);
+  const std::string_view head = text.substr(0, text.rfind("http"));
+  return !holds(head, "extra-index-url") && !holds(head, "find-links") &&
+         (holds(head, "--index-url") || holds(head, "--default-index") || holds(head, "-i "));
+}
+
+void lacking_package(const PlacedList& place, FindingSink& sink) {
+  const PackageList& list = *place.list;
+  const bool placed = place.view != nullptr;
+  if (placed ? !is_of_python(place.install->command.manager)
+             : place.file->kind != FileKind::kRequirements)
+    return;
+  // What a command names counts for its lists too, and a list's own index for the whole command.
+  const bool own = !list.indexes.empty();
+  if (placed && own && &list != &place.install->command && !place.install->command.indexes.empty())
+    return;
+  const Word* index = only_pytorch(own || !placed ? list.indexes : place.install->command.indexes);
+  const ProjectFile& holder = own || !placed ? *place.file : *place.view->file;
+  if (index == nullptr || !replaces_pypi(holder, *index)) return;
+  if (placed &&
+      (looks_elsewhere(place.install->command) || place.install->command.has_option("--no-deps")))
+    return;
+  for (const PackageRequest& request : list.packages) {
+    if (!is_not_on_pytorch(request.name) || !request.url.empty() || !request.index.empty() ||
+        !request.marker.empty())
+      continue;
+    if (placed) {
+      const GpuImage& base = place.view->stages[place.install->stage].image;
+      if (base.framework.known() || !is_known_base(base) || is_there_before(place, request.name) ||
+          may_have_other_index(*place.view, *place.install))
+        return;
+    }
+    Finding& found = sink.add(
+        "index-lacks-package", *place.file, request.span,
+        fmt::format(
+            "{} is looked for at {} alone, which has torch and what it needs: \"No matching "
+            "distribution found\"",
+            request.name, index->text));
+    found.evidence = {fmt::format("{} stands in place of PyPI", index->text),
+                      "pytorch/test-infra, the packages of the index; DeepSpeed-MII#421"};
+    found.fix = fmt::format(
+        "install torch, torchvision and torchaudio from there in a command of their own, and {} "
+        "from PyPI in the next; or name it beside PyPI: --extra-index-url {}",
+        request.name, index->text);
+    // A list of a part may be read together with another, which names PyPI.
+    found.pedantic = placed ? !is_sure(place, request)
+                            : file_name(place.file->source.path()) != "requirements.txt";
+    return;
+  }
+}
+
+}  // namespace
+
+void judge_package_indexes(const Project& project, const std::vector<FileView>& views,
+                           FindingSink& sink) {
+  std::set<const PackageList*> seen;
+  for (const PlacedList& place : placed_lists(project, views)) {
+    if (seen.insert(place.list).second) wheel_of_no_index(project, *place.list, *place.file, sink);
+    variant_without_index(place, sink);
+    lacking_package(place, sink);
+  }
+}
+
+}  // namespace flense::lint

@@ -1,0 +1,172 @@
+// pip and the distribution's own Python: since Ubuntu 23.04 and Debian 12 it refuses to install
+// into it (PEP 668).
+#include <algorithm>
+#include <array>
+
+#include "base/ascii.h"
+#include "base/format.h"
+#include "base/version_numbers.h"
+#include "lint/facts/build_steps.h"
+#include "lint/facts/purpose.h"
+#include "lint/facts/sure_installs.h"
+#include "lint/rules/rules.h"
+#include "lint/source/blanks.h"
+
+namespace flense::lint {
+
+namespace {
+
+/// A distribution whose Python says that it is managed by its packages.
+bool is_managed(std::string_view distribution) {
+  if (distribution.starts_with("ubuntu"))
+    return compare_versions(distribution.substr(6), "23.04") >= 0;
+  return distribution.starts_with("debian") && compare_versions(distribution.substr(6), "12") >= 0;
+}
+
+/// Bases that are the distribution and libraries beside it, without a Python of their own.
+bool is_plain(const GpuImage& base) {
+  return is_one_of(base.repository, {"nvidia/cuda", "ubuntu", "debian"}) ||
+         base.repository.starts_with("rocm/dev-ubuntu-");
+}
+
+/// Words of steps after which pip may be another one, or may write: environments, other Pythons,
+/// the mark's removal.
+constexpr auto kOtherwise = std::to_array<std::string_view>({"venv",
+                                                             "virtualenv",
+                                                             "conda",
+                                                             "mamba",
+                                                             "miniforge",
+                                                             "pyenv",
+                                                             "deadsnakes",
+                                                             "get-pip",
+                                                             "EXTERNALLY-MANAGED",
+                                                             "break-system-packages",
+                                                             "BREAK_SYSTEM_PACKAGES",
+                                                             "pip.conf",
+                                                             "uv python",
+                                                             "activate",
+                                                             "altinstall",
+                                                             "Python-3",
+                                                             "update-alternatives",
+                                                             "python.org",
+                                                             "python-build-standalone",
+                                                             "PIP_TARGET",
+                                                             "PIP_PREFIX",
+                                                             "PIP_PYTHON",
+                                                             "pixi",
+                                                             ".sh"});
+
+bool is_otherwise(std::string_view word) {
+  return std::ranges::any_of(kOtherwise, [&](std::string_view one) { return holds(word, one); });
+}
+
+bool may_change_python(const Instruction& step) {
+  for (const ShellCommand& command : step.commands) {
+    if (std::ranges::any_of(command.words,
+                            [](const ShellWord& word) { return is_otherwise(word.text); }) ||
+        std::ranges::any_of(command.redirections,
+                            [](const auto& one) { return is_otherwise(one.target.text); }) ||
+        std::ranges::any_of(command.assignments, [](const ShellAssignment& one) {
+          return is_otherwise(one.name) || one.name == "PATH";
+        }))
+      return true;
+    // A script that the build brought, or `uv python install`.
+    if (command.words.empty()) continue;
+    const std::string_view program = command.words[program_of(command).first].text;
+    if (program.starts_with("./") || program.starts_with("/") || program == "uv" ||
+        is_one_of(program, {".", "source", "bash", "sh"}))
+      return program != "uv" || std::ranges::any_of(command.words, [](const ShellWord& word) {
+               return is_one_of(word.text, {"python", "sync"});
+             });
+  }
+  if (step.keyword == Keyword::kRun || step.keyword == Keyword::kFrom) return false;
+  if (step.keyword == Keyword::kEnv)
+    return std::ranges::any_of(step.pairs, [](const KeyValue& pair) {
+      return is_otherwise(pair.key.text) || pair.key.text == "VIRTUAL_ENV" ||
+             (pair.value && (is_otherwise(pair.value->text) ||
+                             (pair.key.text == "PATH" && holds(to_lower(pair.value->text), "py"))));
+    });
+  if (step.keyword == Keyword::kShell) return true;
+  // What another image brings below /usr or / may be its Python.
+  const bool brings = step.copies() && step.flag("from") != nullptr;
+  return std::ranges::any_of(step.words, [&](const Word& word) {
+    return is_otherwise(word.text) ||
+           (brings && is_one_of(word.text, {"/", "/usr", "/usr/", "/usr/local", "/usr/local/",
+                                            "/opt", "/opt/"})) ||
+           (brings && holds(word.text, "python"));
+  });
+}
+
+/// The distribution's pip, or uv that is told to use its Python, and no option for another place.
+bool writes_to_system(const Install& install) {
+  const PackageList& command = install.command;
+  if (command.verb != "install" && command.verb != "sync") return false;
+  if (std::ranges::any_of(command.options, [](const std::string& option) {
+        return starts_with_any(option, {"--break-system-packages", "--target", "-t=", "--prefix",
+                                        "--root=", "--python", "-p=", "--editable-mode"});
+      }))
+    return false;
+  const ShellCommand* shell = command_at(*install.instruction, command.span);
+  if (shell == nullptr || shell->words.empty()) return false;
+  if (command.manager == PackageManager::kUv)
+    return command.verb == "install" && command.program == "uv" &&
+           (command.has_option("--system") ||
+            variable_at(*install.instruction, shell, "UV_SYSTEM_PYTHON").on()) &&
+           !variable_at(*install.instruction, shell, "UV_BREAK_SYSTEM_PACKAGES").set;
+  if (command.manager != PackageManager::kPip) return false;
+  const std::string_view program = shell->words[program_of(*shell).first].text;
+  return is_one_of(program, {"pip", "pip3", "python", "python3", "/usr/bin/pip", "/usr/bin/pip3",
+                             "/usr/bin/python3"}) &&
+         !variable_at(*install.instruction, shell, "PIP_BREAK_SYSTEM_PACKAGES").set;
+}
+
+bool brings_pip(const Install& install) {
+  return install.command.manager == PackageManager::kApt &&
+         std::ranges::any_of(install.command.packages, [](const PackageRequest& one) {
+           return is_one_of(one.name, {"python3-pip", "pip"});
+         });
+}
+
+void refused(const FileView& view, const StageView& stage, FindingSink& sink) {
+  if (!stage.reachable || !is_plain(stage.image) || !is_managed(stage.image.distribution.value))
+    return;
+  bool has_pip = false;
+  const Install* first = nullptr;
+  for (const Install* install : view.installs_in(stage.index)) {
+    has_pip = has_pip || brings_pip(*install);
+    if (!has_pip || !writes_to_system(*install)) continue;
+    first = install;
+    break;
+  }
+  // A stage below says it of its own steps.
+  if (first == nullptr || first->stage != stage.index || !surely_runs(*first)) return;
+  const StageSteps steps(view, stage.index);
+  for (const Step& step : steps.all()) {
+    if (step.instruction->span.begin > first->instruction->span.begin) break;
+    if (may_change_python(*step.instruction)) return;
+  }
+  const ShellCommand* shell = command_at(*first->instruction, first->command.span);
+  // `pip install … || pip install --break-system-packages …`
+  if (shell->joined_by == "||") return;
+  Finding& found = sink.add(
+      "pip-externally-managed", *view.file, shell->words.front().span,
+      fmt::format("{} refuses to install into the Python of {}: \"externally-managed-environment\"",
+                  first->command.program, stage.image.distribution.value));
+  found.evidence = {stage.image.distribution.evidence,
+                    "PEP 668; ggml-org/llama.cpp#15004, nvidia-holoscan/holohub#918"};
+  found.fix =
+      "make an environment first: apt-get install python3-venv, RUN python3 -m venv /opt/venv, ENV "
+      "PATH=/opt/venv/bin:$PATH; or, as the image has no other use, --break-system-packages";
+}
+
+}  // namespace
+
+void judge_python_environment(const Project& /*project*/, const std::vector<FileView>& views,
+                              FindingSink& sink) {
+  for (const FileView& view : views) {
+    if (!view.dockerfile->template_language.empty() || !is_gpu_file(view)) continue;
+    for (const StageView& stage : view.stages) refused(view, stage, sink);
+  }
+}
+
+}  // namespace flense::lint

@@ -1,0 +1,230 @@
+// Builds that are to use a GPU and do not: options whose names are gone, and packages that come for
+// processors where nothing says otherwise.
+#include <algorithm>
+#include <array>
+
+#include "base/ascii.h"
+#include "base/format.h"
+#include "base/version_numbers.h"
+#include "lint/facts/build_steps.h"
+#include "lint/facts/placed_lists.h"
+#include "lint/facts/sure_installs.h"
+#include "lint/rules/rules.h"
+#include "lint/source/blanks.h"
+
+namespace flense::lint {
+
+namespace {
+
+struct OldOption {
+  std::string_view name, now;
+  bool refused = false;  ///< else it is not known any more, and without effect
+};
+constexpr auto kOld = std::to_array<OldOption>({{"LLAMA_CUBLAS", "GGML_CUDA", true},
+                                                {"LLAMA_HIPBLAS", "GGML_HIP", false},
+                                                {"GGML_HIPBLAS", "GGML_HIP", false}});
+
+/// "-DLLAMA_CUBLAS=on" among other options; npos: not there.
+std::size_t option_at(std::string_view text, std::string_view name) {
+  for (std::size_t at = text.find(name); at != text.npos; at = text.find(name, at + 1)) {
+    const std::size_t end = at + name.size();
+    const std::string_view value = text.substr(end, 4);
+    const bool whole = end == text.size() || text[end] == '=' || text[end] == ':';
+    if (whole && at >= 2 && text.substr(at - 2, 2) == "-D" &&
+        !starts_with_any(to_lower(value), {"=0", "=off", "=fal"}))
+      return at;
+  }
+  return text.npos;
+}
+
+/// The newest llama.cpp is built: pip's package without a version, or a clone that is left at its
+/// head.
+struct Sources {
+  bool package = false, clone = false;
+};
+Sources newest_sources(const FileView& view, std::size_t stage) {
+  Sources out;
+  for (const Install* install : view.installs_in(stage))
+    for (const PackageList* list : lists_of(*install))
+      if (const PackageRequest* found = list->find("llama-cpp-python")) {
+        if (!found->specifier.empty() || !found->url.empty()) return {};
+        out.package = true;
+      }
+  bool fixed = false;
+  for (const std::size_t one : view.dockerfile->lineage(stage))
+    for (const Instruction& step : view.dockerfile->stages[one].instructions)
+      for (const StepCommand& command : commands_of(step)) {
+        if (command.program != "git") continue;
+        if (command.has("checkout") || command.has("reset") || command.has("switch") ||
+            command.has("submodule"))
+          fixed = true;
+        if (!command.has("clone")) continue;
+        const bool is_llama = std::ranges::any_of(command.arguments, [](const Argument& word) {
+          return holds(word.text, "/llama.cpp") &&
+                 (holds(word.text, "ggerganov/") || holds(word.text, "ggml-org/"));
+        });
+        if (!is_llama) continue;
+        if (command.has("-b") || !command.value_of("--branch").empty()) fixed = true;
+        out.clone = true;
+      }
+  if (fixed) out.clone = false;
+  return out;
+}
+
+/// `make LLAMA_CUBLAS=1`, `GGML_CUDA=1 make`: an option of the Makefile that llama.cpp had.
+const ShellWord* option_of_make(const ShellCommand& command) {
+  for (const ShellWord& word : command.words)
+    if (starts_with_any(word.text, {"LLAMA_", "GGML_"}) && word.text.contains('=')) return &word;
+  for (const ShellAssignment& set : command.assignments)
+    if (starts_with_any(set.name, {"LLAMA_", "GGML_"})) return &command.words.front();
+  return nullptr;
+}
+
+class OldOptions {
+ public:
+  OldOptions(const FileView& view, FindingSink& sink) : view_(view), sink_(sink) {}
+
+  void judge(const StageView& stage) {
+    const Sources sources = newest_sources(view_, stage.index);
+    if (!stage.reachable || (!sources.package && !sources.clone)) return;
+    for (const Instruction& step : stage.stage->instructions)
+      if (in_variables(step) || in_commands(step, sources)) return;
+  }
+
+ private:
+  bool in_variables(const Instruction& step) {
+    if (step.keyword != Keyword::kEnv && step.keyword != Keyword::kArg) return false;
+    return std::ranges::any_of(step.pairs, [&](const KeyValue& pair) {
+      return pair.key.text == "CMAKE_ARGS" && pair.value &&
+             report(pair.value->span, pair.value->text);
+    });
+  }
+
+  bool in_commands(const Instruction& step, const Sources& sources) {
+    for (const ShellCommand& command : step.commands) {
+      for (const ShellAssignment& set : command.assignments)
+        if (set.name == "CMAKE_ARGS" && report(set.value.span, set.value.text)) return true;
+      if (command.words.empty()) continue;
+      const std::string program = program_of(command).name;
+      if (program == "make" && sources.clone) {
+        if (const ShellWord* option = option_of_make(command)) {
+          no_makefile(option->span);
+          return true;
+        }
+      }
+      if (!is_one_of(program, {"cmake", "export"})) continue;
+      for (const ShellWord& word : command.words)
+        if (report(word.span, word.text)) return true;
+    }
+    return false;
+  }
+
+  void no_makefile(Span span) {
+    Finding& found = sink_.add(
+        "build-option-gone", *view_.file, span,
+        "today's llama.cpp is not built by make: \"The Makefile build has been replaced by CMake\" "
+        "ends the step");
+    found.evidence = {"llama.cpp, Makefile", "the clone is left at its head"};
+    found.fix = "cmake -B build -DGGML_CUDA=ON && cmake --build build -j (GGML_HIP for ROCm)";
+  }
+
+  bool report(Span span, std::string_view text) {
+    for (const OldOption& old : kOld) {
+      if (option_at(text, old.name) == text.npos) continue;
+      Finding& found = sink_.add(
+          "build-option-gone", *view_.file, span,
+          old.refused
+              ? fmt::format("today's llama.cpp refuses {}: its name is {}", old.name, old.now)
+              : fmt::format("today's llama.cpp does not know {}, and builds for the "
+                            "processor alone: its name is {}",
+                            old.name, old.now));
+      found.evidence = {"llama.cpp, CMakeLists.txt; containers/ai-lab-recipes#704",
+                        "its version is left open"};
+      found.fix = fmt::format("write -D{}=on", old.now);
+      const std::string_view raw = view_.text(span);
+      if (const std::size_t place = raw.find(old.name); place != raw.npos)
+        found.edits.push_back(
+            {{span.begin + place, span.begin + place + old.name.size()}, std::string(old.now)});
+      return true;
+    }
+    return false;
+  }
+
+  const FileView& view_;
+  FindingSink& sink_;
+};
+
+/// What installs a package for GPUs, where the plain one is for processors; empty: not such a
+/// package, or something in the stage says otherwise.
+std::string_view for_gpus(const PlacedList& place, const PackageRequest& request) {
+  const FileView& view = *place.view;
+  const std::size_t stage = place.install->stage;
+  const auto any = [&](const auto& is) {
+    return std::ranges::any_of(view.installs_in(stage), [&](const Install* one) {
+      return std::ranges::any_of(lists_of(*one), [&](const PackageList* list) {
+        return std::ranges::any_of(list->packages, is);
+      });
+    });
+  };
+  if (request.name == "jax" || request.name == "jaxlib") {
+    // jax[cuda12], its plugin, or a framework that uses the GPU itself.
+    if (any([](const PackageRequest& one) {
+          return (one.name.starts_with("jax") &&
+                  (!one.extras.empty() || !one.url.empty() || one.version.contains('+') ||
+                   one.name.contains("cuda"))) ||
+                 one.name.contains("torch") || one.name.contains("tensorflow") ||
+                 one.name.contains("cupy") || one.name.contains("numba");
+        }))
+      return {};
+    return "jax[cuda12] or jax[cuda13]";
+  }
+  if (request.name == "llama-cpp-python") {
+    if (commands_mention(view, stage, "GGML_") || commands_mention(view, stage, "LLAMA_"))
+      return {};
+    const VariableState arguments = variable_at(
+        *place.install->instruction,
+        command_at(*place.install->instruction, place.install->command.span), "CMAKE_ARGS");
+    if (arguments.set) return {};
+    return "CMAKE_ARGS=\"-DGGML_CUDA=on\" on a -devel base, or the wheels of "
+           "https://abetlen.github.io/llama-cpp-python/whl/cu124";
+  }
+  return {};
+}
+
+/// jax on nvidia/cuda, which PyPI has for processors alone.
+void for_processors(const PlacedList& place, FindingSink& sink) {
+  if (place.view == nullptr) return;
+  const StageView& stage = place.view->stages[place.install->stage];
+  if (stage.image.repository != "nvidia/cuda" || !stage.final || !place.list->indexes.empty() ||
+      !place.install->command.indexes.empty())
+    return;
+  for (const PackageRequest& request : place.list->packages) {
+    if (!request.extras.empty() || !request.url.empty() || !request.index.empty() ||
+        !request.marker.empty() || request.manager == PackageManager::kConda)
+      continue;
+    const std::string_view instead = for_gpus(place, request);
+    if (instead.empty()) continue;
+    Finding& found = sink.add(
+        "processor-build-on-gpu", *place.file, request.span,
+        fmt::format("{} of PyPI is built for the processor alone: on this base it uses no GPU",
+                    request.name));
+    found.evidence = {stage.image.vendor.evidence, request.name.starts_with("jax")
+                                                       ? "Harvard-Neutrino/prometheus#120"
+                                                       : "zylon-ai/private-gpt#1405"};
+    found.fix = fmt::format("take {}", instead);
+    found.pedantic =
+        !is_sure(place, request) || !knows_all_installs(*place.view, place.install->stage);
+    return;
+  }
+}
+
+}  // namespace
+
+void judge_build_options(const Project& project, const std::vector<FileView>& views,
+                         FindingSink& sink) {
+  for (const PlacedList& place : placed_lists(project, views)) for_processors(place, sink);
+  for (const FileView& view : views)
+    for (const StageView& stage : view.stages) OldOptions(view, sink).judge(stage);
+}
+
+}  // namespace flense::lint
