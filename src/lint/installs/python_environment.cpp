@@ -1,5 +1,5 @@
-// pip and the distribution's own Python: since Ubuntu 23.04 and Debian 12 it refuses to install
-// into it (PEP 668).
+// What pip refuses: to install into the distribution's own Python, since Ubuntu 23.04 and Debian 12
+// (PEP 668), and a version behind one '='.
 #include <algorithm>
 #include <array>
 
@@ -7,6 +7,7 @@
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/placed_lists.h"
 #include "lint/facts/purpose.h"
 #include "lint/facts/sure_installs.h"
 #include "lint/rules/rules.h"
@@ -159,10 +160,35 @@ void refused(const FileView& view, const StageView& stage, FindingSink& sink) {
       "PATH=/opt/venv/bin:$PATH; or, as the image has no other use, --break-system-packages";
 }
 
+/// torch=2.6.0, which conda reads and pip does not.
+void one_equals(const PlacedList& place, FindingSink& sink) {
+  if (place.view == nullptr || !is_gpu_file(*place.view)) return;
+  const PackageManager manager = place.install->command.manager;
+  if ((manager != PackageManager::kPip && manager != PackageManager::kUv) ||
+      !is_one_of(place.install->command.verb, {"install", "add", "wheel", "download"}))
+    return;
+  for (const PackageRequest& request : place.list->packages) {
+    const std::string& text = request.specifier;
+    if (text.size() < 2 || text[0] != '=' || text[1] == '=' ||
+        request.manager == PackageManager::kConda)
+      continue;
+    Finding& found = sink.add(
+        "requirement-invalid", *place.file, request.span,
+        fmt::format("pip does not read {}{}: \"Invalid requirement\"", request.name, text));
+    found.evidence = {"PEP 440: the operator is ==; deepjavalibrary/djl-serving#758"};
+    found.fix = fmt::format("write {}={}", request.name, text);
+    const std::string_view raw = place.file->source.slice(request.span);
+    if (const std::size_t at = raw.find(text); at != raw.npos)
+      found.edits.push_back({{request.span.begin + at, request.span.begin + at}, "="});
+    return;
+  }
+}
+
 }  // namespace
 
-void judge_python_environment(const Project& /*project*/, const std::vector<FileView>& views,
+void judge_python_environment(const Project& project, const std::vector<FileView>& views,
                               FindingSink& sink) {
+  for (const PlacedList& place : placed_lists(project, views)) one_equals(place, sink);
   for (const FileView& view : views) {
     if (!view.dockerfile->template_language.empty() || !is_gpu_file(view)) continue;
     for (const StageView& stage : view.stages) refused(view, stage, sink);

@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
@@ -68,6 +69,91 @@ void mixed_majors(const std::vector<HeldList>& lists, const Project& project, Fi
       return;
     }
   }
+}
+
+/// Packages whose releases leave NumPy alone.
+bool leaves_numpy(std::string_view name) {
+  return is_one_of(name, {"torch",
+                          "torchvision",
+                          "torchaudio",
+                          "pillow",
+                          "tqdm",
+                          "requests",
+                          "pyyaml",
+                          "fastapi",
+                          "uvicorn",
+                          "flask",
+                          "gunicorn",
+                          "opencv-python",
+                          "opencv-python-headless",
+                          "einops",
+                          "matplotlib",
+                          "python-multipart",
+                          "pydantic",
+                          "huggingface-hub",
+                          "safetensors",
+                          "sentencepiece",
+                          "boto3",
+                          "redis",
+                          "ninja",
+                          "packaging",
+                          "setuptools",
+                          "wheel",
+                          "pip",
+                          "omegaconf",
+                          "regex",
+                          "ftfy",
+                          "jupyter",
+                          "jupyterlab",
+                          "ipython",
+                          "click",
+                          "loguru"});
+}
+
+/// torch 2.1 beside the newest NumPy.
+void newest_numpy(const std::vector<HeldList>& lists, const FileView& view, std::size_t stage,
+                  FindingSink& sink) {
+  const PackageRequest *torch = nullptr, *numpy = nullptr;
+  const HeldList *torch_list = nullptr, *numpy_list = nullptr;
+  bool held = false;  // another package may bound it
+  for (const HeldList& list : lists) {
+    if (is_of_system(list.list->manager)) continue;
+    for (const PackageRequest& request : list.list->packages) {
+      if (request.manager == PackageManager::kConda || !request.group.empty()) return;
+      if (request.name == "torch" && torch == nullptr) {
+        torch = &request;
+        torch_list = &list;
+      } else if (request.name == "numpy") {
+        // A bound anywhere, or a version of its own.
+        if (request.specifier.find_first_of("<~") != std::string::npos ||
+            request.specifier.starts_with("=") || !request.url.empty() || numpy != nullptr)
+          return;
+        numpy = &request;
+        numpy_list = &list;
+      } else {
+        held = held || (!request.specifier.empty() && !leaves_numpy(request.name)) ||
+               request.url.starts_with("git+");
+      }
+    }
+  }
+  if (torch == nullptr || numpy == nullptr || torch->version.empty() ||
+      compare_versions(torch->version.substr(0, torch->version.find('+')), "2.3") >= 0 ||
+      compare_versions(torch->version, "1.8") < 0)
+    return;
+  const GpuImage& base = view.stages[stage].image;
+  if (base.framework.known() ||
+      (base.python.known() && compare_versions(base.python.value, "3.9") < 0))
+    return;
+  Finding& found = sink.add(
+      "torch-numpy-mismatch", *numpy_list->file, numpy->span,
+      fmt::format("torch {} was compiled for NumPy 1, and pip takes the newest: \"Numpy is not "
+                  "available\"",
+                  torch->version));
+  found.evidence = {fmt::format("torch{}", torch->specifier),
+                    "torch 2.3 was the first for NumPy 2; idealo/imagededup#218"};
+  found.fix = "write numpy<2 (in quotes, where a shell reads it)";
+  found.pedantic = held || !base.python.known() || !torch_list->brings(*torch) ||
+                   !numpy_list->brings(*numpy) || !knows_all_installs(view, stage);
 }
 
 /// Two packages of a set, and where they stand.
@@ -185,6 +271,7 @@ void judge_versions_sets(const Project& project, const std::vector<FileView>& vi
             lists.push_back({list, &file, &view, install});
         }
       mixed_majors(lists, project, sink);
+      if (stage.reachable) newest_numpy(lists, view, stage.index, sink);
       clashing(lists, project, &view, stage.index, sink);
     }
   }

@@ -27,6 +27,7 @@ void judge_all(const Project& project, FindingSink& sink) {
                                    judge_versions_conda,
                                    judge_versions_sets,
                                    judge_versions_torch,
+                                   judge_torch_twice,
                                    judge_build_arguments,
                                    judge_host,
                                    judge_architectures,

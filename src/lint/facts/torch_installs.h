@@ -1,0 +1,46 @@
+// torch as the installations of a stage ask for it, what belongs to its release, and what brings
+// it.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lint/facts/stage_view.h"
+
+namespace flense::lint {
+
+/// torch, torchvision or torchaudio as one installation asks for it.
+struct TorchInstall {
+  const Install* install = nullptr;
+  Framework torch;
+  const ProjectFile* file = nullptr;
+  bool sure = false;  ///< every build has it
+
+  const std::string& version() const { return torch.version; }
+  bool by_conda() const { return torch.request->manager == PackageManager::kConda; }
+};
+
+/// In the order of the file.
+struct TorchInstalls {
+  std::vector<TorchInstall> torch, companions;
+  std::vector<TorchInstall> bringers;  ///< packages that require it, from PyPI
+};
+/// What goes into one environment of a stage.
+TorchInstalls torch_installs(const Project& project, const FileView& view, const StageView& stage,
+                             const std::string& environment);
+
+/// The directory of a pip that is called by its path in an environment: "/opt/conda/envs/app/bin";
+/// empty: the usual one.
+std::string own_environment(const Install& install);
+
+/// torchvision and torchaudio.
+bool is_companion(std::string_view package);
+
+/// Packages that require torchvision.
+bool brings_torchvision(std::string_view name);
+
+bool is_forced(const Install& install);
+bool is_nightly(const Install& install);
+
+}  // namespace flense::lint

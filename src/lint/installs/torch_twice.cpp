@@ -1,0 +1,366 @@
+// torch that a later step replaces, and what brings another torch: both are downloaded and shipped.
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "base/ascii.h"
+#include "base/format.h"
+#include "base/version_numbers.h"
+#include "lint/facts/build_steps.h"
+#include "lint/facts/sure_installs.h"
+#include "lint/facts/table_facts.h"
+#include "lint/facts/torch_installs.h"
+#include "lint/packages/requirement_text.h"
+#include "lint/rules/rules.h"
+
+namespace flense::lint {
+
+namespace {
+
+std::string without_local(std::string_view version) {
+  return std::string(version.substr(0, version.find('+')));
+}
+
+/// Of two commands of one step, one runs in place of the other: branches of an `if`, or what `||`
+/// leads to.
+bool are_alternatives(const Install& one, const Install& other) {
+  if (one.instruction != other.instruction) return false;
+  const ShellCommand* a = command_at(*one.instruction, one.command.span);
+  const ShellCommand* b = command_at(*other.instruction, other.command.span);
+  return a != nullptr && b != nullptr &&
+         ((a->depth > 0 && b->depth > 0) || a->joined_by == "||" || b->joined_by == "||");
+}
+
+/// What goes into one environment of a stage.
+class TorchTwice {
+ public:
+  TorchTwice(const Project& project, const FileView& view, const StageView& stage,
+             const std::string& environment, FindingSink& sink)
+      : project_(project), view_(view), stage_(stage), environment_(environment), sink_(sink) {
+    TorchInstalls found = torch_installs(project, view, stage, environment);
+    all_ = std::move(found.torch);
+    companions_ = std::move(found.companions);
+    bringers_ = std::move(found.bringers);
+  }
+
+  void run() {
+    // An environment of its own begins empty.
+    if (stage_.image.framework.value == "torch" && environment_.empty()) {
+      over_base();
+      extension_over_base();
+    } else {
+      companion_first();
+      bringer_first();
+      companion_later();
+      torchvision_later();
+      xformers_later();
+    }
+    conda_and_pip();
+    over_earlier();
+  }
+
+ private:
+  /// `earlier`: the install that this replaces; null: the base's. Layers of a stage that others
+  /// only copy from, and files that one step makes and replaces, are in no image.
+  Finding& report(const TorchInstall& again, const TorchInstall* earlier, std::string_view message,
+                  std::string evidence) {
+    const bool shipped = stage_.final && (earlier == nullptr || earlier->install->instruction !=
+                                                                    again.install->instruction);
+    Finding& found = sink_.add("torch-installed-twice", *again.file, again.torch.request->span,
+                               fmt::format("{}: {}", message,
+                                           shipped              ? "both are downloaded and shipped"
+                                           : earlier == nullptr ? "what the base holds goes unused"
+                                                                : "both are downloaded"));
+    found.evidence = {std::move(evidence)};
+    found.pedantic = !shipped || !again.sure || (earlier != nullptr && !earlier->sure);
+    return found;
+  }
+
+  std::string line_of(Span span) const {
+    return fmt::format("line {}", view_.file->source.position(span.begin).line);
+  }
+
+  void over_base() {
+    if (all_.empty()) return;
+    const TorchInstall& again = all_.front();
+    const std::string& has = stage_.image.framework_version.value;
+    const bool other = again.version().empty()
+                           ? !meets(has, again.torch.request->specifier)
+                           : has.empty() || compare_versions(has, again.version()) != 0;
+    // The base's version satisfies a bare name, and most ranges.
+    if (!other && !is_forced(*again.install) && !is_nightly(*again.install)) return;
+    Finding& found = report(again, nullptr,
+                            fmt::format("the base already holds torch{}{}, and this replaces it",
+                                        has.empty() ? "" : " ", has),
+                            stage_.image.framework.evidence);
+    found.pedantic = found.pedantic || uninstalls(view_, stage_.index, "torch");
+  }
+
+  /// flash-attn over the one that the base's maker built for the base's torch.
+  void extension_over_base() {
+    const PackageRequest* first = nullptr;
+    std::string names;
+    for (const Install* install : view_.installs_in(stage_.index)) {
+      if (own_environment(*install) != environment_) continue;
+      for (const PackageRequest& request : install->command.packages) {
+        const std::string name = request.name == "flash-attention" ? "flash-attn" : request.name;
+        // pip leaves what satisfies a bare name.
+        const bool bare = request.specifier.empty() && request.url.empty() && !is_forced(*install);
+        if (!install->command.installs || bare ||
+            !holds_extension(*project_.knowledge, stage_.image.repository, name))
+          continue;
+        if (first == nullptr) first = &request;
+        names += (names.empty() ? "" : ", ") + name;
+      }
+    }
+    if (first == nullptr) return;
+    Finding& found = sink_.add(
+        "torch-installed-twice", *view_.file, first->span,
+        fmt::format("the base already holds {}, built for its own torch, and this replaces it",
+                    names));
+    found.evidence = {"images.json, held_extensions, " + stage_.image.repository};
+    found.pedantic = true;  // who names another version mostly means it
+    found.fix = "leave the base's in place, or begin with a base that holds none";
+  }
+
+  /// torchvision, which brings the torch of its release, before torch itself.
+  void companion_first() {
+    if (all_.empty()) return;
+    const TorchInstall& torch = all_.front();
+    if (torch.version().empty() && !torch.torch.from_index) return;
+    for (const TorchInstall& one : companions_) {
+      if (one.install == torch.install ||
+          one.install->command.span.begin >= torch.install->command.span.begin ||
+          one.by_conda() != torch.by_conda())
+        continue;
+      const std::string own = torch_of(*project_.knowledge, one.torch.package, one.version()).torch;
+      const bool same_index = one.torch.variant.value == torch.torch.variant.value;
+      if (!own.empty() && own == without_local(torch.version()) && same_index) continue;
+      report(torch, &one,
+             fmt::format("{} has brought a torch before, and this replaces it", one.torch.package),
+             line_of(one.torch.request->span));
+      return;
+    }
+  }
+
+  /// accelerate, which brings PyPI's torch, before the torch of an index.
+  void bringer_first() {
+    if (all_.empty() || all_.front().by_conda()) return;
+    const TorchInstall& torch = all_.front();
+    // torch may have come with its companion.
+    if (!companions_.empty() &&
+        companions_.front().install->command.span.begin < torch.install->command.span.begin)
+      return;
+    if ((torch.version().empty() && !torch.torch.from_index) || !torch.torch.request->url.empty())
+      return;
+    for (const TorchInstall& one : bringers_) {
+      if (one.install->command.span.begin >= torch.install->command.span.begin) continue;
+      if (!torch.version().empty()) {
+        report(torch, &one,
+               fmt::format("{} has brought PyPI's newest torch before, and this replaces it",
+                           one.torch.package),
+               line_of(one.torch.request->span));
+        return;
+      }
+      if (is_forced(*torch.install) || torch.install->command.has_option("--upgrade") ||
+          torch.install->command.has_option("-U"))
+        return;
+      Finding& found = sink_.add(
+          "torch-installed-twice", *torch.file, torch.torch.request->span,
+          fmt::format("{} has brought PyPI's torch before, which pip leaves in place: the index of "
+                      "{} is without effect",
+                      one.torch.package, torch.torch.variant.value));
+      found.evidence = {line_of(one.torch.request->span)};
+      found.fix = "install torch from its index first";
+      found.pedantic = !torch.sure || !one.sure;
+      return;
+    }
+  }
+
+  /// torchvision without a version behind a pinned torch: pip takes the newest, and its torch.
+  void companion_later() {
+    for (const TorchInstall& torch : all_) {
+      // Without a version it is the last that its index has; an old Python gets older ones of both.
+      const std::string last = torch.version().empty() && torch.torch.from_index &&
+                                       compare_versions(stage_.image.python.value, "3.10") >= 0
+                                   ? last_torch_of(*project_.knowledge, torch.torch.variant.value)
+                                   : std::string();
+      if ((torch.version().empty() && last.empty()) || torch.by_conda()) continue;
+      for (const TorchInstall& one : companions_) {
+        if (one.install->command.span.begin <= torch.install->command.span.begin ||
+            one.install == torch.install || one.by_conda() || !one.torch.request->url.empty())
+          continue;
+        // The torch of another list of the same step decides.
+        if (std::ranges::any_of(
+                all_, [&](const TorchInstall& other) { return other.install == one.install; }))
+          continue;
+        // Installed before with that torch.
+        if (std::ranges::any_of(companions_, [&](const TorchInstall& other) {
+              return other.torch.package == one.torch.package &&
+                     other.install->command.span.begin < one.install->command.span.begin;
+            }))
+          continue;
+        const std::string own =
+            torch_of(*project_.knowledge, one.torch.package, one.version()).torch;
+        const bool open = one.version().empty() && one.torch.request->specifier.empty();
+        // The newest requires no torch of its own; another rule tells it.
+        if (open && one.torch.package == "torchaudio" && last.empty()) continue;
+        if (!last.empty() && (!open || one.torch.from_index)) continue;
+        if (!open && (own.empty() || own == without_local(torch.version()))) continue;
+        Finding& found = report(
+            one, &torch,
+            !last.empty()
+                ? fmt::format("{} comes from PyPI and not from the index of {}, whose last "
+                              "torch is {}: it is the newest, and brings its own torch",
+                              one.torch.package, torch.torch.variant.value, last)
+            : open ? fmt::format("{} without a version is the newest, and brings its own torch "
+                                 "over torch {}",
+                                 one.torch.package, torch.version())
+                   : fmt::format("{} {} brings torch {} over torch {}", one.torch.package,
+                                 one.version(), own, torch.version()),
+            line_of(torch.torch.request->span));
+        // What was asked for is gone, whether or not it lies in a layer.
+        if (!last.empty()) found.pedantic = !torch.sure || !one.sure;
+        return;
+      }
+    }
+  }
+
+  /// timm, which requires torchvision, behind a torch of an index that came without one.
+  void torchvision_later() {
+    if (std::ranges::any_of(companions_, [](const TorchInstall& one) {
+          return one.torch.package == "torchvision";
+        }))
+      return;
+    const auto torch = std::ranges::find_if(all_, [](const TorchInstall& one) {
+      return one.torch.from_index && !one.by_conda() && !one.install->command.indexes.empty();
+    });
+    if (torch == all_.end() || is_nightly(*torch->install)) return;
+    for (const TorchInstall& one : bringers_) {
+      if (!brings_torchvision(one.torch.package) ||
+          one.install->command.span.begin <= torch->install->command.span.begin)
+        continue;
+      Finding& found = sink_.add(
+          "torch-installed-twice", *one.file, one.torch.request->span,
+          fmt::format(
+              "{} requires torchvision, which then comes from PyPI, for PyPI's torch and not "
+              "for that of {}: torch is replaced, or \"operator torchvision::nms does not "
+              "exist\"",
+              one.torch.package, torch->torch.variant.value));
+      found.evidence = {line_of(torch->torch.request->span),
+                        "sam-dumont/immich-video-memory-generator#806"};
+      found.fix = "install torchvision with torch, from the same index";
+      found.pedantic = !torch->sure || !one.sure;
+      return;
+    }
+  }
+
+  /// xformers without a version behind a pinned torch: the newest requires a newer one.
+  void xformers_later() {
+    constexpr std::string_view kLeast = "2.9";
+    for (const Install* install : view_.installs_in(stage_.index)) {
+      const PackageList& command = install->command;
+      const PackageRequest* xformers = command.find("xformers");
+      if (xformers == nullptr || own_environment(*install) != environment_ ||
+          xformers->manager == PackageManager::kConda || !xformers->specifier.empty() ||
+          !xformers->url.empty() || !command.indexes.empty() || command.has_option("--no-deps") ||
+          command.has_option("--no-build-isolation") || !command.installs)
+        continue;
+      const auto torch = std::ranges::find_if(all_, [&](const TorchInstall& one) {
+        return !one.version().empty() && !one.by_conda() &&
+               one.install->command.span.begin < command.span.begin;
+      });
+      if (torch == all_.end() || compare_versions(torch->version(), kLeast) >= 0) continue;
+      Finding& found = sink_.add(
+          "torch-installed-twice", *view_.file, xformers->span,
+          fmt::format("xformers without a version is the newest, which requires torch {} or newer: "
+                      "it replaces torch {}",
+                      kLeast, torch->version()));
+      found.evidence = {line_of(torch->torch.request->span),
+                        "package index: METADATA of xformers; predibase/lorax#438"};
+      found.fix = torch->torch.from_index
+                      ? "install it with torch in one command, from the same index"
+                      : "name the xformers that is made for this torch, or install both in one "
+                        "command";
+      found.pedantic = !torch->sure || !surely_installs(view_, *install, command, *xformers);
+      return;
+    }
+  }
+
+  // conda's and pip's are two packages, whatever their versions: neither replaces the other.
+  void conda_and_pip() {
+    const auto conda = std::ranges::find_if(all_, &TorchInstall::by_conda);
+    const auto pip =
+        std::ranges::find_if_not(all_, [](const TorchInstall& one) { return one.by_conda(); });
+    if (conda == all_.end() || pip == all_.end() || conda->install == pip->install ||
+        (!conda->version().empty() && !pip->version().empty()))
+      return;
+    const TorchInstall& later = conda < pip ? *pip : *conda;
+    const TorchInstall& earlier = conda < pip ? *conda : *pip;
+    Finding& found = report(later, nullptr, "torch is installed by conda and by pip",
+                            line_of(earlier.install->command.span));
+    found.pedantic = found.pedantic || !earlier.sure;
+  }
+
+  void over_earlier() {
+    const auto shown = [](const Framework& torch) {
+      return torch.version + (torch.variant.known() ? " (" + torch.variant.value + ")" : "");
+    };
+    const TorchInstall* last = nullptr;
+    for (const TorchInstall& again : all_) {
+      const bool forced = is_forced(*again.install);
+      const bool nightly = is_nightly(*again.install);
+      if (again.version().empty() && !forced && !nightly) {
+        if (last == nullptr) last = &again;
+        continue;
+      }
+      const TorchInstall* earlier = std::exchange(last, &again);
+      if (earlier == nullptr || earlier->install == again.install ||
+          earlier->torch.request == again.torch.request ||
+          are_alternatives(*earlier->install, *again.install))
+        continue;
+      const Framework& before = earlier->torch;
+      const Framework& now = again.torch;
+      // What stands without a version may be the same.
+      const bool known = !before.version.empty() && !now.version.empty();
+      const bool version = known && compare_versions(before.version, now.version) != 0;
+      // PEP 440: an installed 2.0.1+cpu meets ==2.0.1, whatever the index.
+      const bool exact = !knowledge::local_version(now.version).empty();
+      const bool variant = known && exact && before.variant.known() && now.variant.known() &&
+                           before.variant.value != now.variant.value;
+      const bool other = nightly && !is_nightly(*earlier->install);
+      if (!version && !variant && !forced && !other) continue;
+      Finding& found = report(
+          again, earlier,
+          known   ? fmt::format("torch {} is installed over torch {}", shown(now), shown(before))
+          : other ? std::string("the nightly torch is installed over another one")
+                  : std::string("torch is installed once more over that of an earlier command"),
+          line_of(before.request->span));
+      // One wheel alone, put over what others brought: who writes that knows of the first.
+      found.pedantic = found.pedantic || (forced && again.install->command.has_option("--no-deps"));
+    }
+  }
+
+  const Project& project_;
+  const FileView& view_;
+  const StageView& stage_;
+  const std::string& environment_;
+  FindingSink& sink_;
+  std::vector<TorchInstall> all_, companions_, bringers_;
+};
+
+}  // namespace
+
+void judge_torch_twice(const Project& project, const std::vector<FileView>& views,
+                       FindingSink& sink) {
+  for (const FileView& view : views)
+    for (const StageView& stage : view.stages) {
+      if (!stage.reachable) continue;
+      std::set<std::string> environments;
+      for (const Install* install : view.installs_in(stage.index))
+        environments.insert(own_environment(*install));
+      for (const std::string& one : environments) TorchTwice(project, view, stage, one, sink).run();
+    }
+}
+
+}  // namespace flense::lint
