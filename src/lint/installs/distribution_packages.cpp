@@ -1,11 +1,15 @@
-// Packages that apt is asked for, against the distribution of the base.
+// Packages and repositories against the distribution and the CUDA of the base, and packages that
+// are no more.
 #include <algorithm>
+#include <array>
 
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "knowledge/table_rows.h"
+#include "lint/facts/placed_lists.h"
 #include "lint/facts/sure_installs.h"
 #include "lint/rules/rules.h"
+#include "lint/source/blanks.h"
 
 namespace flense::lint {
 
@@ -88,14 +92,92 @@ void other_cuda(const FileView& view, FindingSink& sink) {
   }
 }
 
+/// "ubuntu2004" of "https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2004/x86_64/…".
+std::string_view repository_release(std::string_view word) {
+  constexpr std::string_view kServer = "developer.download.nvidia.com/compute/", kPath = "/repos/";
+  const std::size_t server = word.find(kServer);
+  const std::size_t at = server == word.npos ? word.npos : word.find(kPath, server);
+  if (at == word.npos) return {};
+  word.remove_prefix(at + kPath.size());
+  word = word.substr(0, word.find('/'));
+  return word.contains('$') ? std::string_view() : word;
+}
+
+/// The repository of ubuntu2204 on Ubuntu 20.04.
+void other_release(const FileView& view, FindingSink& sink) {
+  for (const StageView& stage : view.stages) {
+    const std::string& distribution = stage.image.distribution.value;
+    if (!stage.reachable || !distribution.starts_with("ubuntu")) continue;
+    std::string own = distribution;
+    std::erase(own, '.');
+    for (const Instruction& step : stage.stage->instructions)
+      for (const ShellCommand& command : step.commands)
+        for (const ShellWord& word : command.words) {
+          const std::string_view named = repository_release(word.text);
+          // Keys are the same everywhere, and one file of another release may be meant.
+          if (!named.starts_with("ubuntu") || named == own || holds(word.text, ".pub") ||
+              (word.text.ends_with(".deb") && !holds(word.text, "keyring") &&
+               !holds(word.text, "cuda-repo")))
+            continue;
+          Finding& found = sink.add(
+              "cuda-repository-release", *view.file, word.span,
+              fmt::format("this is NVIDIA's repository for {}, and the base is {}: its packages "
+                          "require libraries of another release",
+                          named, distribution));
+          found.evidence = {stage.image.distribution.evidence,
+                            "CUDA Installation Guide: one repository a release"};
+          found.fix = fmt::format("write …/repos/{}/…", own);
+          // What is of an older release often works on a newer one.
+          found.pedantic = command.depth > 0 || named < own;
+          return;
+        }
+  }
+}
+
+/// A name that PyPI keeps for a message, or no more.
+struct GonePackage {
+  std::string_view name, instead, why;
+  std::string_view from;  ///< the first such version; empty: all
+};
+constexpr auto kGone = std::to_array<GonePackage>(
+    {{"tensorflow-gpu", "tensorflow[and-cuda]", "tensorflow-gpu is removed since 2.12", "2.12"},
+     {"tf-nightly-gpu", "tf-nightly[and-cuda]", "tf-nightly-gpu is removed", ""},
+     {"pytorch", "torch", "the package named for PyTorch is torch", ""}});
+
+void gone_package(const PlacedList& place, FindingSink& sink) {
+  if (place.view == nullptr || place.file->kind == FileKind::kUvLock) return;
+  const PackageManager manager = place.install->command.manager;
+  if ((manager != PackageManager::kPip && manager != PackageManager::kUv) ||
+      !place.list->indexes.empty() || !place.install->command.indexes.empty())
+    return;
+  for (const PackageRequest& request : place.list->packages) {
+    const auto row = std::ranges::find(kGone, request.name, &GonePackage::name);
+    if (row == kGone.end() || !request.url.empty() || !request.marker.empty() ||
+        request.manager == PackageManager::kConda || request.specifier.contains('$'))
+      continue;
+    const bool open = request.version.empty() && !request.specifier.contains('<');
+    if (!row->from.empty() && !open &&
+        (request.version.empty() || compare_versions(request.version, row->from) < 0))
+      continue;
+    Finding& found = sink.add("package-gone", *place.file, request.span,
+                              fmt::format("PyPI's {}{} ends with a message: {}", request.name,
+                                          request.specifier, row->why));
+    found.evidence = {"package index: " + request.name};
+    found.fix = fmt::format("take {}", row->instead);
+    found.pedantic = !is_sure(place, request);
+  }
+}
+
 }  // namespace
 
-void judge_distribution_packages(const Project& /*project*/, const std::vector<FileView>& views,
+void judge_distribution_packages(const Project& project, const std::vector<FileView>& views,
                                  FindingSink& sink) {
   for (const FileView& view : views) {
     missing_packages(view, sink);
     other_cuda(view, sink);
+    other_release(view, sink);
   }
+  for (const PlacedList& place : placed_lists(project, views)) gone_package(place, sink);
 }
 
 }  // namespace flense::lint

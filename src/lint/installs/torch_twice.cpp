@@ -80,8 +80,26 @@ class TorchTwice {
     return fmt::format("line {}", view_.file->source.position(span.begin).line);
   }
 
+  /// torchvision of another torch, or put anew with what it requires.
+  void companion_over_base() {
+    const std::string& has = stage_.image.framework_version.value;
+    for (const TorchInstall& one : companions_) {
+      if (one.by_conda() || !one.torch.request->url.empty() || one.torch.from_index) continue;
+      const std::string own = torch_of(*project_.knowledge, one.torch.package, one.version()).torch;
+      const bool other = !own.empty() && !has.empty() && compare_versions(own, has) != 0;
+      if (!other && !(is_forced(*one.install) && one.torch.package == "torchvision")) continue;
+      report(one, nullptr,
+             other ? fmt::format("{} {} brings torch {} over the base's {}", one.torch.package,
+                                 one.version(), own, has)
+                   : fmt::format("{} is put anew with the torch that it requires, over the base's",
+                                 one.torch.package),
+             stage_.image.framework.evidence);
+      return;
+    }
+  }
+
   void over_base() {
-    if (all_.empty()) return;
+    if (all_.empty()) return companion_over_base();
     const TorchInstall& again = all_.front();
     const std::string& has = stage_.image.framework_version.value;
     const bool other = again.version().empty()

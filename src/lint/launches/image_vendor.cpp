@@ -1,6 +1,7 @@
-// A container that asks for the GPUs of one vendor with an image that is built for another, or for
-// none, by its tag.
+// What an image is for, against what its container gets: the GPUs of another vendor, or a driver
+// without its video libraries.
 #include <algorithm>
+#include <array>
 
 #include "base/ascii.h"
 #include "base/format.h"
@@ -46,12 +47,49 @@ std::string_view title_of(std::string_view vendor) {
   return vendor == "amd" ? "AMD" : vendor == "nvidia" ? "NVIDIA" : "Intel";
 }
 
+/// Images that decode and encode video.
+bool is_for_video(std::string_view repository) {
+  const std::string_view name = file_name(repository);
+  return std::ranges::any_of(
+      std::to_array<std::string_view>({"jellyfin", "plex", "emby", "frigate", "tdarr", "ffmpeg",
+                                       "unmanic", "handbrake", "dispatcharr", "fileflows"}),
+      [&](std::string_view one) { return name.contains(one); });
+}
+
+/// A word of a command that encodes or decodes on the GPU; empty: none.
+std::string_view video_word(const Workload& workload) {
+  for (const std::vector<Word>* words : {&workload.command, &workload.arguments})
+    for (const Word& word : *words)
+      for (const std::string_view one : {"_nvenc", "_cuvid", "nvdec"})
+        if (word.text.contains(one)) return word.text;
+  return {};
+}
+
+/// NVIDIA_DRIVER_CAPABILITIES of a container that keeps the video libraries out.
+void no_video(const ProjectFile& file, const Workload& workload, FindingSink& sink) {
+  const Variable* variable_set = variable(workload, "NVIDIA_DRIVER_CAPABILITIES");
+  if (variable_set == nullptr || !variable_set->value || !workload.image_name) return;
+  const std::string& value = *variable_set->value;
+  if (value.empty() || value.contains('$') || value.contains("video") || value.contains("all"))
+    return;
+  const std::string_view word = video_word(workload);
+  if (word.empty() && !is_for_video(workload.image_name->repository)) return;
+  Finding& found = sink.add(
+      "driver-capability-missing", file, variable_set->span,
+      fmt::format("{} needs the driver's video libraries, and the container gets only {}",
+                  word.empty() ? workload.image_name->familiar() : std::string(word), value));
+  found.evidence = {fmt::format("NVIDIA_DRIVER_CAPABILITIES={}", value),
+                    "NVIDIA Container Toolkit: libnvcuvid and libnvidia-encode are of video"};
+  found.fix = fmt::format("write NVIDIA_DRIVER_CAPABILITIES={},video", value);
+}
+
 }  // namespace
 
 void judge_image_vendor(const Project& project, const std::vector<FileView>& /*views*/,
                         FindingSink& sink) {
   for (const auto& file : project.files)
     for (const Workload& workload : file->workloads) {
+      no_video(*file, workload, sink);
       if (!workload.image_name || workload.image.span.empty() || workload.gpus.empty()) continue;
       // Which variant it is a variable says.
       if (file->source.slice(workload.image.span).contains('$')) continue;

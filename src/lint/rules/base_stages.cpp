@@ -145,12 +145,19 @@ void libc_between(const FileView& view, const StageCopy& copy, FindingSink& sink
   found.fix = fmt::format("begin both stages with {}", copy.to->image.distribution.value);
 }
 
+/// "python3.10-venv" of Ubuntu 22.04, whose python3 is that one.
+bool is_own_python(const GpuImage& image, const PackageRequest& request) {
+  const std::string own = "python" + major_minor(image.python.value);
+  return image.distribution.known() && (request.name == own || request.name.starts_with(own + "-"));
+}
+
 /// Whether commands of a stage bring a Python that the distribution's table does not tell.
 bool other_python(const FileView& view, std::size_t stage) {
   for (const Install* install : view.installs_in(stage)) {
     if (install->command.manager == PackageManager::kConda) return true;
     for (const PackageRequest& request : install->command.packages)
-      if (request.name.starts_with("python3.")) return true;
+      if (request.name.starts_with("python3.") && !is_own_python(view.stages[stage].image, request))
+        return true;
   }
   for (const std::string_view word : {"uv", "pyenv", "deadsnakes", "conda"})
     if (commands_mention(view, stage, word)) return true;

@@ -5,7 +5,6 @@
 
 #include "base/ascii.h"
 #include "base/format.h"
-#include "base/version_numbers.h"
 #include "lint/facts/purpose.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
@@ -189,72 +188,12 @@ void lost_in_stage(const FileView& view, FindingSink& sink) {
   }
 }
 
-/// The value that a base gives to a variable by its ENV, which an ARG of that name never replaces.
-std::string value_of_base(const GpuImage& base, std::string_view tag, std::string_view name) {
-  if (name == "CUDA_VERSION" && base.repository == "nvidia/cuda" && base.cuda.known() &&
-      std::ranges::count(base.cuda.value, '.') == 2)
-    return base.cuda.value;
-  if (name == "NCCL_VERSION" && base.repository == "nvidia/cuda" &&
-      is_one_of(base.flavour.value, {"runtime", "devel"}))
-    return "of its libnccl2";
-  if (name == "PYTHON_VERSION" && base.repository == "python" &&
-      is_version(tag.substr(0, tag.find('-'))))
-    return std::string(tag.substr(0, tag.find('-')));
-  return {};
-}
-
-/// ARG CUDA_VERSION=12.4 in a stage on nvidia/cuda:12.4.1-…, whose ENV wins: "cu${CUDA_VERSION}" is
-/// of 12.4.1.
-void hidden_by_base(const FileView& view, FindingSink& sink) {
-  if (!view.dockerfile->template_language.empty() || !is_gpu_file(view)) return;
-  for (const StageView& stage : view.stages) {
-    if (!stage.reachable || !stage.own_base || !stage.stage->image) continue;
-    std::map<std::string_view, const Instruction*> hidden;
-    for (const Instruction& step : stage.stage->instructions) {
-      if (step.keyword == Keyword::kArg) {
-        for (const KeyValue& pair : step.pairs) hidden.try_emplace(pair.key.text, &step);
-        continue;
-      }
-      const StepUses uses(step);
-      for (const auto& [name, span] : uses.all()) {
-        const auto arg = hidden.find(name);
-        if (arg == hidden.end()) continue;
-        const std::string base = value_of_base(stage.image, stage.stage->image->tag, name);
-        if (base.empty()) continue;
-        const auto own = step.environment ? step.environment->find(name) : Environment::iterator{};
-        if (!step.environment || own == step.environment->end() || !own->second ||
-            *own->second == base || own->second->empty() ||
-            (name == "PYTHON_VERSION" && base.starts_with(*own->second)))
-          continue;
-        Finding& found = sink.add(
-            "arg-hidden-by-base", *view.file, span,
-            fmt::format("{} is {} here, and not {}: the base sets it by ENV, which no ARG of that "
-                        "name replaces",
-                        name, base, *own->second));
-        found.evidence = {fmt::format("the base {}:{} sets {}", stage.image.repository,
-                                      stage.stage->image->tag, name),
-                          "Dockerfile reference, ARG: ENV always overrides"};
-        found.fix = fmt::format(
-            "give the argument a name of its own: ARG {}_ARG, in front of FROM "
-            "too",
-            name);
-        hidden.erase(arg);
-      }
-      if (step.keyword == Keyword::kEnv)
-        for (const KeyValue& pair : step.pairs) hidden.erase(pair.key.text);
-    }
-  }
-}
-
 }  // namespace
 
 void judge_build_arguments(const Project& project, const std::vector<FileView>& views,
                            FindingSink& sink) {
   for (const auto& file : project.files) quoted(*file, sink);
-  for (const FileView& view : views) {
-    lost_in_stage(view, sink);
-    hidden_by_base(view, sink);
-  }
+  for (const FileView& view : views) lost_in_stage(view, sink);
 }
 
 }  // namespace flense::lint
