@@ -103,11 +103,12 @@ std::string_view repository_release(std::string_view word) {
   return word.contains('$') ? std::string_view() : word;
 }
 
-/// The repository of ubuntu2204 on Ubuntu 20.04.
+/// The repository of ubuntu2204 on Ubuntu 20.04, or, on a base that is not known, two of them.
 void other_release(const FileView& view, FindingSink& sink) {
   for (const StageView& stage : view.stages) {
     const std::string& distribution = stage.image.distribution.value;
-    if (!stage.reachable || !distribution.starts_with("ubuntu")) continue;
+    if (!stage.reachable || (!distribution.empty() && !distribution.starts_with("ubuntu")))
+      continue;
     std::string own = distribution;
     std::erase(own, '.');
     for (const Instruction& step : stage.stage->instructions)
@@ -119,16 +120,26 @@ void other_release(const FileView& view, FindingSink& sink) {
               (word.text.ends_with(".deb") && !holds(word.text, "keyring") &&
                !holds(word.text, "cuda-repo")))
             continue;
+          if (own.empty()) {
+            own = named;  // the first may be the base's
+            continue;
+          }
           Finding& found = sink.add(
               "cuda-repository-release", *view.file, word.span,
-              fmt::format("this is NVIDIA's repository for {}, and the base is {}: its packages "
-                          "require libraries of another release",
-                          named, distribution));
-          found.evidence = {stage.image.distribution.evidence,
-                            "CUDA Installation Guide: one repository a release"};
-          found.fix = fmt::format("write …/repos/{}/…", own);
+              distribution.empty()
+                  ? fmt::format(
+                        "these are NVIDIA's repositories for {} and for {}: the packages of "
+                        "one require libraries of another release",
+                        own, named)
+                  : fmt::format("this is NVIDIA's repository for {}, and the base is {}: its "
+                                "packages require libraries of another release",
+                                named, distribution));
+          if (!distribution.empty()) found.evidence = {stage.image.distribution.evidence};
+          found.evidence.emplace_back("CUDA Installation Guide: one repository a release");
+          found.fix = distribution.empty() ? "keep that of the base's release"
+                                           : fmt::format("write …/repos/{}/…", own);
           // What is of an older release often works on a newer one.
-          found.pedantic = command.depth > 0 || named < own;
+          found.pedantic = command.depth > 0 || (named < own && !distribution.empty());
           return;
         }
   }

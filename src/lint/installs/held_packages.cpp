@@ -76,7 +76,10 @@ void judge(const FileView& view, FindingSink& sink) {
                             "has: {}=…",
                             request.name);
       // A version may be the base's.
-      found.pedantic = !request.specifier.empty() || !surely_runs(install);
+      // Of the newest CUDA the repository may have nothing newer yet.
+      const auto& releases = view.project->knowledge->images.cuda;
+      const bool newest = !releases.empty() && releases.front().cuda == base.cuda.value;
+      found.pedantic = newest || !request.specifier.empty() || !surely_runs(install);
       return;
     }
   }

@@ -115,8 +115,11 @@ void cudnn_of_base(const Project& project, const PlacedList& place, FindingSink&
 
 /// Packages that load cuDNN from the system, and bring none.
 bool loads_cudnn(const PackageRequest& request) {
-  return is_one_of(request.name, {"tensorflow", "tensorflow-gpu", "onnxruntime-gpu",
-                                  "faster-whisper", "ctranslate2"}) &&
+  // The later ones are a message alone.
+  if (request.name == "tensorflow-gpu")
+    return !request.version.empty() && compare_versions(request.version, "2.12") < 0;
+  return is_one_of(request.name,
+                   {"tensorflow", "onnxruntime-gpu", "faster-whisper", "ctranslate2"}) &&
          request.extras.empty() && request.marker.empty();
 }
 

@@ -333,12 +333,36 @@ class ContainerRules {
   const YamlNode& node_;
 };
 
+/// A quota for GPUs counts requests alone.
+void quotas(const ProjectFile& file, FindingSink& sink) {
+  if (!file.yaml) return;
+  for (const YamlNode* document : file.yaml->documents) {
+    if ((*document)["kind"].text_or() != "ResourceQuota") continue;
+    for (const YamlMember& member : (*document)["spec"]["hard"].members) {
+      std::string_view name = member.key;
+      if (name.starts_with("limits.")) name.remove_prefix(7);
+      if (!is_gpu_resource(name)) continue;
+      Finding& found =
+          sink.add("kubernetes-gpu-resource", file, span_of(member.at),
+                   fmt::format("a quota does not count {}: of such resources it counts "
+                               "requests.{} alone",
+                               member.key, name));
+      found.severity = Severity::kWarning;
+      found.evidence = {
+          "Kubernetes documentation, Resource Quotas, extended resources; kubeflow/website#2460"};
+      found.fix = fmt::format("write requests.{}", name);
+      return;
+    }
+  }
+}
+
 }  // namespace
 
 void judge_kubernetes_gpu(const Project& project, const std::vector<FileView>& /*views*/,
                           FindingSink& sink) {
   for (const auto& file : project.files) {
     if (file->kind != FileKind::kKubernetes) continue;
+    quotas(*file, sink);
     for (const Workload& workload : file->workloads) {
       if (workload.node == nullptr || workload.pod == nullptr) continue;
       ContainerRules(sink, project, *file, workload).run();
