@@ -107,7 +107,7 @@ void isolated(const Project& project, const PlacedList& place, FindingSink& sink
                                          }) ||
                                      !one->command.requirement_files.empty());
                            });
-      if (!here || earlier) continue;
+      if (!here || earlier) return;
       message = fmt::format(
           "{} imports torch when it is built, which this very command only brings: \"No module "
           "named 'torch'\"",

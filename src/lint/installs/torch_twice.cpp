@@ -50,16 +50,24 @@ class TorchTwice {
       extension_over_base();
     } else {
       companion_first();
-      bringer_first();
       companion_later();
-      torchvision_later();
       xformers_later();
+      if (begins_without_torch()) {
+        bringer_first();
+        torchvision_later();
+      }
     }
     conda_and_pip();
     over_earlier();
   }
 
  private:
+  /// Of other bases nobody knows what they hold.
+  bool begins_without_torch() const {
+    const std::string& repository = stage_.image.repository;
+    return !repository.contains('/') || repository == "nvidia/cuda" || !environment_.empty();
+  }
+
   /// `earlier`: the install that this replaces; null: the base's. Layers of a stage that others
   /// only copy from, and files that one step makes and replaces, are in no image.
   Finding& report(const TorchInstall& again, const TorchInstall* earlier, std::string_view message,
@@ -285,7 +293,7 @@ class TorchTwice {
           command.has_option("--no-build-isolation") || !command.installs)
         continue;
       const auto torch = std::ranges::find_if(all_, [&](const TorchInstall& one) {
-        return !one.version().empty() && !one.by_conda() &&
+        return is_version(without_local(one.version())) && !one.by_conda() &&
                one.install->command.span.begin < command.span.begin;
       });
       if (torch == all_.end() || compare_versions(torch->version(), kLeast) >= 0) continue;

@@ -136,8 +136,9 @@ void newest_numpy(const std::vector<HeldList>& lists, const FileView& view, std:
       }
     }
   }
-  if (torch == nullptr || numpy == nullptr || torch->version.empty() ||
-      compare_versions(torch->version.substr(0, torch->version.find('+')), "2.3") >= 0 ||
+  if (torch == nullptr || numpy == nullptr) return;
+  const std::string plain = torch->version.substr(0, torch->version.find('+'));
+  if (!is_version(plain) || compare_versions(plain, "2.3") >= 0 ||
       compare_versions(torch->version, "1.8") < 0)
     return;
   const GpuImage& base = view.stages[stage].image;

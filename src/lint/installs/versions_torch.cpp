@@ -57,7 +57,8 @@ void newest_torchaudio(const Project& project, const PlacedList& place, FindingS
       place.file->kind == FileKind::kUvLock)
     return;
   const std::string plain = without_local(torch->version);
-  if (compare_versions(plain, kFirst) >= 0) return;
+  // "stable" of an argument is none.
+  if (!is_version(plain) || compare_versions(plain, kFirst) >= 0) return;
   for (const PackageList* one : {&list, &place.install->command})
     for (const Word& index : one->indexes) {
       const std::string variant = variant_of_index(index.text);
@@ -74,6 +75,7 @@ void newest_torchaudio(const Project& project, const PlacedList& place, FindingS
       fmt::format("torchaudio without a version is the newest, which asks for no torch and "
                   "is built for {} and later: beside torch {} the import fails",
                   kFirst, torch->version));
+  found.severity = Severity::kWarning;
   found.evidence = {fmt::format("torch{}", torch->specifier),
                     "rsxdalv/TTS-WebUI#651, huggingface/transformers#46594"};
   const std::string fitting = companion_of(*project.knowledge, "torchaudio", plain);
