@@ -30,6 +30,13 @@ bool is_plain(const GpuImage& base) {
          base.repository.starts_with("rocm/dev-ubuntu-");
 }
 
+/// PyTorch's own images have Ubuntu's Python since 2.10, and its mark with it.
+bool is_managed_pytorch(const GpuImage& base) {
+  return base.repository == "pytorch/pytorch" && base.framework_version.known() &&
+         compare_versions(base.framework_version.value, "2.10") >= 0 &&
+         compare_versions(base.framework_version.value, "2.13") < 0;
+}
+
 /// Words of steps after which pip may be another one, or may write: environments, other Pythons,
 /// the mark's removal.
 constexpr auto kOtherwise = std::to_array<std::string_view>({"venv",
@@ -129,9 +136,11 @@ bool brings_pip(const Install& install) {
 }
 
 void refused(const FileView& view, const StageView& stage, FindingSink& sink) {
-  if (!stage.reachable || !is_plain(stage.image) || !is_managed(stage.image.distribution.value))
+  const bool pytorch = is_managed_pytorch(stage.image);
+  if (!stage.reachable ||
+      (!pytorch && (!is_plain(stage.image) || !is_managed(stage.image.distribution.value))))
     return;
-  bool has_pip = false;
+  bool has_pip = pytorch;
   const Install* first = nullptr;
   for (const Install* install : view.installs_in(stage.index)) {
     has_pip = has_pip || brings_pip(*install);
@@ -152,8 +161,11 @@ void refused(const FileView& view, const StageView& stage, FindingSink& sink) {
   Finding& found = sink.add(
       "pip-externally-managed", *view.file, shell->words.front().span,
       fmt::format("{} refuses to install into the Python of {}: \"externally-managed-environment\"",
-                  first->command.program, stage.image.distribution.value));
-  found.evidence = {stage.image.distribution.evidence,
+                  first->command.program,
+                  pytorch ? "pytorch/pytorch:" + stage.image.framework_version.value
+                          : stage.image.distribution.value));
+  found.evidence = {pytorch ? "awslabs/awsome-distributed-ai#1048, meta-pytorch/monarch#2284"
+                            : stage.image.distribution.evidence,
                     "PEP 668; ggml-org/llama.cpp#15004, nvidia-holoscan/holohub#918"};
   found.fix =
       "make an environment first: apt-get install python3-venv, RUN python3 -m venv /opt/venv, ENV "
