@@ -93,7 +93,11 @@ class TorchTwice {
     const std::string& has = stage_.image.framework_version.value;
     for (const TorchInstall& one : companions_) {
       if (one.by_conda() || !one.torch.request->url.empty() || one.torch.from_index) continue;
-      const std::string own = torch_of(*project_.knowledge, one.torch.package, one.version()).torch;
+      // The base's version satisfies a bare name, and most ranges.
+      const std::string own =
+          one.version().empty()
+              ? ""
+              : torch_of(*project_.knowledge, one.torch.package, one.version()).torch;
       const bool other = !own.empty() && !has.empty() && compare_versions(own, has) != 0;
       if (!other && !(is_forced(*one.install) && one.torch.package == "torchvision")) continue;
       report(one, nullptr,
