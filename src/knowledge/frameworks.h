@@ -26,6 +26,7 @@ struct FrameworkBuild {
 /// The CUDA variant of wheels that do not name it.
 struct DefaultVariantRow {
   std::string from, to, variant, confidence, source;
+  std::string python;  ///< the least that a release of the row has wheels for; empty: not known
 };
 
 struct CudnnRow {

@@ -56,6 +56,39 @@ class Lint(harness.Case):
     def rules(self, *arguments, expect=0, stdin=None):
         return sorted({finding["rule"] for finding in self.findings(*arguments, expect=expect, stdin=stdin)})
 
+    def said(self, rule, **files):
+        """Message and fix of the one finding of a rule in these files."""
+        for name in os.listdir(self.folder):
+            os.remove(os.path.join(self.folder, name))
+        for name, text in files.items():
+            self.write(name.replace("_txt", ".txt"), text)
+        found = self.findings("--fail-on", "never", "--only", rule)
+        self.assertEqual(len(found), 1, found)
+        return found[0]["message"], found[0]["fix"]
+
+    def test_fixes_hold_in_their_place(self):
+        # torch 2.15 needs Python 3.11, and Ubuntu 22.04 has 3.10.
+        torch = "RUN pip install --no-cache-dir torch\n"
+        message, _ = self.said("gpu-wheel-unpinned", Dockerfile="FROM nvidia/cuda:12.6.3-base-ubuntu22.04\n" + torch)
+        self.assertIn("for CUDA 13.0,", message)
+        message, _ = self.said("gpu-wheel-unpinned", Dockerfile="FROM nvidia/cuda:12.6.3-base-ubuntu24.04\n" + torch)
+        self.assertIn("for CUDA 13.2,", message)
+        message, _ = self.said("gpu-wheel-unpinned", Dockerfile="FROM nvidia/cuda:11.8.0-base-ubuntu22.04\n"
+                               "RUN apt-get update && apt-get install -y --no-install-recommends python3.11\n" + torch)
+        self.assertIn("for CUDA 12 or newer,", message)
+        _, fix = self.said("base-cuda-unused", Dockerfile="FROM nvidia/cuda:12.8.0-runtime-ubuntu24.04\n"
+                           "RUN pip install --no-cache-dir torch==2.8.0\nCMD [\"python3\", \"a.py\"]\n")
+        self.assertIn("nvidia/cuda:12.8.2-base-ubuntu24.04", fix)
+        message, _ = self.said("syntax", requirements_txt="numpy\ntorch --index-url https://download.pytorch.org/whl/cpu\n")
+        self.assertIn("write --extra-index-url there", message)
+        message, fix = self.said("torch-arch-list", Dockerfile="FROM pytorch/pytorch:2.5.1-cuda12.4-cudnn9-devel\n"
+                                 "RUN pip install git+https://github.com/facebookresearch/pytorch3d.git\n")
+        self.assertIn("FORCE_CUDA is not set", message)
+        self.assertIn("FORCE_CUDA=1 TORCH_CUDA_ARCH_LIST=", fix)
+        message, _ = self.said("secret-in-build-variable", Dockerfile="FROM python:3.12-slim AS models\nARG HF_TOKEN\n"
+                               "RUN get $HF_TOKEN\nFROM python:3.12-slim\nCOPY --from=models /m /m\n")
+        self.assertIn("in the records of its build", message)
+
     def test_text_names_place_evidence_and_fix(self):
         self.write("Dockerfile", BAD)
         text = self.lint(expect=1).stdout

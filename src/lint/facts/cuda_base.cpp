@@ -206,8 +206,11 @@ std::optional<UnusedCuda> unused_cuda_of(const FileView& view) {
   if (system || !torch) return std::nullopt;
   const knowledge::Images& images = view.project->knowledge->images;
   const auto* row = images.cuda_version(base->image.cuda.value);
-  if (row == nullptr || !row->state.empty())
-    if (const auto* near = images.cuda_near(base->image.cuda.value)) row = near;
+  // The newest update of the minor: only that one gets fixes.
+  if (const auto* near = images.cuda_near(base->image.cuda.value);
+      near != nullptr &&
+      (row == nullptr || !row->state.empty() || major_minor(near->cuda) == major_minor(row->cuda)))
+    row = near;
   out.instead = row == nullptr
                     ? fmt::format("nvidia/cuda:{}-base-{}", base->image.cuda.value,
                                   base->image.distribution.value)

@@ -22,6 +22,19 @@ bool is_example(std::string_view project_path) {
                    "workshop", "workshops", "notebooks"});
 }
 
+namespace {
+
+/// "benchmark-2025-09-18": the record of what was done then.
+bool names_a_day(std::string_view name) {
+  if (name.size() < 10) return false;
+  const std::string_view day = name.substr(name.size() - 10);
+  for (std::size_t at = 0; at < day.size(); ++at)
+    if (at == 4 || at == 7 ? day[at] != '-' && day[at] != '_' : !is_digit(day[at])) return false;
+  return day.starts_with("20");
+}
+
+}  // namespace
+
 bool is_put_aside(std::string_view project_path) {
   const std::string directory = directory_of(project_path);
   return has_part(
@@ -29,7 +42,7 @@ bool is_put_aside(std::string_view project_path) {
              {"archive", "archived", "archives", "attic", ".attic", ".archive", ".old", "backup",
               "backups", "deprecated", "legacy", "obsolete", "old", "unused", "retired"}) ||
          std::ranges::any_of(parts_of(directory, "/"), [](std::string_view name) {
-           return starts_with_any(name, {"retired_", "retired-"}) ||
+           return names_a_day(name) || starts_with_any(name, {"retired_", "retired-"}) ||
                   ends_with_any(name, {"_deprecated", "-deprecated"});
          });
 }

@@ -24,6 +24,12 @@ bool is_chosen_floating(std::string_view comments) {
       has_word);
 }
 
+bool is_to_be_replaced(const SourceText& source, Span image) {
+  const std::string line = to_lower(source.line(source.position(image.begin).line));
+  const std::size_t comment = line.find(" #");
+  return comment != line.npos && line.find("replace", comment) != line.npos;
+}
+
 bool takes_heads(const FileView& view, const StageView& base) {
   bool head = false;
   for (const StageView& stage : view.stages) {

@@ -1,6 +1,7 @@
 #include "lint/facts/tool_caches.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/ascii.h"
 #include "base/format.h"
@@ -42,6 +43,17 @@ bool is_large(const PackageRequest& request) {
                                   "cuda-runtime"}) ||
          starts_with_any(request.name, {"nvidia-cu", "nvidia-nccl", "nvidia-dali", "cudf-cu",
                                         "cuml-cu", "tensorrt-cu", "mxnet-cu"});
+}
+
+/// flash-attn of the Triton backend, or without its CUDA code, is a few megabytes of Python.
+bool is_without_kernels(const Install& install, const PackageRequest& request) {
+  const ShellCommand* command = command_at(*install.instruction, install.command.span);
+  return request.name == "flash-attn" &&
+         std::ranges::any_of(std::to_array<std::string_view>({"FLASH_ATTENTION_TRITON_AMD_ENABLE",
+                                                              "FLASH_ATTENTION_SKIP_CUDA_BUILD"}),
+                             [&](std::string_view name) {
+                               return variable_at(*install.instruction, command, name).on();
+                             });
 }
 
 }  // namespace
@@ -112,7 +124,7 @@ bool brings_much(const FileView& view, const Install& install) {
                                                           : request.name == base.framework.value;
       // A wheel that lies in the image is not downloaded.
       const bool local = !request.url.empty() && !request.url.contains("://");
-      if (is_large(request) && !held && !local &&
+      if (is_large(request) && !held && !local && !is_without_kernels(install, request) &&
           !(request.specifier.empty() &&
             holds_extension(*view.project->knowledge, base.repository, request.name)))
         return true;

@@ -76,6 +76,14 @@ bool is_request_of_ollama(const std::vector<Word>& words, std::size_t at,
                    {"pull", "push", "list", "ls", "ps", "show", "create", "cp", "rm"});
 }
 
+/// Of a model from its hub, in whatever language.
+bool is_download(const std::vector<Word>& words, std::size_t at) {
+  const std::string& word = words[at].text;
+  return word.contains("snapshot_download") || word.contains("hf_hub_download") ||
+         (is_one_of(file_name(word), {"huggingface-cli", "hf", "modelscope"}) &&
+          at + 1 < words.size() && words[at + 1].text == "download");
+}
+
 /// "run_benchmark.py" measures a server; "eval_server.py" is one.
 bool is_client_name(std::string_view name) {
   const auto has = [&](auto... words) { return has_part(name, "._-", {words...}); };
@@ -98,6 +106,10 @@ bool is_client(const Workload& workload) {
     // What the image's own entry point makes of its arguments is the engine.
     if (workload.command.empty()) continue;
     const std::string name = to_lower(file_name(words[at].text));
+    if (is_download(words, at)) {
+      asks = true;
+      continue;
+    }
     const bool script = ends_with_any(name, {".py", ".sh"});
     const bool client = script && is_client_name(name);
     if (script && !client) return false;

@@ -19,7 +19,7 @@ bool is_engine(WorkloadKind kind);
 std::vector<Word> command_words(const Workload& workload);
 
 /// A container of an engine's image that does not start the engine: `vllm bench serve`,
-/// `ollama pull`, curl, a script that measures or asks a server elsewhere.
+/// `ollama pull`, curl, the download of a model, a script that measures or asks a server elsewhere.
 bool is_client(const Workload& workload);
 
 /// A directory, or a model, that an argument or a variable names.

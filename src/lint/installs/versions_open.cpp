@@ -11,6 +11,7 @@
 #include "lint/facts/build_steps.h"
 #include "lint/facts/purpose.h"
 #include "lint/facts/script_installs.h"
+#include "lint/facts/table_facts.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
@@ -89,7 +90,10 @@ struct Use {
 bool is_met(const Use& use, const PackageRequest& request) {
   for (const std::string_view option : {"-U", "--upgrade", "--force-reinstall", "-I"})
     if (use.command->has_option(option)) return false;
-  if (request.specifier.empty() && use.base().framework.value == request.name) return true;
+  if (request.specifier.empty() &&
+      (use.base().framework.value == request.name ||
+       holds_extension(*use.view->project->knowledge, use.base().repository, request.name)))
+    return true;
   // Of two in one step, one may be the other's `else`.
   const auto is_branch = [](const Install& one) {
     const ShellCommand* command = command_at(*one.instruction, one.command.span);
@@ -145,6 +149,26 @@ bool is_for_gpus(const Use& use, const PackageList& list) {
          });
 }
 
+/// The base's Python, unless another one is installed; empty: not known.
+std::string python_of(const Use& use) {
+  const auto brings = [](const PackageList& list) {
+    return list.manager == PackageManager::kConda ||
+           std::ranges::any_of(list.packages, [](const PackageRequest& request) {
+             return is_of_system(request.manager) && request.name.starts_with("python3.");
+           });
+  };
+  for (const Install* install : use.view->installs_in(use.stage))
+    if (brings(install->command)) return {};
+  for (const std::string_view word :
+       {"deadsnakes", "miniconda", "Miniconda", "miniforge", "Miniforge", "Python-3.", "astral"})
+    if (commands_mention(*use.view, use.stage, word)) return {};
+  for (const std::size_t one : use.view->dockerfile->lineage(use.stage))
+    for (const Instruction& run : use.view->dockerfile->stages[one].instructions)
+      for (const StepCommand& command : commands_of(run))
+        if (is_one_of(command.program, {"uv", "pyenv", "conda", "mamba", "micromamba"})) return {};
+  return use.base().python.value;
+}
+
 /// What pip takes where nothing says which torch: a build for a newer CUDA than the base's.
 struct OtherCuda {
   std::string base, wheel;  ///< "11.8", "13.2"
@@ -159,20 +183,23 @@ std::optional<OtherCuda> other_cuda(const knowledge::Knowledge& known,
       !request.index.empty() || !list.indexes.empty() || !use.command->indexes.empty() ||
       request.manager == PackageManager::kConda || base.framework.value == "torch")
     return std::nullopt;
+  // An older Python gets an older torch.
+  const std::string python = python_of(use);
   const knowledge::DefaultVariantRow* newest = nullptr;
   for (const knowledge::DefaultVariantRow& row : known.frameworks.defaults)
-    if (newest == nullptr || compare_versions(row.from, newest->from) > 0) newest = &row;
+    if ((newest == nullptr || compare_versions(row.from, newest->from) > 0) &&
+        (python.empty() || compare_versions(python, row.python) >= 0))
+      newest = &row;
   if (newest == nullptr) return std::nullopt;
   OtherCuda out{major_minor(base.cuda.value), knowledge::cuda_of_variant(newest->variant), {}};
-  // An older Python gets an older torch, of CUDA 12 at least.
-  const bool old = !base.python.known() || compare_versions(base.python.value, "3.10") < 0;
-  if (old && compare_versions(base.python.value, "3.8") < 0) return std::nullopt;
-  if (first_number(out.base) >= (old ? 12 : first_number(out.wheel))) return std::nullopt;
+  // Which Python pip is of nobody knows: of those that are in use each gets CUDA 12 at least.
+  if (python.empty()) out.wheel = "12 or newer";
+  if (first_number(out.base) >= first_number(out.wheel)) return std::nullopt;
   const knowledge::FrameworkBuild* fits = nullptr;
   for (const knowledge::FrameworkBuild& build : known.frameworks.builds) {
     const std::string cuda = knowledge::cuda_of_variant(build.variant);
     if (build.package != "torch" || build.platform != "amd64" || cuda.empty() ||
-        first_number(cuda) != first_number(out.base))
+        first_number(cuda) != first_number(out.base) || compare_versions(build.to, newest->to) > 0)
       continue;
     const int order = fits == nullptr ? 1 : compare_versions(build.to, fits->to);
     if (order > 0 || (order == 0 && cuda == out.base)) fits = &build;

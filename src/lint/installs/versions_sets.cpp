@@ -203,6 +203,19 @@ std::map<std::string, std::string> required_in(const std::vector<HeldList>& list
   return out;
 }
 
+/// A list that no image installs, of a project in a directory of its own, where the root has a list
+/// too: a copy of somebody's code, mostly.
+bool is_of_taken_over_project(const Project& project, const ProjectFile& file) {
+  const std::string& path = file.source.path();
+  const std::string& below = file.source.project_path();
+  const std::size_t slash = below.find('/');
+  if (file.kind != FileKind::kRequirements || slash == below.npos || !path.ends_with(below))
+    return false;
+  const std::string root = path.substr(0, path.size() - below.size());
+  return project.find(path_below(directory_of(path), "pyproject.toml")) != nullptr &&
+         project.find(root + "requirements.txt") != nullptr;
+}
+
 void clashing(const std::vector<HeldList>& lists, const Project& project, const FileView* view,
               std::size_t stage, FindingSink& sink) {
   // All names of a set are one finding.
@@ -236,7 +249,9 @@ void clashing(const std::vector<HeldList>& lists, const Project& project, const 
     const std::string& extra = goes.group.empty() ? other.group : goes.group;
     // Where one name holds all of the other, both work until one of them goes, and other packages
     // ask for either.
-    found.pedantic = !row.holds.empty() || !clash->is_sure();
+    found.pedantic =
+        !row.holds.empty() || !clash->is_sure() ||
+        (view == nullptr && is_of_taken_over_project(project, *clash->first_list->file));
     if (!row.holds.empty() && required.empty() &&
         clash->first_list->file == clash->second_list->file && !goes.version.empty() &&
         goes.version == other.version) {

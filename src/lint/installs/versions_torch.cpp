@@ -2,9 +2,11 @@
 #include <algorithm>
 #include <set>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "lint/facts/placed_lists.h"
+#include "lint/facts/purpose.h"
 #include "lint/facts/table_facts.h"
 #include "lint/facts/torch_installs.h"
 #include "lint/rules/rules.h"
@@ -23,6 +25,12 @@ void companions(const Project& project, const PackageList& list, const ProjectFi
   const PackageRequest* torch = list.find("torch");
   if (torch == nullptr || torch->version.empty() || file.kind == FileKind::kUvLock ||
       torch->manager == PackageManager::kConda)
+    return;
+  // Another vendor's builds, whose releases go together otherwise.
+  if (is_for_other_device(file.source.project_path()) ||
+      std::ranges::any_of(list.packages, [](const PackageRequest& request) {
+        return is_one_of(request.name, {"torch-npu", "torch-mlu", "torch-musa"});
+      }))
     return;
   const std::string plain = without_local(torch->version);
   for (const PackageRequest& request : list.packages) {

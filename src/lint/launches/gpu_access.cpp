@@ -1,12 +1,15 @@
 // How a container gets its GPUs, with any launcher: privileges, devices mapped by hand, AMD's nodes
 // and groups, images that need a GPU and get none.
 #include <algorithm>
+#include <array>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "lint/facts/build_steps.h"
 #include "lint/facts/gpu_image.h"
 #include "lint/facts/purpose.h"
 #include "lint/facts/workload_facts.h"
+#include "lint/facts/workload_purpose.h"
 #include "lint/readers/reader_values.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
@@ -42,6 +45,14 @@ bool needs_other_hardware(const Workload& workload) {
                                                       {"docker.sock", "podman.sock"});
                              }) ||
          (workload.node != nullptr && workload.node->find("device_cgroup_rules") != nullptr);
+}
+
+/// Of InfiniBand: its devices and locked memory are why people give a container all rights.
+bool speaks_of_fabric(std::string_view text) {
+  const std::string low = to_lower(text);
+  return std::ranges::any_of(
+      std::to_array<std::string_view>({"infiniband", "nccl_ib_hca", "rdma", "ibverbs"}),
+      [&](std::string_view word) { return low.contains(word); });
 }
 
 /// "the service a is", "the services a, b, c are".
@@ -103,7 +114,8 @@ class GpuAccessRules {
     const bool node =
         (workload_.pod != nullptr && (*workload_.pod)["hostNetwork"].text_or() == "true") ||
         (workload_.node != nullptr && (*workload_.node)["network_mode"].text_or() == "host");
-    found.pedantic = node || std::ranges::any_of(workload_.mounts, [](const WorkloadMount& mount) {
+    found.pedantic = node || speaks_of_fabric(file_.source.text()) ||
+                     std::ranges::any_of(workload_.mounts, [](const WorkloadMount& mount) {
                        return starts_with_any(mount.source, {"/dev", "/sys"}) ||
                               mount.source.contains("X11") || mount.source.ends_with(".sock");
                      });
@@ -146,9 +158,27 @@ class GpuAccessRules {
     }
   }
 
+  static bool has_kfd(const Workload& workload) { return has_device(workload, "/dev/kfd"); }
+
+  /// Another Compose file beside this one gives the service what is missing here: whoever has the
+  /// GPU names both.
+  template <class Gives>
+  bool is_added_elsewhere(const Gives& gives) const {
+    if (workload_.kind != WorkloadKind::kCompose) return false;
+    const std::string directory = directory_of(file_.source.path());
+    return std::ranges::any_of(project_.files, [&](const auto& other) {
+      return other.get() != &file_ && other->kind == FileKind::kCompose &&
+             directory_of(other->source.path()) == directory &&
+             std::ranges::any_of(other->workloads, [&](const Workload& one) {
+               return one.name == workload_.name && gives(one);
+             });
+    });
+  }
+
   void rocm_devices() {
     if (!is_engine(workload_.kind) || !is_rocm_image(workload_, image_) || workload_.privileged ||
-        has_unknown_device(workload_) || !is_complete(file_, workload_) || is_client(workload_))
+        has_unknown_device(workload_) || !is_complete(file_, workload_) || is_client(workload_) ||
+        has_unknown_options() || is_added_elsewhere(has_kfd))
       return;
     const bool by_name = std::ranges::any_of(workload_.gpus, [](const GpuAsk& ask) {
       return ask.vendor == "amd" && !ask.devices.empty();
@@ -174,7 +204,8 @@ class GpuAccessRules {
 
   void rocm_groups() {
     if (!is_engine(workload_.kind) || !has_device(workload_, "/dev/kfd") ||
-        !workload_.groups.empty() || workload_.privileged || !is_complete(file_, workload_))
+        !workload_.groups.empty() || workload_.privileged || !is_complete(file_, workload_) ||
+        has_unknown_options())
       return;
     const std::string user = stated_user();
     // Of a name the image's own /etc/group may hold the groups.
@@ -256,7 +287,10 @@ class GpuAccessRules {
       if (begin == words.npos) break;
       const std::size_t end = std::min(words.find_first_of(" \t\r\n", begin), words.size());
       const std::string_view word = words.substr(begin, end - begin);
-      if (!value && (word.starts_with('$') || word.starts_with("\"$"))) return true;
+      // All of an array is never a value alone.
+      if (word.contains("[@]") || word.contains("[*]") ||
+          (!value && (word.starts_with('$') || word.starts_with("\"$"))))
+        return true;
       value = word.starts_with('-') && !word.contains('=');
       words.remove_prefix(end);
     }
@@ -323,11 +357,17 @@ class GpuAccessRules {
     const GpuImage image = describe_image(*workload_.image_name, project_.knowledge->images);
     const std::string command = serves ? std::string() : gpu_command();
     if (!serves && (image.vendor.value != "nvidia" || command.empty())) return;
-    if (is_for_other_device(file_.source.project_path())) return;
+    if (is_for_other_device(file_.source.project_path()) || is_for_processor(workload_) ||
+        leaves_gpu_out(file_, workload_))
+      return;
     const bool has = !workload_.gpus.empty() || !workload_.devices.empty() ||
                      workload_.privileged || workload_.runtime ||
                      workload_.image_name->tag.find("cpu") != std::string::npos;
-    if (has || (serves && image_->vendor == "amd") || has_unknown_options()) return;
+    if (has || (serves && image_->vendor == "amd") || has_unknown_options() ||
+        is_added_elsewhere([](const Workload& one) {
+          return one.image.text.empty() && (!one.gpus.empty() || one.runtime);
+        }))
+      return;
     // A node whose default runtime is NVIDIA's.
     if (variable(workload_, "NVIDIA_VISIBLE_DEVICES") != nullptr) return;
     if (workload_.kind == WorkloadKind::kKubernetes &&

@@ -97,15 +97,19 @@ void judge_image_vendor(const Project& project, const std::vector<FileView>& /*v
       if (std::ranges::any_of(workload.gpus,
                               [&](const GpuAsk& ask) { return ask.vendor != asked; }))
         continue;
-      const auto built = vendor_of_tag(workload.image_name->tag);
+      auto built = vendor_of_tag(workload.image_name->tag);
+      const auto* row = known_image(workload, *project.knowledge);
+      // The tags for others say so.
+      const bool by_name = !built && row != nullptr && row->vendor == "nvidia" && asked == "amd";
+      if (by_name) built = TagVendor{row->vendor, {}};
       if (!built || built->vendor == asked) continue;
-      Finding& found = sink.add(
-          "gpu-image-vendor", *file, workload.image.span,
-          fmt::format("{} asks for a GPU of {}, and its image is built for {} by its tag {}",
-                      title(workload), title_of(asked),
-                      built->vendor == "cpu" ? "the processor" : title_of(built->vendor),
-                      workload.image_name->tag));
-      found.evidence = {fmt::format("\"{}\" in the tag", built->part),
+      Finding& found =
+          sink.add("gpu-image-vendor", *file, workload.image.span,
+                   fmt::format("{} asks for a GPU of {}, and its image is built for {}{}",
+                               title(workload), title_of(asked),
+                               built->vendor == "cpu" ? "the processor" : title_of(built->vendor),
+                               by_name ? "" : " by its tag " + workload.image_name->tag));
+      found.evidence = {by_name ? row->source : fmt::format("\"{}\" in the tag", built->part),
                         "a library for one vendor's GPUs cannot use another's"};
       found.fix = fmt::format("take the image's variant for {}, or do not ask for the GPU",
                               title_of(asked));

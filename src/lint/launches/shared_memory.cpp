@@ -135,9 +135,18 @@ bool operator_mounts_memory(const Workload& workload) {
          is_one_of((*workload.object)["kind"].text_or(), {"RayCluster", "RayJob", "RayService"});
 }
 
+/// Requests and limits of a GPU have to be equal: where one is requested, one may be meant.
+bool requests_one(const Workload& workload) {
+  const text::YamlNode& resources = (*workload.node)["resources"];
+  return std::ranges::any_of(workload.gpus, [&](const GpuAsk& ask) {
+    const text::YamlNode* request = resources["requests"].find(ask.resource);
+    return request != nullptr && request->text_or() == "1";
+  });
+}
+
 void judge_pod(const ProjectFile& file, const Workload& workload, FindingSink& sink) {
   if (gpu_count(workload) < 2 || workload.host_ipc || only_waits(workload) ||
-      operator_mounts_memory(workload) || !is_complete(file, workload))
+      operator_mounts_memory(workload) || !is_complete(file, workload) || requests_one(workload))
     return;
   const WorkloadMount* shm = mount_of(workload, "/dev/shm");
   if (shm != nullptr) return;

@@ -147,9 +147,13 @@ void RequirementsReader::requirement() {
     if (at > 0 && part.starts_with("--")) {  // --hash=, --config-settings
       for (const std::string_view option : {"--index-url", "--extra-index-url", "--find-links"})
         if (part.starts_with(option))
-          problem(words_[at], fmt::format("pip ignores {} behind a requirement: it needs a line "
-                                          "of its own",
-                                          option));
+          problem(words_[at],
+                  fmt::format("pip ignores {} behind a requirement{}", option,
+                              option == "--index-url"
+                                  ? ", and on a line of its own it would replace PyPI for all of "
+                                    "the file: write --extra-index-url there, or move the "
+                                    "requirement to a file of its own"
+                                  : ": it needs a line of its own"));
       break;
     }
     if (in_marker) {

@@ -6,6 +6,7 @@
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "lint/facts/gpu_architectures.h"
+#include "lint/facts/sure_installs.h"
 #include "lint/facts/table_facts.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
@@ -116,6 +117,27 @@ void judge_hosts(const Listed& at, const ArchitectureList& list, bool cmake, Fin
     }
 }
 
+/// Whether all Python packages of the stages on this one are known, and neither they nor a tool
+/// beside them compile for GPUs.
+bool compiles_nothing(const FileView& view, const StageView& stage) {
+  bool python = false;
+  for (const StageView& user : view.stages) {
+    const auto lineage = view.dockerfile->lineage(user.index);
+    if (std::ranges::find(lineage, stage.index) == lineage.end()) continue;
+    if (!knows_all_installs(view, user.index)) return false;
+    for (const std::string_view tool : {"cmake", "ninja", "ninja-build", "nvcc", "setup.py", "make",
+                                        "bazel", "meson", "cargo", "git+"})
+      if (commands_mention(view, user.index, tool)) return false;
+    for (const Install* install : view.installs_in(user.index))
+      for (const PackageList* list : lists_of(*install))
+        for (const PackageRequest& request : list->packages) {
+          if (is_gpu_package(request.name) || !request.url.empty()) return false;
+          python = python || !is_of_system(request.manager);
+        }
+  }
+  return python;
+}
+
 void torch_lists(const FileView& view, const StageView& stage, FindingSink& sink) {
   for (const Setting& setting : settings_of(view, stage.index, kTorchNames)) {
     const Listed at{"torch-arch-list", &view, &stage, setting.name, setting.span, setting.exact};
@@ -141,7 +163,7 @@ void torch_lists(const FileView& view, const StageView& stage, FindingSink& sink
         found.evidence = {"mmdetection#2108"};
         found.fix = "name the GPUs to support: \"8.0;9.0+PTX\"";
       }
-    judge_toolkit(at, list, sink);
+    if (!compiles_nothing(view, stage)) judge_toolkit(at, list, sink);
     judge_hosts(at, list, false, sink);
   }
   for (const Setting& setting : settings_of(view, stage.index, kTorchRocmNames)) {

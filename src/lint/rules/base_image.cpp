@@ -11,6 +11,7 @@
 #include "lint/facts/sure_installs.h"
 #include "lint/facts/table_facts.h"
 #include "lint/facts/workload_facts.h"
+#include "lint/facts/workload_purpose.h"
 #include "lint/readers/reader_values.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
@@ -98,17 +99,18 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
   if (!deleted && same_minor) replace_version(use, *row, *better, found);
 }
 
-void unknown_tag(const ImageUse& use, FindingSink& sink) {
-  if (!use.image->cuda.known()) return;
+/// False: nothing is known to be wrong with the tag.
+bool unknown_tag(const ImageUse& use, FindingSink& sink) {
+  if (!use.image->cuda.known()) return false;
   const knowledge::Images& images = *use.tables;
   const std::string& cuda = use.image->cuda.value;
   const std::string& tag = use.name->tag;
   const auto* newest = images.newest_cuda();
-  if (newest != nullptr && compare_versions(cuda, newest->cuda) > 0) return;
+  if (newest != nullptr && compare_versions(cuda, newest->cuda) > 0) return false;
   std::string message, fix, evidence;
   const auto* row = images.cuda_version(cuda);
   const auto* better = images.cuda_near(cuda);
-  if (row != nullptr && row->state == "deleted") return;
+  if (row != nullptr && row->state == "deleted") return false;
   // The whole tag, where the other version spells its cuDNN otherwise.
   const std::size_t cudnn = tag.find("cudnn");
   const bool respelt = better != nullptr && cudnn != tag.npos &&
@@ -126,7 +128,7 @@ void unknown_tag(const ImageUse& use, FindingSink& sink) {
         std::ranges::any_of(images.cuda, [&](const knowledge::CudaImageRow& other) {
           return major_minor(other.cuda) == major_minor(cuda);
         });
-    if (minor_known && compare_versions(cuda, "12.6") >= 0) return;
+    if (minor_known && compare_versions(cuda, "12.6") >= 0) return false;
     message = fmt::format("there is no nvidia/cuda:{} that the table knows", cuda);
     fix = instead;
     evidence = fmt::format("images.json, cuda_versions ({})", images.date);
@@ -145,10 +147,10 @@ void unknown_tag(const ImageUse& use, FindingSink& sink) {
   }
   if (message.empty()) {
     const auto* base = images.cuda_distribution(use.image->distribution.value);
-    if (base == nullptr) return;
+    if (base == nullptr) return false;
     const bool early = !base->first.empty() && compare_versions(cuda, base->first) < 0;
     const bool late = !base->last.empty() && compare_versions(major_minor(cuda), base->last) > 0;
-    if (!early && !late) return;
+    if (!early && !late) return false;
     message = fmt::format("nvidia/cuda has no images of CUDA {} on {}", cuda, base->distribution);
     fix = early ? fmt::format("{} begins with CUDA {}", base->distribution, base->first)
                 : fmt::format("{} ended with CUDA {}", base->distribution, base->last);
@@ -157,9 +159,10 @@ void unknown_tag(const ImageUse& use, FindingSink& sink) {
   Finding& found = sink.add("cuda-tag-unknown", *use.file, use.span, std::move(message));
   found.evidence = {std::move(evidence)};
   if (!fix.empty()) found.fix = std::move(fix);
-  if (use.smaller.empty() || cuda_tag_known(images, *use.image)) return;
+  if (use.smaller.empty() || cuda_tag_known(images, *use.image)) return true;
   found.evidence.emplace_back("the wheels of torch bring their own CUDA libraries");
   found.fix += fmt::format("{}{} suffices here", found.fix.empty() ? "" : "; ", use.smaller);
+  return true;
 }
 
 /// "cuda-torch", "pytorch-rocm": a part of the name is a platform for GPUs.
@@ -197,15 +200,17 @@ void floating_tag(const ImageUse& use, FindingSink& sink) {
   found.pedantic = is_example(use.file->source.project_path()) ||
                    use.file->kind == FileKind::kShell || use.heads ||
                    use.file->source.slice(use.span).contains('$') ||
-                   is_chosen_floating(comments_above(use.file->source, use.span));
+                   has_part(file_name(use.file->source.path()), "._-", {"test"}) ||
+                   is_chosen_floating(comments_above(use.file->source, use.span)) ||
+                   is_to_be_replaced(use.file->source, use.span);
   found.fix = fmt::format("write a release: {}:VERSION", use.name->familiar());
 }
 
 void judge_use(const ImageUse& use, FindingSink& sink) {
   if (!is_cuda_tag(use)) return floating_tag(use, sink);
   missing_tag(use, sink);
-  retired_tag(use, sink);
-  unknown_tag(use, sink);
+  // Of a tag that is not there it does not matter how old it would be.
+  if (!unknown_tag(use, sink)) retired_tag(use, sink);
 }
 
 /// A command that looks at the machine once: docker run IMAGE rocminfo.
@@ -219,6 +224,12 @@ bool only_looks(const Workload& workload) {
          (program.starts_with("python") && words.size() > 1 && words[1].text == "-c");
 }
 
+/// An image for NVIDIA's GPUs where AMD's are asked for: it is not that image that is to be pinned.
+bool is_for_other_vendor(const Workload& workload, const GpuImage& image) {
+  return image.vendor.value == "nvidia" && !workload.gpus.empty() &&
+         std::ranges::all_of(workload.gpus, [](const GpuAsk& ask) { return ask.vendor == "amd"; });
+}
+
 /// Images that services, pods and command lines start.
 void started_images(const Project& project, FindingSink& sink) {
   for (const auto& file : project.files)
@@ -226,7 +237,10 @@ void started_images(const Project& project, FindingSink& sink) {
       // A service that builds gives its own image a name.
       if (!workload.image_name || workload.build_context || workload.image.span.empty()) continue;
       const GpuImage image = describe_image(*workload.image_name, project.knowledge->images);
-      if (image.repository != "nvidia/cuda" && only_looks(workload)) continue;
+      if (image.repository != "nvidia/cuda" &&
+          (only_looks(workload) || is_for_processor(workload) ||
+           is_for_other_vendor(workload, image)))
+        continue;
       judge_use({file.get(),
                  workload.image.span,
                  &*workload.image_name,

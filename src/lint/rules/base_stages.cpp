@@ -164,6 +164,26 @@ bool other_python(const FileView& view, std::size_t stage) {
   return false;
 }
 
+/// Whether the stage takes over the interpreter of a version too: its program, or all that lies
+/// beside it.
+bool takes_python(const FileView& view, const StageCopy& copy, std::string_view version) {
+  const std::string program = "/bin/python" + std::string(version);
+  // Where the official images of Python have theirs.
+  const bool official = file_name(copy.from->image.repository) == "python";
+  for (const std::size_t one : view.dockerfile->lineage(copy.to->index))
+    for (const Instruction& other : view.dockerfile->stages[one].instructions) {
+      if (other.keyword != Keyword::kCopy || other.flag("from") == nullptr) continue;
+      for (const Word& word : other.words) {
+        std::string_view path = word.text;
+        while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
+        if (path.ends_with(program) || is_one_of(path, {"/usr/local", "/usr", "/"}) ||
+            (official && (path == "/usr/local/bin" || path.starts_with("/usr/local/bin/python"))))
+          return true;
+      }
+    }
+  return false;
+}
+
 void python_between(const FileView& view, const StageCopy& copy, FindingSink& sink) {
   const GpuImage& from = copy.from->image;
   const GpuImage& to = copy.to->image;
@@ -183,7 +203,9 @@ void python_between(const FileView& view, const StageCopy& copy, FindingSink& si
       continue;
     }
     if (built.empty() || !to.python.known() || other_python(view, copy.to->index)) continue;
-    if (major_minor(built) == major_minor(to.python.value)) continue;
+    if (major_minor(built) == major_minor(to.python.value) ||
+        takes_python(view, copy, major_minor(built)))
+      continue;
     Finding& found = sink.add(
         "stage-python-mismatch", *view.file, source->span,
         fmt::format("'{}' belongs to Python {}, and this stage has Python {}: compiled modules do "

@@ -63,8 +63,14 @@ const Setting* forced(const std::vector<Setting>& settings) {
   return nullptr;
 }
 
+constexpr auto kForced = std::to_array<std::string_view>({"FORCE_CUDA"});
+
+/// Packages whose setup.py compiles CUDA code only where torch sees a GPU, or FORCE_CUDA is set.
+bool asks_for_a_gpu(const PackageRequest& request) {
+  return is_one_of(request.name, {"pytorch3d", "detectron2", "mmcv", "torch-scatter"});
+}
+
 void forced_cuda(const FileView& view, const StageView& stage, FindingSink& sink) {
-  constexpr auto kForced = std::to_array<std::string_view>({"FORCE_CUDA"});
   constexpr auto kNames = std::to_array<std::string_view>({"TORCH_CUDA_ARCH_LIST"});
   if (stage.image.flavour.value != "devel" || stage.image.vendor.value != "nvidia" ||
       !stage.own_base || stage.image.repository.starts_with("nvcr.io/nvidia/") ||
@@ -117,10 +123,21 @@ void extensions(const FileView& view, const StageView& stage, FindingSink& sink)
                                           build->request->name, variable));
     found.evidence = {"fused-ssim#31, mmdetection#2108",
                       amd ? stage.image.vendor.evidence : stage.image.flavour.evidence};
-    found.fix = fmt::format("set it before the build: ENV {}=\"{}\"", variable,
-                            amd                                     ? "gfx90a;gfx942"
-                            : variable == "TCNN_CUDA_ARCHITECTURES" ? "80,90"
-                                                                    : "8.0;9.0+PTX");
+    if (!amd && asks_for_a_gpu(*build->request) &&
+        forced(settings_of(view, stage.index, kForced)) == nullptr &&
+        !commands_mention(view, stage.index, "FORCE_CUDA")) {
+      found.message = fmt::format(
+          "{} is compiled without its CUDA code where the build sees no GPU, as FORCE_CUDA is not "
+          "set",
+          build->request->name);
+      found.fix =
+          fmt::format("set it before the build: ENV FORCE_CUDA=1 {}=\"8.0;9.0+PTX\"", variable);
+    } else {
+      found.fix = fmt::format("set it before the build: ENV {}=\"{}\"", variable,
+                              amd                                     ? "gfx90a;gfx942"
+                              : variable == "TCNN_CUDA_ARCHITECTURES" ? "80,90"
+                                                                      : "8.0;9.0+PTX");
+    }
   }
   if (amd) return;
   constexpr auto kJobs =

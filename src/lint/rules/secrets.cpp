@@ -52,6 +52,10 @@ bool has_password(std::string_view text) {
 constexpr std::string_view kStays =
     "docker history and the image's configuration show it to everyone who has the image";
 
+constexpr std::string_view kRecorded =
+    "no stage of the image has it; provenance of mode=max, which docker/build-push-action adds for "
+    "public repositories, names the arguments of the build";
+
 /// What a program gets that wants a key and checks none, or what the reader has to fill in.
 bool is_placeholder(std::string_view value) {
   const std::string low = to_lower(value);
@@ -90,7 +94,8 @@ std::string instead_of(const Instruction& instruction, const std::string& name, 
 void variables(const FileView& view, FindingSink& sink) {
   const knowledge::BuildFacts& facts = view.project->knowledge->build;
   std::set<std::string> arguments;
-  const auto judge = [&](const Instruction& instruction) {
+  // `shown`: the image has it.
+  const auto judge = [&](const Instruction& instruction, bool shown) {
     if (instruction.keyword != Keyword::kArg && instruction.keyword != Keyword::kEnv) return;
     for (const KeyValue& pair : instruction.pairs) {
       const auto* row = facts.secret(pair.key.text);
@@ -111,22 +116,28 @@ void variables(const FileView& view, FindingSink& sink) {
       Finding& found = sink.add(
           "secret-in-build-variable", *view.file,
           row != nullptr || written ? pair.key.span : pair.value->span,
-          fmt::format("{} {} keeps {} in the image", to_string(instruction.keyword), pair.key.text,
+          fmt::format("{} {} {} {} in the {}", to_string(instruction.keyword), pair.key.text,
+                      shown ? "keeps" : "leaves",
                       row != nullptr || (written && form == nullptr) ? std::string("a secret")
                       : form != nullptr                              ? form->what
-                                                                     : std::string("a password")));
+                                                                     : std::string("a password"),
+                      shown ? "image" : "records of its build"));
+      if (!shown) found.severity = Severity::kWarning;
       found.evidence = {row != nullptr    ? row->source
                         : form != nullptr ? form->source
                         : written         ? std::string("a key by its name, with its value")
                                           : std::string("the address holds user:password"),
-                        std::string(kStays)};
+                        std::string(shown ? kStays : kRecorded)};
       // A package index is read by the build, a database by the program.
       found.fix = instead_of(instruction, pair.key.text, password && !value.starts_with("http"));
     }
   };
-  for (const Instruction& instruction : view.dockerfile->globals) judge(instruction);
-  for (const StageView& stage : view.stages)
-    for (const Instruction& instruction : stage.stage->instructions) judge(instruction);
+  for (const Instruction& instruction : view.dockerfile->globals) judge(instruction, true);
+  const std::vector<std::size_t> last = view.dockerfile->lineage(view.stages.size() - 1);
+  for (const StageView& stage : view.stages) {
+    const bool shown = std::ranges::find(last, stage.index) != last.end();
+    for (const Instruction& instruction : stage.stage->instructions) judge(instruction, shown);
+  }
 }
 
 /// True for what a secret mount brings: /run/secrets, or a variable of the mount.

@@ -94,7 +94,7 @@ void toolkit(const FileView& view, FindingSink& sink) {
 /// What one COPY includes that is not part of a program.
 struct Waste {
   std::uint64_t bytes = 0;
-  std::map<std::string, std::uint64_t> by_line, weights;  ///< by line of .dockerignore
+  std::map<std::string, std::uint64_t> by_line, perhaps;  ///< by line of .dockerignore
 };
 
 /// `history`: the image works with it, so it is no waste.
@@ -108,7 +108,8 @@ Waste waste_below(const FileView& view, const SentFiles& sent, std::string_view 
       out.bytes += file->bytes;
       if (file->bytes == 0) break;
       // The program may load them from there.
-      (row.what == "weights" ? out.weights : out.by_line)[row.ignore] += file->bytes;
+      (row.what == "weights" || row.what == "data sets" ? out.perhaps : out.by_line)[row.ignore] +=
+          file->bytes;
       break;
     }
   return out;
@@ -118,7 +119,10 @@ Waste waste_below(const FileView& view, const SentFiles& sent, std::string_view 
 bool uses_history(const StageView& stage) {
   for (const Instruction& run : stage.stage->instructions)
     for (const StepCommand& one : commands_of(run))
-      if (one.program == "git" && !one.has("clone") && !one.has("--global") && !one.has("--system"))
+      if ((one.program == "git" && !one.has("clone") && !one.has("--global") &&
+           !one.has("--system")) ||
+          // Needs the history, as long as nobody tells it otherwise.
+          one.program == "dvc")
         return true;
   return false;
 }
@@ -176,7 +180,7 @@ void ignore_coverage(const FileView& view, const SentFiles& sent, FindingSink& s
           lines += (lines.empty() ? "" : ", ") + line;
         }
         std::string weights;
-        for (const auto& [line, bytes] : waste.weights) {
+        for (const auto& [line, bytes] : waste.perhaps) {
           found.evidence.push_back(fmt::format("{}: {}", line, human_bytes(bytes)));
           weights += (weights.empty() ? "" : ", ") + line;
         }

@@ -283,6 +283,12 @@ class Layers {
     }
   }
 
+  static bool cleans_conda(const Instruction& run) {
+    return std::ranges::any_of(commands_of(run), [](const StepCommand& command) {
+      return is_one_of(command.program, {"conda", "mamba", "micromamba"}) && command.has("clean");
+    });
+  }
+
   void cleaned(const Step& step, const StepCommand& command) {
     if (!command.has("clean")) return;
     const auto installs = view_.installs_in(view_.stages.size() - 1);
@@ -293,7 +299,8 @@ class Layers {
       return;
     for (const Install* install : installs) {
       if (install->command.manager != PackageManager::kConda) continue;
-      if (!before(install->instruction, step) || install->instruction->flag("mount") != nullptr)
+      if (!before(install->instruction, step) || install->instruction->flag("mount") != nullptr ||
+          cleans_conda(*install->instruction))
         continue;
       Finding& found =
           report(command.shell->span,

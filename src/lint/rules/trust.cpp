@@ -59,10 +59,37 @@ std::string server_of_repository(const ShellCommand& command) {
   return out;
 }
 
+bool says(const ShellCommand& command, std::string_view word) {
+  return std::ranges::find(command.words, word, &ShellWord::text) != command.words.end();
+}
+
+/// `apt-get update`, which installs nothing.
+bool only_updates(const ShellCommand& command) {
+  const std::string program = program_of(command).name;
+  return (program == "apt-get" || program == "apt") && says(command, "update") &&
+         !says(command, "install");
+}
+
+/// Whether something installs what nobody signed. With an option of `apt-get update` alone the list
+/// of such packages is there, and apt still refuses them.
+bool installs_unsigned(const FileView& view) {
+  for (const StageView& stage : view.stages)
+    for (const Instruction& instruction : stage.stage->instructions)
+      for (const ShellCommand& command : instruction.commands)
+        if (!only_updates(command) && std::ranges::any_of(command.words, [](const ShellWord& word) {
+              return holds(word.text, "--allow-unauthenticated") ||
+                     holds(word.text, "AllowUnauthenticated");
+            }))
+          return true;
+  return false;
+}
+
 void signatures(const FileView& view, FindingSink& sink) {
+  const bool unsigned_too = installs_unsigned(view);
   for (const StageView& stage : view.stages)
     for (const Instruction& instruction : stage.stage->instructions)
       for (const ShellCommand& command : instruction.commands) {
+        if (!unsigned_too && only_updates(command)) continue;
         std::optional<std::string> server;  // asked once
         for (const ShellWord& word : command.words) {
           const auto at = std::ranges::find_if(

@@ -1,0 +1,61 @@
+#include "lint/facts/workload_purpose.h"
+
+#include <algorithm>
+
+#include "base/ascii.h"
+#include "lint/facts/workload_facts.h"
+#include "lint/source/blanks.h"
+
+namespace flense::lint {
+
+bool is_for_processor(const Workload& workload) {
+  const std::vector<Word> words = command_words(workload);
+  for (std::size_t at = 0; at < words.size(); ++at) {
+    const std::string& word = words[at].text;
+    if (is_one_of(word, {"--device=cpu", "--no-cuda", "--cpu"}) ||
+        (word == "--device" && at + 1 < words.size() && words[at + 1].text == "cpu"))
+      return true;
+  }
+  // Beside a GPU that is asked for, an empty value is that of a variable nobody has set.
+  return workload.gpus.empty() && std::ranges::any_of(workload.variables, [](const Variable& one) {
+           if (!one.value) return false;
+           std::string_view value = *one.value;
+           // In a list of Compose the quotes are a part of the value.
+           if (value == "\"\"" || value == "''") value = {};
+           if (one.name == "CUDA_VISIBLE_DEVICES") return value.empty() || value == "-1";
+           if (one.name == "NVIDIA_VISIBLE_DEVICES") return is_one_of(value, {"void", "none"});
+           return one.name == "VLLM_TARGET_DEVICE" && value == "cpu";
+         });
+}
+
+bool leaves_gpu_out(const ProjectFile& file, const Workload& workload) {
+  if (workload.node == nullptr) return false;
+  const std::string_view text = file.source.text();
+  const std::size_t line = text.substr(0, workload.span.begin).rfind('\n') + 1;
+  const auto blanks_of = [](std::string_view one) {
+    return std::min(one.find_first_not_of(" -"), one.size());
+  };
+  std::string_view rest = text.substr(line);
+  const std::size_t own = blanks_of(take_line(rest));
+  // A service's keys stand deeper than its name, a container's beside it.
+  const std::size_t least = workload.kind == WorkloadKind::kCompose ? own + 1 : own;
+  while (!rest.empty()) {
+    const std::string_view one = take_line(rest);
+    const std::string_view words = trim_space(one);
+    if (words.empty()) continue;
+    if (blanks_of(one) < least || (one.find_first_not_of(' ') < own && words.front() == '-')) break;
+    if (words.front() != '#') continue;
+    std::string_view said =
+        trim_space(words.substr(std::min(words.find_first_not_of('#'), words.size())));
+    if (said.starts_with("- ")) said = trim_space(said.substr(2));
+    // A pod gets a GPU by nothing else: of the usual resources the manifest waits for its owner.
+    const bool pod = workload.kind == WorkloadKind::kKubernetes;
+    if (pod ? said.contains("/gpu:") && !starts_with_any(said, {"nvidia.com/", "amd.com/"})
+            : starts_with_any(said, {"runtime: nvidia", "gpus:", "driver: nvidia",
+                                     "capabilities: [gpu", "capabilities: [\"gpu"}))
+      return true;
+  }
+  return false;
+}
+
+}  // namespace flense::lint

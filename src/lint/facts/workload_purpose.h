@@ -1,0 +1,17 @@
+// What a container is started for: whether it is to compute on a GPU at all, by what its owner
+// wrote.
+#pragma once
+
+#include "lint/project/project.h"
+
+namespace flense::lint {
+
+/// Told to compute on the processor, or that no GPU may be seen: `--device cpu`,
+/// VLLM_TARGET_DEVICE=cpu, CUDA_VISIBLE_DEVICES=-1.
+bool is_for_processor(const Workload& workload);
+
+/// A comment within the service or container that holds what would ask for a GPU: its owner leaves
+/// it to each machine.
+bool leaves_gpu_out(const ProjectFile& file, const Workload& workload);
+
+}  // namespace flense::lint
