@@ -9,6 +9,7 @@
 #include "cli/lint_files.h"
 #include "cli/lint_foreign.h"
 #include "cli/lint_known.h"
+#include "cli/lint_retired.h"
 #include "cli/shared/check_steps.h"
 #include "cli/shared/command.h"
 #include "cli/shared/common.h"
@@ -134,6 +135,7 @@ struct LintInput {
   lint::Policy policy;
   std::vector<host::Profile> hosts;
   std::vector<std::string> foreign;  ///< foreign_directories()
+  std::vector<std::string> retired;  ///< retired_directories()
   std::vector<std::string> links;    ///< links_among()
   std::string format;
 };
@@ -213,6 +215,7 @@ lint::Project project_of(std::vector<lint::Input> inputs, const LintInput& input
   lint::Project out = lint::read_project(std::move(inputs), {}, input.hosts, input.tables);
   out.contexts = list_contexts(lint::context_directories(out));
   out.foreign = input.foreign;
+  out.retired = input.retired;
   out.links = input.links;
   return out;
 }
@@ -312,6 +315,7 @@ Result<int> run_lint(const LintRequest& request, Io& io) {
   TRY(input.hosts, hosts_of(request.hosts, here, input.tables));
   TRY(std::vector<lint::Input> inputs, lint_inputs(files));
   input.foreign = foreign_directories(names, files);
+  input.retired = retired_directories(names, files);
   input.links = links_among(files);
   std::ranges::stable_sort(inputs, {}, &lint::Input::path);  // directories come in no order
   // So that `flense lint .` fits every repository.

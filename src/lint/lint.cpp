@@ -66,13 +66,19 @@ Silence silence_of(const ProjectFile& file, const LintRules& rules, FindingSink&
   return out;
 }
 
-/// The directory of another project that the path lies in; null: none.
-const std::string* foreign_directory(const Project& project, std::string_view path) {
+/// The one of the directories that the path lies in; null: none.
+const std::string* directory_above(const std::vector<std::string>& directories,
+                                   std::string_view path) {
   const std::string normal = normal_path(path);
-  const auto at = std::ranges::find_if(project.foreign, [&](const std::string& directory) {
+  const auto at = std::ranges::find_if(directories, [&](const std::string& directory) {
     return normal.starts_with(directory + "/");
   });
-  return at == project.foreign.end() ? nullptr : &*at;
+  return at == directories.end() ? nullptr : &*at;
+}
+
+/// The directory of another project that the path lies in; null: none.
+const std::string* foreign_directory(const Project& project, std::string_view path) {
+  return directory_above(project.foreign, path);
 }
 
 /// What an image weighs, or how its build could be better: of no interest while it cannot be built,
@@ -187,6 +193,7 @@ Outcome lint(const Project& project, const LintRules& rules, const Policy& polic
     const std::string& path = file != nullptr ? file->source.project_path() : finding.path;
     finding.pedantic =
         finding.pedantic || (row != nullptr && row->group == "pedantic") || is_put_aside(path) ||
+        directory_above(project.retired, finding.path) != nullptr ||
         (waits_for_build(finding.rule) && without_base.contains(finding.path)) ||
         (waits_for_file(finding.rule) && of_another_time.contains(finding.path)) ||
         ((is_example(path) || trials.contains(finding.path)) && !fails_build(finding)) ||

@@ -56,6 +56,15 @@ class Lint(harness.Case):
     def rules(self, *arguments, expect=0, stdin=None):
         return sorted({finding["rule"] for finding in self.findings(*arguments, expect=expect, stdin=stdin)})
 
+    def test_a_directory_whose_readme_says_that_nobody_uses_it(self):
+        self.write("old-stack/Dockerfile", "FROM pytorch/pytorch\n")
+        self.write("stack/Dockerfile", "FROM pytorch/pytorch\n")
+        self.write("stack/README.md", "This directory holds what runs; the deprecated flags are gone.\n")
+        self.write("old-stack/README.md", "# Old\n\nThis `old-stack/` directory is kept only for historical context.\n")
+        self.assertEqual({one["path"] for one in self.findings("--fail-on", "never")}, {"stack/Dockerfile"})
+        self.assertIn("old-stack/Dockerfile",
+                      {one["path"] for one in self.findings("--fail-on", "never", "--pedantic")})
+
     def said(self, rule, **files):
         """Message and fix of the one finding of a rule in these files."""
         for name in os.listdir(self.folder):

@@ -88,6 +88,7 @@ struct Project {
   std::vector<std::unique_ptr<ProjectFile>> files;  ///< sorted by path
   std::vector<Context> contexts;
   std::vector<std::string> foreign;  ///< directories of other projects' files, by normal path
+  std::vector<std::string> retired;  ///< directories that nobody uses by their own README
   std::vector<std::string> links;    ///< files that are others of these, by normal path
   std::vector<host::Profile> hosts;  ///< of --host; may be empty
   const knowledge::Knowledge* knowledge = nullptr;
