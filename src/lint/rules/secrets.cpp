@@ -122,7 +122,8 @@ void variables(const FileView& view, FindingSink& sink) {
                       : form != nullptr                              ? form->what
                                                                      : std::string("a password"),
                       shown ? "image" : "records of its build"));
-      if (!shown) found.severity = Severity::kWarning;
+      // What the file itself says everybody has who has the file.
+      if (!shown && form == nullptr && !password && !written) found.severity = Severity::kWarning;
       found.evidence = {row != nullptr    ? row->source
                         : form != nullptr ? form->source
                         : written         ? std::string("a key by its name, with its value")
