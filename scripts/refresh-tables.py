@@ -298,7 +298,9 @@ def of_frameworks(index, options, tables, package, version):
         tables.propose("framework_builds", "cudnn", {"package": package, **span, "major": numbers(cudnn)[0]}, source)
     if package == "torch" and cuda:
         more = {"variant": "cu" + minor(cuda).replace(".", "")}
-        tables.propose("framework_builds", "pypi", {**span, **more}, source)
+        needs = (index.wheel(package, version) or {}).get("requires-python") or ""
+        python = {"python": least(needs)} if needs.startswith(">=") else {}
+        tables.propose("framework_builds", "pypi", {**span, **more, **python}, source)
         if not any(one["version"] == version and more["variant"] in one["variants"] for one in tables.section("releases", "torch")["rows"]):
             tables.propose("releases", "torch", {"version": version, "variants": [more["variant"]], "rocm": [], "confidence": "medium"},
                            source + ": the variant of the wheels that carry no suffix; others were not looked at")

@@ -95,7 +95,8 @@ class Refresh(harness.Case):
     def torch(self, version="9.7.1", cuda="13.2.2", **more):
         return self.project("torch", [
             (wheel("torch", version), [f'cuda-toolkit[cublas,cudart]=={cuda}; platform_system == "Linux"',
-                                       'nvidia-cudnn-cu13==10.1.0.5; platform_system == "Linux"', "filelock"]),
+                                       'nvidia-cudnn-cu13==10.1.0.5; platform_system == "Linux"', "filelock"],
+             {"requires-python": ">=3.12"}),
             (wheel("torch", "9.9.0rc1"), []), (wheel("torch", "9.8.0"), [], {"yanked": "broken"}), (wheel("torch", "2.14.1"), [])], **more)
 
     def test_a_new_torch(self):
@@ -107,7 +108,8 @@ class Refresh(harness.Case):
                 self.assertEqual(told["seen"], {"torch": "9.7.1"})
                 found = {(one["table"], one["section"]): one["row"] for one in told["proposed"]}
                 about = {"source": "package index: METADATA of torch 9.7.1", "date": "2027-03-04"}
-                self.assertEqual(found["framework_builds", "pypi"], {"from": "9.7", "to": "9.7", "variant": "cu132", **about})
+                self.assertEqual(found["framework_builds", "pypi"], {"from": "9.7", "to": "9.7", "variant": "cu132", **about,
+                                                                       **({} if as_html else {"python": "3.12"})})
                 self.assertEqual(found["framework_builds", "cudnn"], {"package": "torch", "from": "9.7", "to": "9.7", "major": 10, **about})
                 self.assertEqual(found["releases", "torch"]["variants"], ["cu132"])
                 self.assertEqual((len(found), told["disagrees"], told["failed"]), (3, [], {}))

@@ -193,7 +193,7 @@ std::optional<OtherCuda> other_cuda(const knowledge::Knowledge& known,
   if (newest == nullptr) return std::nullopt;
   OtherCuda out{major_minor(base.cuda.value), knowledge::cuda_of_variant(newest->variant), {}};
   // Which Python pip is of nobody knows: of those that are in use each gets CUDA 12 at least.
-  if (python.empty()) out.wheel = "12 or newer";
+  if (python.empty() || newest->python.empty()) out.wheel = "12 or newer";
   if (first_number(out.base) >= first_number(out.wheel)) return std::nullopt;
   const knowledge::FrameworkBuild* fits = nullptr;
   for (const knowledge::FrameworkBuild& build : known.frameworks.builds) {
