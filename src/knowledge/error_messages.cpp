@@ -228,6 +228,23 @@ std::set<std::string_view> finished_steps(std::string_view text) {
   return out;
 }
 
+/// What a line means may depend on the others: lists of interfaces tell something only beside a
+/// failure, and a GPU that was lost says more than that none is there.
+void weigh(std::vector<ToldError>& told) {
+  std::set<std::string_view> ids;
+  const auto any = [&](const std::vector<std::string>& of) {
+    return std::ranges::any_of(of, [&](const std::string& id) { return ids.contains(id); });
+  };
+  const auto unfounded = [&](const ToldError& one) {
+    return !one.row->beside.empty() && !any(one.row->beside);
+  };
+  do {  // as one that goes may be the one beside which another is told
+    ids.clear();
+    for (const ToldError& one : told) ids.insert(one.row->id);
+  } while (std::erase_if(told, unfounded) > 0);
+  std::erase_if(told, [&](const ToldError& one) { return any(one.row->yields_to); });
+}
+
 }  // namespace
 
 class ErrorReader::Rules {
@@ -333,6 +350,7 @@ std::vector<ToldError> ErrorReader::in(std::string_view text) const {
       out.push_back({row, line, number});
   }
   std::erase_if(out, [&](const ToldError& one) { return resolved.contains(one.row); });
+  weigh(out);
   // What working programs say too explains no failure.
   const auto explains = [](const ToldError& one) { return !one.row->general && !one.row->advice; };
   if (std::ranges::any_of(out, explains))

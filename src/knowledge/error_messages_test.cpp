@@ -82,6 +82,7 @@ TEST_F(ErrorMessages, EachTextNumberAndPhraseLeadsToItsRow) {
   };
   for (const ErrorRow& row : known_.errors) {
     EXPECT_TRUE(ids.insert(row.id).second) << row.id << " twice";
+    if (!row.beside.empty()) continue;
     EXPECT_FALSE(row.messages.empty() && row.names.empty() && row.said.empty()) << row.id;
     for (const std::string& message : row.messages) expect(row, message);
     for (const std::string& line : row.lines) {
@@ -100,6 +101,14 @@ TEST_F(ErrorMessages, EachTextNumberAndPhraseLeadsToItsRow) {
         expect(row, fmt::format("[7.0] NVRM: Xid (PCI:0000:01:00): {}, pid=9", code));
     }
   }
+}
+
+TEST_F(ErrorMessages, RowsThatAreNamedByOthersAreThere) {
+  std::set<std::string> ids;
+  for (const ErrorRow& row : known_.errors) ids.insert(row.id);
+  for (const ErrorRow& row : known_.errors)
+    for (const auto* named : {&row.beside, &row.yields_to})
+      for (const std::string& id : *named) EXPECT_TRUE(ids.contains(id)) << row.id << ": " << id;
 }
 
 TEST_F(ErrorMessages, NumbersCountBesideTheirVoice) {

@@ -28,6 +28,8 @@ void read_errors(const TableSet& tables, std::string_view table, std::vector<Err
       made.said = texts_at(row, "said");
       made.general = errors.fact(row, "general").bool_or(false);
       made.advice = errors.fact(row, "advice").bool_or(false);
+      made.beside = texts_at(row, "beside");
+      made.yields_to = texts_at(row, "yields_to");
       made.resolved = texts_at(row, "resolved");
       made.cause = text_at(row, "cause");
       made.fix = std::string(errors.fact(row, "fix").text());

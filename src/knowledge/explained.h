@@ -25,11 +25,13 @@ struct ErrorRow {
   std::vector<std::uint64_t> other_codes;  ///< earlier numbers of it, or errors of the same kind
   std::vector<std::string> names;          ///< "CUDA_ERROR_NO_DEVICE", "cudaErrorNoDevice"
   std::vector<std::string> messages;       ///< or their parts that do not vary, with "…" between
-  std::vector<std::string> lines;  ///< what is an error only where it is the whole line: "Killed"
-  std::vector<std::string> said;   ///< phrases that anyone may use: only after the layer's voice
-  bool general = false;            ///< follows from other errors: told only where none is
-  bool advice = false;             ///< what a program that works recommends: nothing failed
-  std::vector<std::string> resolved;  ///< a later line with one of these texts takes it back
+  std::vector<std::string> lines;   ///< what is an error only where it is the whole line: "Killed"
+  std::vector<std::string> said;    ///< phrases that anyone may use: only after the layer's voice
+  bool general = false;             ///< follows from other errors: told only where none is
+  bool advice = false;              ///< what a program that works recommends: nothing failed
+  std::vector<std::string> beside;  ///< told only where one of these rows is
+  std::vector<std::string> yields_to;  ///< not told where one of these rows is
+  std::vector<std::string> resolved;   ///< a later line with one of these texts takes it back
   std::string cause, fix;
   std::vector<std::string> checks;  ///< ids of those that foresee it
   std::string step;                 ///< of `doctor`, which looks into it; may be empty
