@@ -54,6 +54,7 @@ def same(pattern, by=""):
 STRINGS = {
     "torch-arch-list": same_architectures,
     "cuda-architectures": same_architectures,
+    "requirement-invalid": same(r"(?<=[\w\]])=+(?=\d)", "=="),
     "specifier-redirected": lambda text: REQUIREMENT.sub(r"\1", text),
     "cache-mount-unused": same(r"\s*(?:--no-cache-dir|--no-cache|PIP_NO_CACHE_DIR=\S+|UV_NO_CACHE=\S+)(?=[\s\"]|$)"),
     "conda-not-cleaned": same(r"\s*&&\s*(?:\S*/)?(?:conda|mamba|micromamba) clean -\w+"),

@@ -110,8 +110,10 @@ void additive_index(const Project& project, const PlacedList& place, FindingSink
                           loose->name, variant_of_index(extra->text));
   const std::string_view text = place.file->source.text();
   const std::size_t at = text.rfind("--extra-index-url", extra->span.begin);
-  if (command && torch_alone && list.requirement_files.empty() && at != text.npos)
+  if (command && torch_alone && list.requirement_files.empty() && at != text.npos) {
     found.edits.push_back({{at, at + 17}, "--index-url"});
+    found.unsafe = true;
+  }
 }
 
 void wheel_against_base(const Project& project, const PlacedList& place, FindingSink& sink) {

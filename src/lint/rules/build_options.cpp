@@ -141,6 +141,7 @@ class OldOptions {
       found.evidence = {"llama.cpp, CMakeLists.txt; containers/ai-lab-recipes#704",
                         "its version is left open"};
       found.fix = fmt::format("write -D{}=on", old.now);
+      found.unsafe = true;
       const std::string_view raw = view_.text(span);
       if (const std::size_t place = raw.find(old.name); place != raw.npos)
         found.edits.push_back(
