@@ -58,6 +58,11 @@ const Word* additive_index_of(const PlacedList& place) {
   return extra;
 }
 
+/// What PyPI's torch is beside that of an index for `variant`.
+std::string_view pypi_against(std::string_view variant) {
+  return variant.starts_with("cu") ? "of another CUDA" : "built for CUDA";
+}
+
 /// Why pip takes PyPI's torch although an extra index is named; empty: it may take the index's.
 std::string passed_over(const Project& project, const PlacedList& place, const Word& extra) {
   const PackageRequest* torch = place.list->find("torch");
@@ -76,9 +81,9 @@ std::string passed_over(const Project& project, const PlacedList& place, const W
   const std::string last = last_torch_of(*project.knowledge, variant);
   if (last.empty()) return {};
   return fmt::format(
-      "the last torch of {} is {}, and PyPI's is newer: pip takes that one, which is of another "
-      "CUDA, and this index is without effect",
-      variant, last);
+      "the last torch of {} is {}, and PyPI's is newer: pip takes that one, which is {}, and this "
+      "index is without effect",
+      variant, last, pypi_against(variant));
 }
 
 /// pip takes the newest of both indexes; uv asks the extra one first.
@@ -100,8 +105,8 @@ void additive_index(const Project& project, const PlacedList& place, FindingSink
   Finding& found = sink.add(
       "extra-index-additive", *place.file, loose->span,
       fmt::format("{} without a version may come from either index: pip takes the newest, and "
-                  "PyPI's is of another CUDA",
-                  loose->name));
+                  "PyPI's is {}",
+                  loose->name, pypi_against(variant_of_index(extra->text))));
   found.evidence = {extra->text, "pixeloven/ComfyUI-Docker#47"};
   const std::string why = passed_over(project, place, *extra);
   if (!why.empty()) found.message = why;
