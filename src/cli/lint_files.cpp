@@ -142,6 +142,12 @@ Result<std::vector<lint::Input>> lint_inputs(const std::vector<LintFile>& files)
   return out;
 }
 
+std::string text_beside(const fs::path& file, std::uint64_t most) {
+  std::error_code error;
+  if (!fs::is_regular_file(file, error)) return {};
+  return read_file(file, most).value_or("");
+}
+
 std::vector<lint::Context> list_contexts(const std::vector<std::string>& directories) {
   std::vector<lint::Context> out;
   for (const std::string& directory : directories) {

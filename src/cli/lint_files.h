@@ -1,6 +1,7 @@
 // Which files a call of lint reads: those named, and in directories those of a kind that it knows.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -28,6 +29,10 @@ std::vector<std::string> links_among(const std::vector<LintFile>& files);
 /// Their texts, of those in directories if they are of a kind that lint knows. Bad input for one
 /// that was named and is not there.
 Result<std::vector<lint::Input>> lint_inputs(const std::vector<LintFile>& files);
+
+/// A file that says something of its tree, such as a license; empty: no regular file, or more than
+/// `most` bytes. Pipes are not waited for.
+std::string text_beside(const std::filesystem::path& file, std::uint64_t most);
 
 /// The files of build contexts, by directory: at most 200,000 each.
 std::vector<lint::Context> list_contexts(const std::vector<std::string>& directories);

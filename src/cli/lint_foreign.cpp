@@ -8,7 +8,6 @@
 #include <span>
 
 #include "base/ascii.h"
-#include "base/file.h"
 #include "lint/source/blanks.h"
 
 namespace flense::cli {
@@ -31,7 +30,7 @@ constexpr auto kLicenses = std::to_array<std::string_view>(
 std::string license_of(const fs::path& directory) {
   constexpr std::uint64_t kMost = 1U << 20;
   for (const std::string_view name : kLicenses)
-    if (auto text = read_file(directory / name, kMost)) return std::move(*text);
+    if (std::string text = text_beside(directory / name, kMost); !text.empty()) return text;
   return {};
 }
 
@@ -62,9 +61,8 @@ bool is_for_others(std::string_view name) {
 std::set<std::string> submodules_of(const fs::path& root) {
   constexpr std::uint64_t kMost = 1U << 20;
   std::set<std::string> out;
-  const auto text = read_file(root / ".gitmodules", kMost);
-  if (!text) return out;
-  std::string_view rest = *text;
+  const std::string text = text_beside(root / ".gitmodules", kMost);
+  std::string_view rest = text;
   while (!rest.empty()) {
     const std::string_view line = lint::trim_space(rest.substr(0, rest.find('\n')));
     rest.remove_prefix(std::min(rest.find('\n'), rest.size() - 1) + 1);

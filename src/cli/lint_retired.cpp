@@ -6,7 +6,6 @@
 #include <set>
 
 #include "base/ascii.h"
-#include "base/file.h"
 
 namespace flense::cli {
 
@@ -30,9 +29,8 @@ bool says_retired(std::string_view line) {
 bool is_retired(const fs::path& directory) {
   constexpr std::uint64_t kMost = 1U << 16;
   for (const std::string_view name : {"README.md", "README", "README.rst", "README.txt"}) {
-    const auto text = read_file(directory / name, kMost);
-    if (!text) continue;
-    for (std::string_view rest = *text; !rest.empty();)
+    const std::string text = text_beside(directory / name, kMost);
+    for (std::string_view rest = text; !rest.empty();)
       if (says_retired(to_lower(take_line(rest)))) return true;
   }
   return false;

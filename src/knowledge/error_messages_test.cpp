@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/file.h"
@@ -82,8 +83,8 @@ TEST_F(ErrorMessages, EachTextNumberAndPhraseLeadsToItsRow) {
   };
   for (const ErrorRow& row : known_.errors) {
     EXPECT_TRUE(ids.insert(row.id).second) << row.id << " twice";
-    if (!row.beside.empty()) continue;
     EXPECT_FALSE(row.messages.empty() && row.names.empty() && row.said.empty()) << row.id;
+    if (!row.beside.empty()) continue;  // alone they are not told; OfRealThreads has them
     for (const std::string& message : row.messages) expect(row, message);
     for (const std::string& line : row.lines) {
       expect(row, line + " \n");
@@ -109,6 +110,19 @@ TEST_F(ErrorMessages, RowsThatAreNamedByOthersAreThere) {
   for (const ErrorRow& row : known_.errors)
     for (const auto* named : {&row.beside, &row.yields_to})
       for (const std::string& id : *named) EXPECT_TRUE(ids.contains(id)) << row.id << ": " << id;
+  // Where two yield to each other neither is told.
+  std::map<std::string, std::set<std::string>> yields;
+  for (const ErrorRow& row : known_.errors)
+    yields[row.id].insert(row.yields_to.begin(), row.yields_to.end());
+  for (const auto& [id, others] : yields)
+    for (const std::string& other : others) EXPECT_FALSE(yields[other].contains(id)) << id;
+  // What stands beside others has a thread in which it is told.
+  std::set<std::string> told;
+  const text::Json rows = rows_of("errors");
+  for (const text::Json& row : rows.items())
+    for (const text::Json& id : row["ids"].items()) told.emplace(id.text());
+  for (const ErrorRow& row : known_.errors)
+    if (!row.beside.empty()) EXPECT_TRUE(told.contains(row.id)) << row.id;
 }
 
 TEST_F(ErrorMessages, NumbersCountBesideTheirVoice) {

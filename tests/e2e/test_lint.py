@@ -65,6 +65,13 @@ class Lint(harness.Case):
         self.assertIn("old-stack/Dockerfile",
                       {one["path"] for one in self.findings("--fail-on", "never", "--pedantic")})
 
+    def test_pipes_are_not_waited_for(self):
+        self.write("stack/Dockerfile", "FROM pytorch/pytorch\n")
+        for folder in (self.folder, os.path.join(self.folder, "stack")):
+            for name in ("README.md", "LICENSE", ".gitmodules", ".gitignore", ".dockerignore", "requirements.txt"):
+                os.mkfifo(os.path.join(folder, name))
+        self.assertEqual({one["path"] for one in self.findings("--fail-on", "never")}, {"stack/Dockerfile"})
+
     def said(self, rule, **files):
         """Message and fix of the one finding of a rule in these files."""
         for name in os.listdir(self.folder):

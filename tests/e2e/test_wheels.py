@@ -97,6 +97,15 @@ class Wheels(harness.Case):
         self.assertEqual(after[inner + "RECORD"], b"in/__init__.py,,\n")
         self.assertEqual(after[inner + "WHEEL"], wheels.WHEEL)
         self.flense("verify", slim, "--against", wheel, "--gpu", "sm_90")
+        # A list within that names what is gone.
+        os.mkdir(self.path("bad"))
+        other = self.path("bad/" + SLIM_NAME)
+        with zipfile.ZipFile(slim) as good, zipfile.ZipFile(other, "w") as bad:
+            for item in good.infolist():
+                bad.writestr(item, rows if item.filename == inner + "RECORD" else good.read(item))
+        shutil.copy(slim + ".provenance.json", other + ".provenance.json")
+        result = self.flense("verify", other, "--against", wheel, "--gpu", "sm_90", expect=1)
+        self.assertIn(inner + "RECORD: list of files", result.out)
 
     def test_the_same_bytes_each_time_and_with_one_processor(self):
         self.slim(out="first")

@@ -67,6 +67,14 @@ bool is_there_before(const PlacedList& place, std::string_view name) {
   });
 }
 
+/// Whether the package may come from elsewhere than the index: it is in the base or of an earlier
+/// step, or there may be another index.
+bool may_come_otherwise(const PlacedList& place, std::string_view name) {
+  const GpuImage& base = place.view->stages[place.install->stage].image;
+  return base.framework.known() || !is_known_base(base) || is_there_before(place, name) ||
+         may_have_other_index(*place.view, *place.install);
+}
+
 bool looks_elsewhere(const PackageList& list) {
   return std::ranges::any_of(list.options, [](const std::string& option) {
     return starts_with_any(
@@ -89,10 +97,7 @@ void variant_without_index(const PlacedList& place, FindingSink& sink) {
     if (!starts_with_any(variant, {"cu1", "cpu", "rocm", "xpu"}) || !request.url.empty() ||
         !request.index.empty() || !is_of_python(request.manager))
       continue;
-    const GpuImage& base = place.view->stages[place.install->stage].image;
-    if (base.framework.known() || !is_known_base(base) || is_there_before(place, request.name) ||
-        may_have_other_index(*place.view, *place.install))
-      return;
+    if (may_come_otherwise(place, request.name)) return;
     Finding& found = sink.add(
         "variant-without-index", *place.file, request.span,
         fmt::format("PyPI has no {}=={}: its versions are without a variant, and no other index is "
@@ -235,12 +240,7 @@ void lacking_package(const PlacedList& place, FindingSink& sink) {
     if (!is_not_on_pytorch(request.name) || !request.url.empty() || !request.index.empty() ||
         !request.marker.empty())
       continue;
-    if (placed) {
-      const GpuImage& base = place.view->stages[place.install->stage].image;
-      if (base.framework.known() || !is_known_base(base) || is_there_before(place, request.name) ||
-          may_have_other_index(*place.view, *place.install))
-        return;
-    }
+    if (placed && may_come_otherwise(place, request.name)) return;
     Finding& found = sink.add(
         "index-lacks-package", *place.file, request.span,
         fmt::format(
