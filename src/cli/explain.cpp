@@ -71,7 +71,8 @@ Result<int> run_explain(const ExplainRequest& request, Io& io) {
     const bool piped = words == "-";
     if (piped) {
       FdSource source(STDIN_FILENO, "standard input");
-      TRY(words, read_all(source, kMaxText, "standard input"));
+      TRY(words, with_hint(read_all(source, kMaxText, "standard input"),
+                           "of a long log take the end: tail -c 16M LOG | flense explain -"));
       words.erase(words.find_last_not_of(" \t\r\n") + 1);
     }
     compat::Lookup lookup = compat::explain(words, tables);

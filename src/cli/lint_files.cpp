@@ -49,16 +49,35 @@ Result<lint::Input> read_input(const LintFile& file) {
   return lint::Input{file.path.generic_string(), std::move(text), file.project_path};
 }
 
+/// The root of the repository around a path; empty: none.
+fs::path repository_around(const fs::path& path) {
+  std::error_code ignored;
+  for (fs::path root = fs::absolute(path, ignored).lexically_normal(); !root.empty();
+       root = root.parent_path()) {
+    if (fs::exists(root / ".git", ignored)) return root;
+    if (root == root.root_path()) break;
+  }
+  return {};
+}
+
 /// Of a file that was named by itself, from the root of its repository; its name where it is in
 /// none.
 std::string path_in_repository(const fs::path& path) {
   std::error_code ignored;
   const fs::path whole = fs::absolute(path, ignored).lexically_normal();
-  for (fs::path root = whole.parent_path(); !root.empty(); root = root.parent_path()) {
-    if (fs::exists(root / ".git", ignored)) return whole.lexically_relative(root).generic_string();
-    if (root == root.root_path()) break;
-  }
-  return path.filename().generic_string();
+  const fs::path root = repository_around(whole.parent_path());
+  return (root.empty() ? path.filename() : whole.lexically_relative(root)).generic_string();
+}
+
+/// A link may be anybody's: what it leads to is read where it lies in the repository around the
+/// directory, or else in the directory.
+bool leads_out(const fs::path& link, const fs::path& directory) {
+  std::error_code error;
+  const fs::path around = repository_around(directory);
+  const fs::path root = fs::canonical(around.empty() ? directory : around, error);
+  const fs::path target = error ? fs::path() : fs::canonical(link, error);
+  const fs::path below = target.lexically_relative(root);
+  return error || below.empty() || *below.begin() == "..";
 }
 
 Result<void> list_directory(const fs::path& directory, std::vector<LintFile>& out) {
@@ -79,6 +98,7 @@ Result<void> list_directory(const fs::path& directory, std::vector<LintFile>& ou
       continue;
     }
     if (!at->is_regular_file(ignored) || !may_be_known(at->path())) continue;
+    if (at->is_symlink(ignored) && leads_out(at->path(), directory)) continue;
     if (at->file_size(ignored) > kMaxFile) continue;
     fs::path path = at->path().lexically_normal();
     std::string below = path.lexically_relative(directory).generic_string();
@@ -144,7 +164,9 @@ Result<std::vector<lint::Input>> lint_inputs(const std::vector<LintFile>& files)
 
 std::string text_beside(const fs::path& file, std::uint64_t most) {
   std::error_code error;
-  if (!fs::is_regular_file(file, error)) return {};
+  if (!fs::is_regular_file(file, error) ||
+      (fs::is_symlink(file, error) && leads_out(file, file.parent_path())))
+    return {};
   return read_file(file, most).value_or("");
 }
 

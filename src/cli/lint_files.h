@@ -19,7 +19,8 @@ struct LintFile {
   std::string project_path;  ///< lint::SourceText::project_path()
 };
 /// `names` are files, directories, or "-" for standard input. No file is opened. Links to
-/// directories are not followed; .git, node_modules, virtual environments and caches of Python are
+/// directories, and those that lead out of the directory and of the repository around it, are not
+/// followed; .git, node_modules, virtual environments and caches of Python are
 /// left out.
 Result<std::vector<LintFile>> lint_files(const std::vector<std::string>& names);
 
@@ -30,8 +31,8 @@ std::vector<std::string> links_among(const std::vector<LintFile>& files);
 /// that was named and is not there.
 Result<std::vector<lint::Input>> lint_inputs(const std::vector<LintFile>& files);
 
-/// A file that says something of its tree, such as a license; empty: no regular file, or more than
-/// `most` bytes. Pipes are not waited for.
+/// A file that says something of its tree, such as a license; empty: no regular file, one that a
+/// link brings from outside, or more than `most` bytes. Pipes are not waited for.
 std::string text_beside(const std::filesystem::path& file, std::uint64_t most);
 
 /// The files of build contexts, by directory: at most 200,000 each.

@@ -65,6 +65,25 @@ class Lint(harness.Case):
         self.assertIn("old-stack/Dockerfile",
                       {one["path"] for one in self.findings("--fail-on", "never", "--pedantic")})
 
+    def test_links_that_lead_out_are_not_followed(self):
+        outside = os.path.join(self.work, "outside")
+        os.mkdir(outside)
+        for name in ("Dockerfile", "LICENSE"):
+            with open(os.path.join(outside, name), "w", encoding="utf-8") as out:
+                out.write("FROM pytorch/pytorch\n# of somebody else\n")
+        self.write("common/Dockerfile", "FROM pytorch/pytorch\n")
+        for name in ("Dockerfile", "LICENSE"):
+            os.symlink(os.path.join(outside, name), os.path.join(self.folder, name))
+        self.assertEqual({one["path"] for one in self.findings("--fail-on", "never")}, {"common/Dockerfile"})
+        # Out of what is named and within its repository.
+        os.makedirs(os.path.join(self.folder, ".git"))
+        os.mkdir(os.path.join(self.folder, "service"))
+        os.symlink("../common/Dockerfile", os.path.join(self.folder, "service/Dockerfile"))
+        self.assertEqual({one["path"] for one in self.findings("--fail-on", "never", "service")}, {"service/Dockerfile"})
+        self.lint("--fix", "--fail-on", "never", ".")
+        with open(os.path.join(outside, "Dockerfile"), encoding="utf-8") as text:
+            self.assertIn("of somebody else", text.read())
+
     def test_pipes_are_not_waited_for(self):
         self.write("stack/Dockerfile", "FROM pytorch/pytorch\n")
         for folder in (self.folder, os.path.join(self.folder, "stack")):

@@ -30,7 +30,7 @@ bool needs_torch(const PackageRequest& request) {
 /// The option, or the variable that stands for it.
 bool has_no_isolation(const Install& install, const PackageRequest& request) {
   const PackageList& command = install.command;
-  if (command.has_option("--no-build-isolation") ||
+  if (command.has_option("--no-build-isolation") || command.has_option("--only-binary") ||
       command.has_option("--no-build-isolation-package=" + request.name))
     return true;
   const ShellCommand* shell = command_at(*install.instruction, command.span);
@@ -82,7 +82,9 @@ void isolated(const Project& project, const PlacedList& place, FindingSink& sink
     if (holds_extension(*project.knowledge, base.repository, "flash-attn") &&
         request.name == "flash-attn")
       continue;
-    const bool off = has_no_isolation(install, request);
+    const bool off =
+        has_no_isolation(install, request) ||
+        commands_mention(*place.view, install.stage, "no-build-isolation", install.instruction);
     std::string message;
     bool sure = is_sure(place, request);
     if (!off) {

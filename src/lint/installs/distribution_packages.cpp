@@ -8,6 +8,7 @@
 #include "knowledge/table_rows.h"
 #include "lint/facts/placed_lists.h"
 #include "lint/facts/sure_installs.h"
+#include "lint/packages/requirement_text.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
@@ -166,9 +167,9 @@ void gone_package(const PlacedList& place, FindingSink& sink) {
     if (row == kGone.end() || !request.url.empty() || !request.marker.empty() ||
         request.manager == PackageManager::kConda || request.specifier.contains('$'))
       continue;
-    const bool open = request.version.empty() && !request.specifier.contains('<');
-    if (!row->from.empty() && !open &&
-        (request.version.empty() || compare_versions(request.version, row->from) < 0))
+    if (!row->from.empty() &&
+        (request.version.empty() ? !meets(row->from, request.specifier)
+                                 : compare_versions(request.version, row->from) < 0))
       continue;
     Finding& found = sink.add("package-gone", *place.file, request.span,
                               fmt::format("PyPI's {}{} ends with a message: {}", request.name,

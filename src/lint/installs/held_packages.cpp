@@ -30,10 +30,11 @@ std::string_view held_by(const GpuImage& base, std::string_view package) {
 /// The hold is lifted, the repository with newer ones is gone, or the base's own goes first.
 bool is_lifted(const FileView& view, const Install& install) {
   constexpr auto kWords = std::to_array<std::string_view>(
-      {"apt-mark", "unhold", "sources.list", "preferences.d", "apt.conf"});
+      {"apt-mark", "unhold", "set-selections", "sources.list", "preferences.d", "apt.conf"});
   if (std::ranges::any_of(install.command.options, [](const std::string& option) {
-        return starts_with_any(option, {"--allow-change-held-packages", "--force-yes", "-s",
-                                        "--simulate", "--dry-run", "--download-only", "-d"}) ||
+        return starts_with_any(option,
+                               {"--allow-change-held-packages", "--force-yes", "--no-upgrade", "-s",
+                                "--simulate", "--dry-run", "--download-only", "-d"}) ||
                holds(to_lower(option), "held");
       }))
     return true;
@@ -59,7 +60,8 @@ void judge(const FileView& view, FindingSink& sink) {
     if (base.repository != "nvidia/cuda") continue;
     for (const PackageRequest& request : install.command.packages) {
       const std::string_view held = held_by(base, request.name);
-      if (held.empty()) continue;
+      // A variable is mostly the base's own, which holds that version.
+      if (held.empty() || request.specifier.contains('$')) continue;
       if (is_lifted(view, install)) return;
       Finding& found = sink.add(
           "held-package", *view.file, request.span,

@@ -47,7 +47,10 @@ Sources newest_sources(const FileView& view, std::size_t stage) {
   for (const Install* install : view.installs_in(stage))
     for (const PackageList* list : lists_of(*install))
       if (const PackageRequest* found = list->find("llama-cpp-python")) {
-        if (!found->specifier.empty() || !found->url.empty()) return {};
+        // A list of constraints may hold its version.
+        if (!found->specifier.empty() || !found->url.empty() || install->command.has_option("-c") ||
+            install->command.has_option("--constraint"))
+          return {};
         out.package = true;
       }
   bool fixed = false;
