@@ -205,8 +205,17 @@ def attempt(function):
         return f"{type(error).__name__}: {first[:200]}"
 
 
-print(json.dumps({"torch": torch.__version__, "gpu": torch.cuda.get_device_name(),
-                  "location": os.path.dirname(torch.__file__), "loading": os.environ.get("CUDA_MODULE_LOADING"),
-                  "work": list(WORK)}), flush=True)
-for name, function in WORK.items():
-    print(json.dumps({name: [attempt(function), attempt(function)]}), flush=True)
+def describe(work):
+    print(json.dumps({"torch": torch.__version__, "gpu": torch.cuda.get_device_name(),
+                      "location": os.path.dirname(torch.__file__), "loading": os.environ.get("CUDA_MODULE_LOADING"),
+                      "work": work}), flush=True)
+
+
+def main():
+    describe(list(WORK))
+    for name, function in WORK.items():
+        print(json.dumps({name: [attempt(function), attempt(function)]}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

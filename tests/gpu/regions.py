@@ -7,6 +7,7 @@ drops a registered one."""
 
 import collections
 import functools
+import math
 import mmap
 import multiprocessing
 import os
@@ -138,15 +139,19 @@ def main(original, slim, limit="inf"):
     statuses, seconds, started = collections.Counter(), collections.Counter(), time.monotonic()
     # A process that has a context of the driver must not be forked.
     with multiprocessing.get_context("spawn").Pool(min(PROCESSES, os.cpu_count())) as pool:
-        for name, spent, loaded in pool.imap_unordered(load, tasks):
+        results = pool.imap_unordered(load, tasks)
+        for _ in tasks:
+            left = float(limit) - (time.monotonic() - started)
+            try:
+                name, spent, loaded = results.next(timeout=None if left == math.inf else max(left, 0))
+            except multiprocessing.TimeoutError:
+                break
             seconds[name] += spent
             for number, before, after in loaded:
                 statuses[before] += 1
                 if before != after:
                     differences += 1
                     print(f"{name}: region {number}: {before} before, {after} after")
-            if time.monotonic() - started > float(limit):
-                break
     print(", ".join(f"{os.path.basename(name)} {spent:.1f} s" for name, spent in seconds.most_common()))
     print(f"{statuses.total()} of {wanted} regions in {time.monotonic() - started:.0f} s, as they were: "
           f"{dict(statuses)}; {differences} differences", flush=True)

@@ -6,16 +6,20 @@
 # PYTHON (default python3) is an interpreter with a CUDA build of PyTorch installed; nothing of that
 # installation is changed, copies are slimmed below $TMPDIR (default /var/tmp; 20 GB). Ends with status 77
 # and a reason where there is no GPU. From the environment:
-#   FLENSE_BINARY   the flense to test (default build/release/flense)
-#   JOBS            how many computations run side by side (default 4; each takes 2 GB of the GPU's memory)
-#   WORK_SECONDS    how long one of them may take (default 600)
-#   EXPERIMENTS     modes of bolder.py to try on more copies: no tests, what flense keeps because nobody has seen
-#                   that it may go
-#   REGION_SECONDS  how long regions of each tree are loaded (default 120; inf: until all are)
-#   PYTORCH_TESTS   paths of PyTorch's own test files (its source tree's test/ folder), run with both copies
+#   FLENSE_BINARY     the flense to test (default build/release/flense)
+#   PARTS             computations (every kind of work that PyTorch does), operators (PyTorch's own samples for each
+#                     operator and data type; needs the package expecttest) and regions (what is kept, one by one through
+#                     the driver); default all
+#   LOADING           default "LAZY EAGER"
+#   JOBS              how many processes compute side by side (default 4; each takes 2 GB of the GPU's memory)
+#   WORK_SECONDS      how long one computation may take (default 600)
+#   OPERATOR_SECONDS  how long one process goes through operators (default inf)
+#   REGION_SECONDS    how long regions of each tree are loaded (default 120; inf: until all are)
+#   EXPERIMENTS       modes of bolder.py to try on more copies: no tests, what flense keeps because nobody has seen
+#                     that it may go
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-python=${1:-python3} jobs=${JOBS:-4}
+python=${1:-python3} jobs=${JOBS:-4} loadings=${LOADING:-LAZY EAGER}
 flense=${FLENSE_BINARY:-$here/../../build/release/flense}
 skip() { echo "gpu tests skipped: $*"; exit 77; }
 
@@ -25,6 +29,8 @@ gpu=$("$python" "$here/driver.py") || skip "$gpu"
 site=$("$python" -c 'import importlib.util as u, os; print(os.path.dirname(os.path.dirname(u.find_spec("torch").origin)))' \
   2>/dev/null) || skip "$python has no torch"
 "$python" -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' || skip "torch sees no CUDA device"
+wants() { [[ " ${PARTS:-computations operators regions} " == *" $1 "* ]]; }
+! wants operators || "$python" -c 'import expecttest' || skip "PyTorch's samples need expecttest: pip install it, or name other PARTS"
 echo "GPU: $gpu; PyTorch in $site"
 
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/flense-gpu-XXXXXX")
@@ -52,57 +58,72 @@ another() { # NAME FROM OPTIONS…: a copy of FROM that is slimmed with these op
   awk -v a="$before" -v b="$(size "$1")" 'BEGIN { printf "%.1f MB to %.1f MB (%.0f %%)\n", a/1e6, b/1e6, 100*b/a }'
 }
 another slim slim
+# Most of it is one processor's work: the others compute meanwhile.
+{ another packed slim --recompress-code size && touch "$work/packed.done"; } >"$work/packed.txt" 2>&1 &
 another aggressive slim --level aggressive
-another packed slim --recompress-code size
 for mode in ${EXPERIMENTS:-}; do
   section "experiment: $mode"
   cp -a --reflink=auto "$work/slim" "$work/$mode"
   "$python" "$here/bolder.py" "$work/$mode" "$gpu" "$mode"
 done
 
-compute() { # TREE LOADING
-  local name=$1-$2
-  PYTHONPATH=$([ "$1" = original ] && echo "$site" || echo "$work/$1") CUDA_MODULE_LOADING=$2 \
+mkdir "$work/errors"
+compute() { # NAME TREE LOADING SCRIPT…: what the script says of a tree's PyTorch goes to NAME
+  local name=$1 tree=$2 errors=$work/errors/${1//\//-}
+  PYTHONPATH=$([ "$tree" = original ] && echo "$site" || echo "$work/$tree"):${PYTHONPATH:-} CUDA_MODULE_LOADING=$3 \
     TORCHINDUCTOR_CACHE_DIR=$work/cache/$name TRITON_CACHE_DIR=$work/cache/$name TORCHINDUCTOR_COMPILE_THREADS=1 \
-    CUBLAS_WORKSPACE_CONFIG=:4096:8 CUDA_CACHE_DISABLE=1 PYTHONDONTWRITEBYTECODE=1 \
-    timeout "${WORK_SECONDS:-600}" "$python" "$here/compute.py" >"$work/$name.json" 2>"$work/$name.err" ||
-    echo "$name: ended with $?" >>"$work/$name.err"
-  echo "$name: $SECONDS s"
+    CUBLAS_WORKSPACE_CONFIG=:4096:8 CUDA_CACHE_DISABLE=1 PYTHONDONTWRITEBYTECODE=1 OMP_NUM_THREADS=1 \
+    timeout "${WORK_SECONDS:-600}" "$python" -W ignore "${@:4}" >"$work/$name" 2>"$errors" ||
+    echo "ended with $?" >>"$errors"
 }
+room() { while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do wait -n || true; done; }
+parts=$((jobs < 8 ? 2 : jobs / 4))
+run() { # TREE…
+  local tree loading part own=()
+  for tree; do
+    mkdir "$work/$tree-results" "$work/$tree-operators"
+    for loading in $(wants computations && echo "$loadings"); do
+      room
+      compute "$tree-results/$loading" "$tree" "$loading" "$here/compute.py" &
+      own+=($!)
+    done
+    for part in $(wants operators && seq 0 $((parts - 1))); do
+      room
+      compute "$tree-operators/$part" "$tree" LAZY "$here/operators.py" "$part" $parts "${OPERATOR_SECONDS:-inf}" &
+      own+=($!)
+    done
+  done
+  wait "${own[@]}" 2>/dev/null || true # those that room() has seen end are forgotten
+}
+agrees() { # TREE WHAT: a file or a folder of what compute.py or operators.py say
+  section "$1 against the original PyTorch, $2"
+  "$python" "$here/compare.py" "$work/original-$2" "$work/$1-$2" || { tail -n 5 "$work/errors/$1-${2//\//-}"*; return 1; }
+}
+judge() { # TREE
+  local what bad=0
+  for what in $(wants computations && printf 'results/%s ' $loadings) $(wants operators && echo operators); do
+    agrees "$1" "$what" || bad=1
+  done
+  return $bad
+}
+regions() { # TREE
+  wants regions || return 0
+  section "$1: kept regions through cuModuleLoadFatBinary"
+  "$python" "$here/regions.py" "$site" "$work/$1" "${REGION_SECONDS:-120}"
+}
+
 section "computations"
-for loading in LAZY EAGER; do
-  for tree in original slim aggressive packed ${EXPERIMENTS:-}; do
-    while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do wait -n; done
-    compute "$tree" "$loading" &
-  done
+run original slim aggressive ${EXPERIMENTS:-}
+for tree in slim aggressive; do judge $tree || status=1; done
+for mode in ${EXPERIMENTS:-}; do
+  if judge "$mode"; then echo "experiment: $mode is not noticed"; else echo "experiment: $mode breaks something"; fi
 done
+regions slim || status=1
 wait
-agrees() { # TREE LOADING
-  section "$1 against the original PyTorch, module loading $2"
-  "$python" "$here/compare.py" "$work/original-$2.json" "$work/$1-$2.json" || { tail -n 20 "$work/$1-$2.err"; return 1; }
-}
-for loading in LAZY EAGER; do
-  for tree in slim aggressive packed; do agrees "$tree" "$loading" || status=1; done
-  for mode in ${EXPERIMENTS:-}; do
-    if agrees "$mode" "$loading"; then echo "experiment: $mode is not noticed"; else echo "experiment: $mode breaks something"; fi
-  done
-done
-
-for tree in slim packed; do
-  section "$tree: kept regions through cuModuleLoadFatBinary"
-  "$python" "$here/regions.py" "$site" "$work/$tree" "${REGION_SECONDS:-120}" || status=1
-done
-
-for file in ${PYTORCH_TESTS:-}; do
-  section "$file"
-  for which in original slim; do
-    extra=$work/slim
-    [ $which = slim ] || extra=$site
-    (cd "$(dirname "$file")" && PYTHONPATH=$extra "$python" -m pytest -q -x --no-header "$(basename "$file")" 2>&1 | tail -1 |
-      sed 's/ in [0-9.]*s.*//') >"$work/$which.txt" || true
-    echo "$which: $(cat "$work/$which.txt")"
-  done
-  cmp -s "$work/original.txt" "$work/slim.txt" || status=1
-done
+cat "$work/packed.txt"
+[ -e "$work/packed.done" ] || status=1
+run packed
+judge packed || status=1
+regions packed || status=1
 [ $status -eq 0 ] && echo "gpu tests: all the same" || echo "gpu tests: DIFFERENCES, see above"
 exit $status

@@ -25,7 +25,9 @@ std::string_view to_string(PackageManager manager) {
 }
 
 bool PackageList::has_option(std::string_view option) const {
-  return std::ranges::find(options, option) != options.end();
+  return std::ranges::any_of(options, [&](std::string_view one) {
+    return one.starts_with(option) && (one.size() == option.size() || one[option.size()] == '=');
+  });
 }
 
 const PackageRequest* PackageList::find(std::string_view wanted) const {

@@ -65,6 +65,7 @@ struct PackageList {
   std::string verb;      ///< "install", "create", "sync"
   bool installs = true;  ///< false: download, wheel, lock
 
+  /// With any value.
   bool has_option(std::string_view option) const;
   /// The first of these names; null when none is requested.
   const PackageRequest* find(std::string_view wanted) const;

@@ -239,6 +239,11 @@ bool meets(std::string_view version, std::string_view specifier) {
     if (is_version(bound) && ((op == ">=" && order < 0) || (op == ">" && order <= 0) ||
                               (op == "<=" && order > 0) || (op == "<" && order >= 0)))
       return false;
+    // "~=2.10.0" is at least that, and 2.10.*.
+    const std::string_view series = bound.substr(0, std::min(bound.rfind('.'), bound.size()));
+    if (op == "~=" && is_version(bound) &&
+        (order < 0 || !(std::string(version) + ".").starts_with(std::string(series) + ".")))
+      return false;
     if (comma == std::string_view::npos) break;
     specifier.remove_prefix(comma + 1);
   }
