@@ -188,7 +188,13 @@ bool is_small_model(std::string_view name) {
 const knowledge::LaunchImageRow* known_image(const Workload& workload,
                                              const knowledge::Knowledge& known) {
   if (!workload.image_name) return nullptr;
-  return known.launch.image(workload.image_name->familiar());
+  const std::string name = workload.image_name->familiar();
+  if (const auto* row = known.launch.image(name)) return row;
+  // A mirror keeps the last two parts: registry.example.org/team/vllm/vllm-openai.
+  const std::size_t last = name.rfind('/');
+  const std::size_t mirror =
+      last == std::string::npos || last == 0 ? std::string::npos : name.rfind('/', last - 1);
+  return mirror == std::string::npos ? nullptr : known.launch.image(name.substr(mirror + 1));
 }
 
 std::uint64_t gpu_count(const Workload& workload) {

@@ -1,4 +1,4 @@
-// GPUs in Kubernetes manifests: resources, probes, pulls, ephemeral storage.
+// GPUs in Kubernetes manifests: resources, pulls, ephemeral storage.
 #include <algorithm>
 #include <set>
 
@@ -54,9 +54,7 @@ class ContainerRules {
     visible_devices();
     pull_always();
     ephemeral_storage();
-    if (workload_.init_container) return;
-    startup_probe();
-    download_per_replica();
+    if (!workload_.init_container) download_per_replica();
   }
 
  private:
@@ -241,64 +239,6 @@ class ContainerRules {
       if (one.means == "cache" && is_plain_path(one.value)) return one.value;
     const knowledge::LaunchImageRow* image = known_image(workload_, *project_.knowledge);
     return image == nullptr ? std::string() : image->cache;
-  }
-
-  /// Whether a probe asks the program, and not the machine.
-  static bool asks_program(const YamlNode& probe) {
-    if (probe.find("exec") == nullptr) return true;
-    constexpr std::size_t kMostWords = 100;
-    std::size_t seen = 0;
-    for (const YamlNode* word : probe["exec"]["command"].items)
-      for (const std::string_view part : {"http", "curl", "wget", "grpc", "localhost", "127.0.0.1"})
-        if (++seen < kMostWords && word->text_or().contains(part)) return true;
-    return false;
-  }
-
-  void startup_probe() {
-    const YamlNode& liveness = node_["livenessProbe"];
-    const knowledge::LaunchImageRow* image = known_image(workload_, *project_.knowledge);
-    const bool serves = (image != nullptr && image->role == "serve") || loads_model();
-    if (workload_.gpus.empty() || !serves) return;
-    const YamlNode& startup = node_["startupProbe"];
-    const bool has_startup = startup.is_mapping();
-    if (!has_startup && !liveness.is_mapping()) return;
-    const YamlNode& probe = has_startup ? startup : liveness;
-    if (!asks_program(probe)) return;
-    const auto number = [&](std::string_view key, std::int64_t fallback) {
-      return std::clamp<std::int64_t>(probe[key].integer().value_or(fallback), 0, 1000000);
-    };
-    const std::int64_t seconds = number("initialDelaySeconds", 0) +
-                                 number("periodSeconds", 10) * number("failureThreshold", 3);
-    constexpr std::int64_t kModelLoad = 300;
-    if (seconds >= kModelLoad || (!has_startup && !is_complete(file_, workload_))) return;
-    const YamlMember* member = node_.member(has_startup ? "startupProbe" : "livenessProbe");
-    Finding& found = sink_.add(
-        "kubernetes-startup-probe", file_, span_of(member->at),
-        fmt::format("{} is restarted when it does not answer within {} seconds, and a model takes "
-                    "minutes to load",
-                    title(workload_), seconds));
-    found.evidence.push_back(
-        fmt::format("{}: initialDelaySeconds + periodSeconds × "
-                    "failureThreshold = {} s",
-                    member->key, seconds));
-    // Four minutes are enough for many a model that is not known here.
-    constexpr std::int64_t kUsualLoad = 240;
-    found.pedantic = seconds >= kUsualLoad && !names_model();
-    found.fix =
-        "add startupProbe with the same check, periodSeconds: 10 and failureThreshold: 60 (ten "
-        "minutes); livenessProbe counts only after it";
-  }
-
-  bool names_model() const {
-    return std::ranges::any_of(named_paths(workload_, *project_.knowledge), [](const auto& one) {
-      return one.means == "model" && !one.value.contains('$');
-    });
-  }
-
-  bool loads_model() {
-    for (const NamedPath& one : named_paths(workload_, *project_.knowledge))
-      if (one.means == "model" && !is_small_model(one.value)) return true;
-    return false;
   }
 
   void download_per_replica() {

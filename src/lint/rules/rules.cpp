@@ -50,6 +50,7 @@ void judge_all(const Project& project, FindingSink& sink) {
                                    judge_workflow_jobs,
                                    judge_compose_gpu,
                                    judge_kubernetes_gpu,
+                                   judge_kubernetes_probes,
                                    judge_gpu_sharing,
                                    judge_io,
                                    judge_base_life,

@@ -1,0 +1,150 @@
+// Probes of model servers in Kubernetes manifests: a model takes minutes to load.
+#include <algorithm>
+#include <vector>
+
+#include "base/format.h"
+#include "lint/facts/workload_facts.h"
+#include "lint/readers/reader_values.h"
+#include "lint/rules/rules.h"
+
+namespace flense::lint {
+
+namespace {
+
+using text::YamlMember;
+using text::YamlNode;
+
+constexpr std::string_view kSource =
+    "Kubernetes documentation, Configure Liveness, Readiness and Startup Probes";
+
+/// Whether a probe asks the program, and not the machine.
+bool asks_program(const YamlNode& probe) {
+  if (probe.find("exec") == nullptr) return true;
+  constexpr std::size_t kMostWords = 100;
+  std::size_t seen = 0;
+  for (const YamlNode* word : probe["exec"]["command"].items)
+    for (const std::string_view part : {"http", "curl", "wget", "grpc", "localhost", "127.0.0.1"})
+      if (++seen < kMostWords && word->text_or().contains(part)) return true;
+  return false;
+}
+
+std::vector<const YamlNode*> services_of(const Project& project) {
+  std::vector<const YamlNode*> out;
+  for (const auto& file : project.files) {
+    if (file->kind != FileKind::kKubernetes || !file->yaml) continue;
+    for (const YamlNode* document : file->yaml->documents)
+      if ((*document)["kind"].text_or() == "Service" &&
+          !(*document)["spec"]["selector"].members.empty())
+        out.push_back(document);
+  }
+  return out;
+}
+
+class ProbeRules {
+ public:
+  ProbeRules(FindingSink& sink, const Project& project, const ProjectFile& file,
+             const Workload& workload, const std::vector<const YamlNode*>& services)
+      : sink_(sink),
+        project_(project),
+        file_(file),
+        workload_(workload),
+        node_(*workload.node),
+        services_(services) {}
+
+  void run() {
+    const knowledge::LaunchImageRow* image = known_image(workload_, *project_.knowledge);
+    if (workload_.gpus.empty() || ((image == nullptr || image->role != "serve") && !loads_model()))
+      return;
+    restarted();
+    // The others are ready at once, and load a model when they are asked for it.
+    if (image == nullptr || image->large) asked_too_early();
+  }
+
+ private:
+  void restarted() {
+    const YamlNode& liveness = node_["livenessProbe"];
+    const YamlNode& startup = node_["startupProbe"];
+    const bool has_startup = startup.is_mapping();
+    if (!has_startup && !liveness.is_mapping()) return;
+    const YamlNode& probe = has_startup ? startup : liveness;
+    if (!asks_program(probe)) return;
+    const auto number = [&](std::string_view key, std::int64_t fallback) {
+      return std::clamp<std::int64_t>(probe[key].integer().value_or(fallback), 0, 1000000);
+    };
+    const std::int64_t seconds = number("initialDelaySeconds", 0) +
+                                 number("periodSeconds", 10) * number("failureThreshold", 3);
+    constexpr std::int64_t kModelLoad = 300;
+    if (seconds >= kModelLoad || (!has_startup && !is_complete(file_, workload_))) return;
+    const YamlMember* member = node_.member(has_startup ? "startupProbe" : "livenessProbe");
+    Finding& found = sink_.add(
+        "kubernetes-startup-probe", file_, span_of(member->at),
+        fmt::format("{} is restarted when it does not answer within {} seconds, and a model takes "
+                    "minutes to load",
+                    title(workload_), seconds));
+    found.evidence.push_back(
+        fmt::format("{}: initialDelaySeconds + periodSeconds × "
+                    "failureThreshold = {} s",
+                    member->key, seconds));
+    // Four minutes are enough for many a model that is not known here.
+    constexpr std::int64_t kUsualLoad = 240;
+    found.pedantic = seconds >= kUsualLoad && !names_model();
+    found.fix =
+        "add startupProbe with the same check, periodSeconds: 10 and failureThreshold: 60 (ten "
+        "minutes); livenessProbe counts only after it";
+  }
+
+  void asked_too_early() {
+    if (node_.find("readinessProbe") != nullptr || node_.find("startupProbe") != nullptr ||
+        workload_.object == nullptr || !is_complete(file_, workload_))
+      return;
+    const YamlNode& labels = (*workload_.object)["spec"]["template"]["metadata"]["labels"];
+    const auto service = std::ranges::find_if(services_, [&](const YamlNode* one) {
+      return std::ranges::all_of((*one)["spec"]["selector"].members, [&](const YamlMember& label) {
+        const std::string_view value = label.value->text_or();
+        return !value.empty() && labels[label.key].text_or() == value;
+      });
+    });
+    if (service == services_.end()) return;
+    Finding& found = sink_.add(
+        "kubernetes-readiness-probe", file_, workload_.span,
+        fmt::format("the Service {} sends requests to {} while it still loads its model: nothing "
+                    "says when it is ready",
+                    (**service)["metadata"]["name"].text_or(), title(workload_)));
+    found.evidence.emplace_back(kSource);
+    found.fix = "add readinessProbe with httpGet of the server's health path and its port";
+  }
+
+  bool names_model() const {
+    return std::ranges::any_of(named_paths(workload_, *project_.knowledge), [](const auto& one) {
+      return one.means == "model" && !one.value.contains('$');
+    });
+  }
+
+  bool loads_model() {
+    for (const NamedPath& one : named_paths(workload_, *project_.knowledge))
+      if (one.means == "model" && !is_small_model(one.value)) return true;
+    return false;
+  }
+
+  FindingSink& sink_;
+  const Project& project_;
+  const ProjectFile& file_;
+  const Workload& workload_;
+  const YamlNode& node_;
+  const std::vector<const YamlNode*>& services_;
+};
+
+}  // namespace
+
+void judge_kubernetes_probes(const Project& project, const std::vector<FileView>& /*views*/,
+                             FindingSink& sink) {
+  const std::vector<const YamlNode*> services = services_of(project);
+  for (const auto& file : project.files) {
+    if (file->kind != FileKind::kKubernetes) continue;
+    for (const Workload& workload : file->workloads)
+      if (workload.node != nullptr && workload.pod != nullptr && !workload.init_container)
+        ProbeRules(sink, project, *file, workload, services).run();
+  }
+}
+
+}  // namespace flense::lint
