@@ -334,6 +334,24 @@ class Lint(harness.Case):
         self.lint(*only, "--severity", "1=warning", "--fail-on", "warning", expect=1)
         self.assertIn("did you mean cuda-tag-missing?", self.lint("--ignore", "cuda-tag-mising", expect=2).stderr)
 
+    def test_what_a_build_leaves_behind_is_a_warning(self):
+        self.write(".github/workflows/image.yml", "on: push\njobs:\n  image:\n    steps:\n"
+                   "      - uses: docker/build-push-action@v6\n        with:\n          context: .\n"
+                   "          build-args: |\n            MAPS_API_KEY=${{ secrets.MAPS_API_KEY }}\n")
+        self.write("Dockerfile", "FROM node:22 AS a\nARG MAPS_API_KEY\nRUN npm ci\nFROM node:22\nCOPY --from=a /a /a\n")
+        only = ("--only", "secret-in-build-variable", "--fail-on", "never", ".github/workflows/image.yml", "Dockerfile")
+        found = [one for one in self.findings(*only) if one["path"].endswith("image.yml")]
+        self.assertEqual([(one["severity"], "records of the build" in one["message"]) for one in found], [("warning", True)])
+        self.write("Dockerfile", "FROM node:22\nARG MAPS_API_KEY\nRUN npm ci\n")
+        found = [one for one in self.findings(*only) if one["path"].endswith("image.yml")]
+        self.assertEqual([(one["severity"], "history" in one["message"]) for one in found], [("error", True)])
+
+    def test_an_index_beside_pypi_ends_no_build(self):
+        only = ("--only", "wheel-cuda-mismatch", "--fail-on", "never")
+        for option, severity in (("--extra-index-url", "warning"), ("--index-url", "error")):
+            self.write("requirements.txt", f"{option} https://download.pytorch.org/whl/cu121\ntorch==2.6.0\n")
+            self.assertEqual([one["severity"] for one in self.findings(*only)], [severity])
+
     def test_comments(self):
         self.write("Dockerfile", "# flense ignore=cuda-tag-missing  it is our own mirror's\n" + BAD)
         self.assertNotIn("cuda-tag-missing", self.rules(expect=0))

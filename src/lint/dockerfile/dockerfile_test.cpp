@@ -247,6 +247,7 @@ TEST(Dockerfile, ProblemsSayWhatIsWrong) {
        "C has no '='; here everything is name=value, and blanks in a value need quotes"},
       {"ENV A=\"b", "a double quote is not closed"},
       {"EXPOSE 80/http", "80/http: the protocol is tcp, udp or sctp"},
+      {"EXPOSE 80 # the web", "a comment has a line of its own; # is not a port"},
       {"HEALTHCHECK --interval=10 CMD x", "--interval=10 is not a duration such as 30s or 1m30s"},
       {"STOPSIGNAL SIGFOO", "SIGFOO is not a signal"},
       {"ONBUILD FROM x", "FROM cannot be an ONBUILD trigger"},

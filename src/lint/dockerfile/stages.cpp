@@ -255,8 +255,13 @@ void StageBuilder::check_words(const RawInstruction& raw, const Scope& scope) {
       why = "VOLUME needs paths; this one is empty";
     if (keyword == Keyword::kExpose)
       for (const std::string& port : lexed.words)
-        if (why.empty()) why = port_problem(port);
-    if (!why.empty()) refuse(span, std::move(why));
+        if (why.empty())
+          why = port.starts_with('#') ? "a comment has a line of its own; # is not a port"
+                                      : port_problem(port);
+    if (why.empty()) continue;
+    refuse(span, std::move(why));
+    // The words of what is meant as a comment are no ports either.
+    if (raw.words[at].starts_with('#')) return;
   }
 }
 

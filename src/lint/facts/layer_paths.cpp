@@ -60,6 +60,8 @@ bool is_much(const Written& one, std::uint64_t bytes) {
   };
   constexpr std::uint64_t kMuch = 50'000'000;  // beside a framework
   if (bytes > 0) return bytes >= kMuch;
+  // Of scikit-learn, whatever directory they lie in.
+  if (ends_with_any(path, {".joblib", ".pkl", ".pickle"})) return false;
   return one.how.contains("environment") || one.how.contains("conda") ||
          names(
              {"venv", "conda", "-packages", "model", "wheels", ".safetensors", ".ckpt", ".gguf"}) ||

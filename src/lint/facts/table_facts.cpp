@@ -78,15 +78,18 @@ std::vector<std::string> cuda_variants_of(const knowledge::Knowledge& known,
   return out;
 }
 
-std::string last_torch_of(const knowledge::Knowledge& known, std::string_view variant) {
+std::string last_torch_of(const knowledge::Knowledge& known, std::string_view variant,
+                          std::string_view python) {
   std::string last, newest;
-  for (const knowledge::FrameworkBuild& build : known.frameworks.builds) {
-    if (build.package != "torch" || !build.variant.starts_with("cu")) continue;
-    if (newest.empty() || compare_versions(build.to, newest) > 0) newest = build.to;
-    if (build.variant == variant && (last.empty() || compare_versions(build.to, last) > 0))
+  for (const knowledge::FrameworkBuild& build : known.frameworks.builds)
+    if (build.package == "torch" && build.variant == variant &&
+        (last.empty() || compare_versions(build.to, last) > 0))
       last = build.to;
-  }
-  return last == newest ? std::string() : last;
+  for (const knowledge::DefaultVariantRow& row : known.frameworks.defaults)
+    if ((newest.empty() || compare_versions(row.to, newest) > 0) &&
+        (python.empty() || compare_versions(python, row.python) >= 0))
+      newest = row.to;
+  return newest.empty() || compare_versions(last, newest) >= 0 ? std::string() : last;
 }
 
 }  // namespace flense::lint

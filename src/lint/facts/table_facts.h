@@ -35,8 +35,9 @@ std::string companion_of(const knowledge::Knowledge& known, std::string_view pac
 std::vector<std::string> cuda_variants_of(const knowledge::Knowledge& known,
                                           std::string_view torch);
 
-/// The last torch of the index of one CUDA that got no newer ones: "2.5" of cu121; empty: it gets
-/// them still, or is not known.
-std::string last_torch_of(const knowledge::Knowledge& known, std::string_view variant);
+/// The last torch of the index of one CUDA, where PyPI has a newer one for a Python ("3.10"; empty:
+/// a current one): "2.5" of cu121; empty: it has the newest too, or is not known.
+std::string last_torch_of(const knowledge::Knowledge& known, std::string_view variant,
+                          std::string_view python);
 
 }  // namespace flense::lint

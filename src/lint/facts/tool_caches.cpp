@@ -124,7 +124,16 @@ bool brings_much(const FileView& view, const Install& install) {
                                                           : request.name == base.framework.value;
       // A wheel that lies in the image is not downloaded.
       const bool local = !request.url.empty() && !request.url.contains("://");
-      if (is_large(request) && !held && !local && !is_without_kernels(install, request) &&
+      // What an earlier list of packages brought meets the project's own ranges.
+      const bool met =
+          list != &install.command && request.version.empty() &&
+          std::ranges::any_of(before, [&](const Install* other) {
+            return other->command.span.begin < install.command.span.begin &&
+                   std::ranges::any_of(
+                       lists_of(*other),
+                       [&](const PackageList* had) { return had->find(request.name) != nullptr; });
+          });
+      if (is_large(request) && !held && !local && !met && !is_without_kernels(install, request) &&
           !(request.specifier.empty() &&
             holds_extension(*view.project->knowledge, base.repository, request.name)))
         return true;

@@ -103,6 +103,12 @@ bool is_client(const Workload& workload) {
       continue;
     }
     if (starts_engine(words, at)) return false;
+    // It passes requests on to the engines.
+    if (words[at].text.ends_with("launch_router") ||
+        is_one_of(file_name(words[at].text), {"sglang-router", "vllm-router"})) {
+      asks = true;
+      continue;
+    }
     // What the image's own entry point makes of its arguments is the engine.
     if (workload.command.empty()) continue;
     const std::string name = to_lower(file_name(words[at].text));

@@ -113,24 +113,47 @@ void variant_without_index(const PlacedList& place, FindingSink& sink) {
   }
 }
 
+/// -i, --index-url and --default-index stand in place of PyPI.
+bool replaces_pypi(const ProjectFile& file, const Word& index) {
+  const Span before{index.span.begin < 20 ? 0 : index.span.begin - 20, index.span.end};
+  const std::string_view text = file.source.slice(before);
+  const std::string_view head = text.substr(0, text.rfind("http"));
+  return !holds(head, "extra-index-url") && !holds(head, "find-links") &&
+         (holds(head, "--index-url") || holds(head, "--default-index") || holds(head, "-i "));
+}
+
 /// torch==2.0.1 of an index for cu121, which came later.
-void wheel_of_no_index(const Project& project, const PackageList& list, const ProjectFile& file,
-                       FindingSink& sink) {
+void wheel_of_no_index(const Project& project, const PlacedList& place, FindingSink& sink) {
+  const PackageList& list = *place.list;
+  const ProjectFile& file = *place.file;
+  const bool by_uv =
+      place.install != nullptr && place.install->command.manager == PackageManager::kUv;
   for (const PackageRequest& request : list.packages) {
     if (request.name != "torch" || request.version.empty() || !request.url.empty() ||
         request.manager == PackageManager::kConda)
       continue;
     std::string wanted = knowledge::local_version(request.version);
     if (wanted.empty()) wanted = variant_of_index(request.index);
-    if (wanted.empty() && list.indexes.size() == 1)
-      wanted = variant_of_index(list.indexes.front().text);
+    bool beside = false;  // pip takes PyPI's then
+    if (wanted.empty() && list.indexes.size() == 1) {
+      const Word& index = list.indexes.front();
+      wanted = variant_of_index(index.text);
+      beside = request.manager == PackageManager::kPip && !by_uv &&
+               file.kind != FileKind::kPyproject && !replaces_pypi(file, index);
+    }
     if (knowledge::cuda_of_variant(wanted).empty() || wanted.size() < 5) continue;
     const std::string plain = request.version.substr(0, request.version.find('+'));
     const auto variants = cuda_variants_of(*project.knowledge, plain);
     if (variants.empty() || std::ranges::find(variants, wanted) != variants.end()) continue;
-    Finding& found = sink.add("wheel-cuda-mismatch", file, request.span,
-                              fmt::format("torch {} has no wheels for {}", plain, wanted));
-    found.severity = Severity::kError;
+    const auto* of_pypi = beside ? tables_of(project).default_variant(plain) : nullptr;
+    Finding& found =
+        sink.add("wheel-cuda-mismatch", file, request.span,
+                 of_pypi == nullptr
+                     ? fmt::format("torch {} has no wheels for {}", plain, wanted)
+                     : fmt::format("torch {} has no wheels for {}: pip takes PyPI's, for CUDA {}, "
+                                   "and this index is without effect",
+                                   plain, wanted, knowledge::cuda_of_variant(of_pypi->variant)));
+    if (!beside) found.severity = Severity::kError;
     found.evidence = {fmt::format("framework_builds.json, builds: torch {} for {}", plain,
                                   fmt::join(variants, ", "))};
     found.fix = fmt::format("take https://download.pytorch.org/whl/{}, or a torch that has {}",
@@ -211,15 +234,6 @@ const Word* only_pytorch(const std::vector<Word>& indexes) {
   return &indexes.front();
 }
 
-/// -i, --index-url and --default-index stand in place of PyPI.
-bool replaces_pypi(const ProjectFile& file, const Word& index) {
-  const Span before{index.span.begin < 20 ? 0 : index.span.begin - 20, index.span.end};
-  const std::string_view text = file.source.slice(before);
-  const std::string_view head = text.substr(0, text.rfind("http"));
-  return !holds(head, "extra-index-url") && !holds(head, "find-links") &&
-         (holds(head, "--index-url") || holds(head, "--default-index") || holds(head, "-i "));
-}
-
 void lacking_package(const PlacedList& place, FindingSink& sink) {
   const PackageList& list = *place.list;
   const bool placed = place.view != nullptr;
@@ -266,7 +280,7 @@ void judge_package_indexes(const Project& project, const std::vector<FileView>& 
                            FindingSink& sink) {
   std::set<const PackageList*> seen;
   for (const PlacedList& place : placed_lists(project, views)) {
-    if (seen.insert(place.list).second) wheel_of_no_index(project, *place.list, *place.file, sink);
+    if (seen.insert(place.list).second) wheel_of_no_index(project, place, sink);
     variant_without_index(place, sink);
     lacking_package(place, sink);
   }

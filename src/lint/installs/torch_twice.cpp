@@ -213,7 +213,8 @@ class TorchTwice {
       // Without a version it is the last that its index has; an old Python gets older ones of both.
       const std::string last = torch.version().empty() && torch.torch.from_index &&
                                        compare_versions(stage_.image.python.value, "3.10") >= 0
-                                   ? last_torch_of(*project_.knowledge, torch.torch.variant.value)
+                                   ? last_torch_of(*project_.knowledge, torch.torch.variant.value,
+                                                   stage_.image.python.value)
                                    : std::string();
       if ((torch.version().empty() && last.empty()) || torch.by_conda()) continue;
       for (const TorchInstall& one : companions_) {

@@ -74,11 +74,11 @@ std::string passed_over(const Project& project, const PlacedList& place, const W
                                              "night: torch comes from PyPI, and "
                                              "this index is without effect";
   // For an older Python PyPI has older ones.
-  if (place.view == nullptr ||
-      compare_versions(place.view->stages[place.install->stage].image.python.value, "3.10") < 0)
-    return {};
+  if (place.view == nullptr) return {};
+  const std::string& python = place.view->stages[place.install->stage].image.python.value;
+  if (compare_versions(python, "3.10") < 0) return {};
   const std::string variant = variant_of_index(extra.text);
-  const std::string last = last_torch_of(*project.knowledge, variant);
+  const std::string last = last_torch_of(*project.knowledge, variant, python);
   if (last.empty()) return {};
   return fmt::format(
       "the last torch of {} is {}, and PyPI's is newer: pip takes that one, which is {}, and this "

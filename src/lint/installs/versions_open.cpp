@@ -64,6 +64,15 @@ bool takes_nightly(const PackageList& list) {
                              [](const Word& index) { return index.text.contains("nightl"); });
 }
 
+/// A package beside it requires one torch alone.
+bool holds_torch(const PackageList& list) {
+  return std::ranges::any_of(list.packages, [](const PackageRequest& one) {
+    return one.name == "chatterbox-tts" ||
+           (!one.version.empty() &&
+            is_one_of(one.name, {"vllm", "sglang", "xformers", "torchvision", "torchaudio"}));
+  });
+}
+
 /// torch of `pip install torch && pip uninstall torch`, and what a shell took the version off,
 /// which is a finding of its own.
 bool is_gone_or_cut(const Install& install, const PackageRequest& request) {
@@ -122,6 +131,26 @@ bool has_constraints(const PackageList& list) {
     return option.starts_with("-c=") || option.starts_with("--constraint") ||
            option.starts_with("--override");
   });
+}
+
+/// Versions that a file named elsewhere holds: by an option, or a variable of the step.
+bool is_constrained(const Install& install) {
+  const Environment& known = environment_of(*install.instruction);
+  const ShellCommand* command = command_at(*install.instruction, install.command.span);
+  const auto names = [](std::string_view name) {
+    return is_one_of(name, {"PIP_CONSTRAINT", "UV_CONSTRAINT", "UV_OVERRIDE"});
+  };
+  return has_constraints(install.command) ||
+         std::ranges::any_of(known, [&](const auto& one) { return names(one.first); }) ||
+         (command != nullptr &&
+          std::ranges::any_of(command->assignments,
+                              [&](const ShellAssignment& one) { return names(one.name); }));
+}
+
+/// uv takes torch for the CUDA that this variable names.
+bool has_torch_backend(const Use& use) {
+  return use.install != nullptr && use.command->manager == PackageManager::kUv &&
+         environment_of(*use.install->instruction).contains("UV_TORCH_BACKEND");
 }
 
 /// A base that nothing is known of may hold the package.
@@ -229,6 +258,7 @@ void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const 
     std::vector<Use> open = uses;
     std::erase_if(open, [&](const Use& use) { return is_met(use, request); });
     if (open.empty() && !uses.empty()) continue;
+    if (request.name.starts_with("torch") && holds_torch(list)) continue;
     // Their torch is what they require.
     if (request.name.starts_with("torch") && request.name != "torch" &&
         (list.find("torch") != nullptr || list.find("pytorch") != nullptr ||
@@ -252,6 +282,7 @@ void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const 
                           : "the specifier leaves a choice: " + request.specifier};
     const auto pays = [&](const Use& use) {
       return is_for_gpus(use, list) &&
+             !(has_torch_backend(use) && request.name.starts_with("torch")) &&
              !is_cuda_decided(request, list, use.view->file->source, use.command->indexes);
     };
     // A range is what a library asks for; an application is nothing without a version.
@@ -289,7 +320,7 @@ void judge_open_versions(const Project& project, const std::vector<FileView>& vi
   for (const FileView& view : views)
     for (const Install& install : view.installs)
       if (!is_of_system(install.command.manager) && view.stages[install.stage].reachable &&
-          !has_constraints(install.command))
+          !is_constrained(install))
         unpinned(*project.knowledge, *view.file, install.command,
                  {{&view, install.stage, &install, &install.command}}, sink);
   std::set<std::pair<const ProjectFile*, std::size_t>> said;
@@ -303,7 +334,7 @@ void judge_open_versions(const Project& project, const std::vector<FileView>& vi
   std::map<const ProjectFile*, std::vector<Use>> used;
   for (const FileView& view : views)
     for (const Install& install : view.installs) {
-      if (has_constraints(install.command)) held.insert(install.files.begin(), install.files.end());
+      if (is_constrained(install)) held.insert(install.files.begin(), install.files.end());
       for (const ProjectFile* file : install.files)
         used[file].push_back({&view, install.stage, &install, &install.command});
     }

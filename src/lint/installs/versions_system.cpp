@@ -142,10 +142,13 @@ void no_cudnn(const PlacedList& place, FindingSink& sink) {
                  one.name == "whisperx" || one.manager == PackageManager::kConda;
         }))
       return;
-    Finding& found = sink.add(
-        "cudnn-not-in-base", *place.file, request.span,
-        fmt::format("{} loads cuDNN from the system, and nvidia/cuda:{} has none: it finds no GPU",
-                    request.name, root.image->tag));
+    Finding& found =
+        sink.add("cudnn-not-in-base", *place.file, request.span,
+                 fmt::format("{} loads cuDNN from the system, and nvidia/cuda:{} has none: it {}",
+                             request.name, root.image->tag,
+                             is_one_of(request.name, {"faster-whisper", "ctranslate2"})
+                                 ? "ends with \"Unable to load any of {libcudnn_ops.so…}\""
+                                 : "finds no GPU"));
     found.evidence = {fmt::format("tag {}", root.image->tag),
                       "tensorflow/tensorflow#38164, StatCan/aaw-kubeflow-containers#122"};
     const std::string cuda = image.cuda.known() ? image.cuda.value : std::string("…");

@@ -70,7 +70,7 @@ void newest_torchaudio(const Project& project, const PlacedList& place, FindingS
   for (const PackageList* one : {&list, &place.install->command})
     for (const Word& index : one->indexes) {
       const std::string variant = variant_of_index(index.text);
-      const std::string last = last_torch_of(*project.knowledge, variant);
+      const std::string last = last_torch_of(*project.knowledge, variant, {});
       // Indexes that got no such torchaudio, and those of which nothing is known.
       if (variant != "cpu" &&
           (!variant.starts_with("cu") || (!last.empty() && compare_versions(last, kFirst) < 0)))

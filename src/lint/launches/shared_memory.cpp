@@ -163,11 +163,14 @@ void judge_pod(const ProjectFile& file, const Workload& workload, FindingSink& s
 void judge_host_ipc(const ProjectFile& file, const Workload& workload, FindingSink& sink) {
   Finding& found =
       sink.add("kubernetes-host-ipc", file, span_of(workload.pod->member("hostIPC")->at),
-               "the pod takes the node's IPC namespace for shared memory");
+               "the pod takes the node's IPC namespace; shared memory does not need that");
   found.evidence.emplace_back(
       "Kubernetes documentation, Pod Security Standards: hostIPC is forbidden from Baseline on");
-  // With the node's network too it is a part of the node, on purpose.
-  found.pedantic = (*workload.pod)["hostNetwork"].text_or() == "true";
+  // With more of the node's namespaces it is a part of the node, on purpose; with shared memory of
+  // its own it wants the others' CUDA memory.
+  found.pedantic = (*workload.pod)["hostNetwork"].text_or() == "true" ||
+                   (*workload.pod)["hostPID"].text_or() == "true" ||
+                   mount_of(workload, "/dev/shm") != nullptr;
   found.fix = "delete hostIPC and mount emptyDir: {medium: Memory, sizeLimit: 8Gi} at /dev/shm";
 }
 

@@ -36,7 +36,18 @@ class Service {
   }
 
  private:
+  /// "volumes: !reset": what an earlier file says is taken away.
+  static bool is_reset(const YamlNode& node) { return node.tag == "!reset"; }
+
+  /// What the service says at a key.
+  const YamlNode& given(std::string_view key) const {
+    static const YamlNode kNone;
+    const YamlNode& node = node_[key];
+    return is_reset(node) ? kNone : node;
+  }
+
   void problem(const YamlNode& at, std::string message) {
+    if (is_reset(at)) return;
     file_.problems.push_back({span_of(at.at), std::move(message)});
   }
 
@@ -51,16 +62,16 @@ class Service {
   const std::vector<const YamlNode*>& list(const YamlNode& parent, std::string_view key) {
     static const std::vector<const YamlNode*> kNone;
     const YamlNode* node = parent.find(key);
-    if (node == nullptr || node->is_null()) return kNone;
+    if (node == nullptr || node->is_null() || is_reset(*node)) return kNone;
     if (!node->is_sequence()) problem(*node, fmt::format("{} is a list", key));
     return node->items;
   }
 
   void image_and_build() {
-    const YamlNode& image = node_["image"];
+    const YamlNode& image = given("image");
     if (image.is_mapping() || image.is_sequence()) problem(image, "image is a text");
     if (image.is_scalar()) set_image(out_, value(image));
-    const YamlNode& build = node_["build"];
+    const YamlNode& build = given("build");
     if (build.is_sequence()) problem(build, "build is a text or a mapping");
     if (build.is_scalar()) out_.build_context = value(build);
     if (!build.is_mapping()) return;
@@ -70,7 +81,7 @@ class Service {
   }
 
   std::vector<Word> words(std::string_view key) {
-    const YamlNode& node = node_[key];
+    const YamlNode& node = given(key);
     std::vector<Word> out;
     if (node.is_mapping()) problem(node, fmt::format("{} is a text or a list", key));
     if (node.is_scalar()) {
@@ -88,7 +99,7 @@ class Service {
   }
 
   void environment() {
-    const YamlNode& node = node_["environment"];
+    const YamlNode& node = given("environment");
     if (node.is_scalar()) problem(node, "environment is a mapping or a list");
     for (const YamlMember& member : node.members) {
       Variable variable{member.key, std::nullopt, span_of(member.at)};
@@ -115,10 +126,10 @@ class Service {
         problem(*item, "a volume is a text or a mapping");
       }
     }
-    const YamlNode& tmpfs = node_["tmpfs"];
+    const YamlNode& tmpfs = given("tmpfs");
     if (tmpfs.is_scalar()) add_tmpfs(tmpfs);
     for (const YamlNode* item : tmpfs.items) add_tmpfs(*item);
-    const YamlNode& read_only = node_["read_only"];
+    const YamlNode& read_only = given("read_only");
     if (read_only.boolean() == true) out_.writable_root = false;
   }
 
@@ -162,7 +173,7 @@ class Service {
   }
 
   void gpus() {
-    const YamlNode& gpus = node_["gpus"];
+    const YamlNode& gpus = given("gpus");
     if (gpus.is_scalar()) {
       GpuAsk ask;
       ask.vendor = "nvidia";
@@ -177,7 +188,7 @@ class Service {
       }
     }
     for (const YamlNode* item : gpus.items) request(*item, false);
-    const YamlNode& devices = node_["deploy"]["resources"]["reservations"]["devices"];
+    const YamlNode& devices = given("deploy")["resources"]["reservations"]["devices"];
     if (devices.is_mapping() || devices.is_scalar())
       problem(devices, "deploy.resources.reservations.devices is a list");
     for (const YamlNode* item : devices.items) request(*item, true);
@@ -211,17 +222,17 @@ class Service {
   }
 
   void runtime() {
-    const YamlNode& runtime = node_["runtime"];
+    const YamlNode& runtime = given("runtime");
     if (runtime.is_scalar()) out_.runtime = value(runtime);
     if (out_.runtime && out_.runtime->text == "nvidia" && out_.gpus.empty()) visible_devices();
-    const YamlNode& privileged = node_["privileged"];
+    const YamlNode& privileged = given("privileged");
     if (privileged.boolean() == true) out_.privileged = word_of(privileged);
-    const YamlNode& ipc = node_["ipc"];
+    const YamlNode& ipc = given("ipc");
     out_.host_ipc = value(ipc).text == "host";
-    const YamlNode& shm = node_["shm_size"];
+    const YamlNode& shm = given("shm_size");
     if (shm.is_scalar()) out_.shm_bytes = docker_bytes(value(shm).text);
-    const YamlNode& limit = node_["mem_limit"];
-    const YamlNode& deployed = node_["deploy"]["resources"]["limits"]["memory"];
+    const YamlNode& limit = given("mem_limit");
+    const YamlNode& deployed = given("deploy")["resources"]["limits"]["memory"];
     if (limit.is_scalar()) out_.memory_limit = docker_bytes(value(limit).text);
     if (deployed.is_scalar()) out_.memory_limit = docker_bytes(value(deployed).text);
   }

@@ -180,7 +180,10 @@ TEST(ReadCompose, WhatComposeRefusesIsAProblem) {
 TEST(ReadCompose, FragmentsAndEmptyFilesAreFine) {
   for (const std::string text :
        {"", "x-a: 1\n", "services:\n", "include: [a.yaml]\n", "services:\n  x-a: 1\n",
-        "services:\n  a: {extends: {file: b.yaml, service: c}, profiles: [x], env_file: .env}\n"}) {
+        "services:\n  a: {extends: {file: b.yaml, service: c}, profiles: [x], env_file: .env}\n",
+        "services:\n  a:\n    volumes: !reset\n    environment: !reset null\n    command: !reset\n "
+        "   "
+        "build: !reset\n    deploy: {resources: {reservations: {devices: !reset }}}\n"}) {
     EXPECT_TRUE(compose(text)->problems.empty()) << text;
   }
 }

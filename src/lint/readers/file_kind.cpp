@@ -100,9 +100,11 @@ FileKind kind_of_yaml(std::string_view name, std::string_view text) {
 
 bool is_dockerfile_name(std::string_view name) {
   // dockerfile_test.sh, dockerfile-lint.yml: other kinds of files about Dockerfiles.
-  if (ends_with_any(name, {".sh", ".py",  ".yml", ".yaml", ".json", ".md",  ".rst",  ".toml",
-                           ".go", ".js",  ".ts",  ".html", ".csv",  ".m4",  ".orig", ".old",
-                           ".bk", ".rej", ".png", ".svg",  ".jpg",  ".pdf", ".ipynb"}))
+  if (ends_with_any(name,
+                    {".sh",   ".py",        ".yml", ".yaml", ".json", ".md",  ".rst",   ".toml",
+                     ".go",   ".js",        ".ts",  ".html", ".csv",  ".m4",  ".orig",  ".old",
+                     ".bk",   ".rej",       ".png", ".svg",  ".jpg",  ".pdf", ".ipynb", ".patch",
+                     ".diff", ".encrypted", ".enc", ".gpg",  ".age",  ".gz",  ".zip"}))
     return false;
   for (const std::string_view word : {"dockerfile", "containerfile"}) {
     if (name == word || (name.starts_with(word) && name[word.size()] == '.' &&

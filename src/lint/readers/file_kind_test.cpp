@@ -23,6 +23,8 @@ TEST(FileKind, ByName) {
       {"Dockerfile.m4", "", FileKind::kUnknown},
       {"docs/dockerfile-stages.png", "", FileKind::kUnknown},
       {"Dockerfile.x86_64.orig", "", FileKind::kUnknown},
+      {"docker/Dockerfile.rocm.patch", "", FileKind::kUnknown},
+      {"docker/Dockerfile.rocm.patch.encrypted", "", FileKind::kUnknown},
       {".dockerignore", "", FileKind::kDockerignore},
       {"compose.yaml", "", FileKind::kCompose},
       {"compose.gpu.yml", "", FileKind::kCompose},

@@ -262,9 +262,40 @@ bool names_secret(std::string_view name) {
          low == "pat";
 }
 
+/// The Dockerfile of a build that a workflow starts, whose paths begin at the root of the checkout;
+/// null: not known.
+const FileView* dockerfile_of(const std::vector<FileView>& views, const BuildTarget& build) {
+  const std::string path =
+      build.dockerfile.text.empty()
+          ? path_below(build.context.text.empty() ? "." : build.context.text, "Dockerfile")
+          : build.dockerfile.text;
+  const auto at = std::ranges::find_if(views, [&](const FileView& view) {
+    return normal_path(view.file->source.path()) == normal_path(path);
+  });
+  return at == views.end() ? nullptr : &*at;
+}
+
+/// False where the image that is built takes the argument in none of its stages.
+bool may_be_shown(const std::vector<FileView>& views, const BuildTarget& build,
+                  std::string_view argument) {
+  const FileView* view = dockerfile_of(views, build);
+  if (view == nullptr) return true;
+  const auto named = view->dockerfile->find_stage(build.stage.text);
+  if (!build.stage.text.empty() && !named) return true;
+  const auto takes = [&](const Instruction& one) {
+    return one.keyword == Keyword::kArg &&
+           std::ranges::any_of(one.pairs,
+                               [&](const KeyValue& pair) { return pair.key.text == argument; });
+  };
+  return std::ranges::any_of(
+      view->dockerfile->lineage(named.value_or(view->stages.size() - 1)), [&](std::size_t stage) {
+        return std::ranges::any_of(view->dockerfile->stages[stage].instructions, takes);
+      });
+}
+
 /// A secret of the workflow as an argument of a build.
-void workflow_arguments(const ProjectFile& file, const knowledge::BuildFacts& facts,
-                        FindingSink& sink) {
+void workflow_arguments(const ProjectFile& file, const std::vector<FileView>& views,
+                        const knowledge::BuildFacts& facts, FindingSink& sink) {
   if (file.kind != FileKind::kWorkflow) return;
   for (const BuildTarget& build : file.names.builds)
     for (const auto& [name, value] : build.args) {
@@ -283,11 +314,14 @@ void workflow_arguments(const ProjectFile& file, const knowledge::BuildFacts& fa
       Span span = value.span;
       if (const std::size_t own = written.find(name.text + "="); line && own != written.npos)
         span = {span.begin + own, span.begin + own + name.text.size()};
+      const bool shown = may_be_shown(views, build, name.text);
       Finding& found =
           sink.add("secret-in-build-variable", file, span,
-                   fmt::format("the build argument {} puts the secret {} into the image's history",
-                               name.text, secret));
-      found.evidence = {std::string(kStays)};
+                   fmt::format("the build argument {} {} the secret {} {}", name.text,
+                               shown ? "puts" : "leaves", secret,
+                               shown ? "into the image's history" : "in the records of the build"));
+      if (!shown) found.severity = Severity::kWarning;
+      found.evidence = {std::string(shown ? kStays : kRecorded)};
       found.fix = fmt::format(
           "give it by {0}, and read it in the step that needs it: RUN "
           "--mount=type=secret,id={1},env={1} …",
@@ -302,7 +336,8 @@ void workflow_arguments(const ProjectFile& file, const knowledge::BuildFacts& fa
 }  // namespace
 
 void judge_secrets(const Project& project, const std::vector<FileView>& views, FindingSink& sink) {
-  for (const auto& file : project.files) workflow_arguments(*file, project.knowledge->build, sink);
+  for (const auto& file : project.files)
+    workflow_arguments(*file, views, project.knowledge->build, sink);
   for (const FileView& view : views) {
     variables(view, sink);
     command_lines(view, sink);

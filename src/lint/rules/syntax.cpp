@@ -85,6 +85,8 @@ bool surely_refused(const std::vector<FileView>& views, const ProjectFile& file,
       if (!file.dockerfile->syntax.empty() &&
           !file.dockerfile->syntax.contains("docker/dockerfile"))
         return false;
+      // Charliecloud's own.
+      if (message.starts_with("RSYNC ")) return false;
       return message.ends_with("is not an instruction") ||
              !to_lower(file_name(file.source.path())).contains("containerfile");
     case FileKind::kRequirements:

@@ -96,10 +96,14 @@ bool is_data_directory(std::string_view source) {
                                        "ckpt", "ckpts", "weights", "models"});
 }
 
-/// More than lists of packages, settings and licenses, which change seldom.
+/// More than lists of packages, settings and licenses, and than the code of others, which change
+/// seldom.
 bool takes_code(const Instruction& copy) {
   for (std::size_t at = 0; at + 1 < copy.words.size(); ++at)
-    if (!ends_with_any(copy.words[at].text, {".txt", ".in", ".toml", ".lock", ".yml", ".yaml",
+    if (!has_part(copy.words[at].text, "/",
+                  {"vendor", "vendored", "third_party", "third-party", "thirdparty", "external",
+                   "submodules", "wheels"}) &&
+        !ends_with_any(copy.words[at].text, {".txt", ".in", ".toml", ".lock", ".yml", ".yaml",
                                              ".json", ".cfg", ".md", "LICENSE", "NOTICE"}))
       return true;
   return false;
