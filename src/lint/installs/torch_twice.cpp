@@ -234,8 +234,11 @@ class TorchTwice {
         const std::string own =
             torch_of(*project_.knowledge, one.torch.package, one.version()).torch;
         const bool open = one.version().empty() && one.torch.request->specifier.empty();
-        // The newest requires no torch of its own; another rule tells it.
-        if (open && one.torch.package == "torchaudio" && last.empty()) continue;
+        // The newest torchaudio requires no torch (another rule), torchvision any from 2.14 on.
+        if (open && (one.torch.package == "torchaudio"
+                         ? last.empty()
+                         : compare_versions(last.empty() ? torch.version() : last, "2.14") >= 0))
+          continue;
         if (!last.empty() && (!open || one.torch.from_index)) continue;
         if (!open && (own.empty() || own == without_local(torch.version()))) continue;
         Finding& found = report(

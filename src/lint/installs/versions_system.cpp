@@ -118,9 +118,12 @@ bool loads_cudnn(const PackageRequest& request) {
   // The later ones are a message alone.
   if (request.name == "tensorflow-gpu")
     return !request.version.empty() && compare_versions(request.version, "2.12") < 0;
-  return is_one_of(request.name,
-                   {"tensorflow", "onnxruntime-gpu", "faster-whisper", "ctranslate2"}) &&
-         request.extras.empty() && request.marker.empty();
+  if (!request.extras.empty() || !request.marker.empty()) return false;
+  // Later wheels of CTranslate2 do without; faster-whisper takes the newest since 1.0.
+  if (is_one_of(request.name, {"ctranslate2", "faster-whisper"}))
+    return !request.version.empty() &&
+           compare_versions(request.version, request.name == "ctranslate2" ? "4.6.3" : "1.0") < 0;
+  return is_one_of(request.name, {"tensorflow", "onnxruntime-gpu"});
 }
 
 /// tensorflow on a base that has CUDA and no cuDNN.

@@ -192,8 +192,9 @@ void floating_tag(const ImageUse& use, FindingSink& sink) {
     return;
   Finding& found = sink.add(
       "gpu-image-floating", *use.file, use.span,
-      fmt::format("{}{} is another CUDA or ROCm, and needs another driver, after the next release",
-                  use.name->familiar(), use.name->tag.empty() ? " without a tag" : ":latest"));
+      fmt::format(
+          "{}{} may be of another CUDA or ROCm, and need a newer driver, after the next release",
+          use.name->familiar(), use.name->tag.empty() ? " without a tag" : ":latest"));
   found.evidence = {use.image->vendor.evidence};
   // A script is called by hand, by somebody who sees what changes. The default of an argument is
   // for those who do not choose.
