@@ -173,6 +173,13 @@ class IoRules {
     return mount.kind == MountKind::kVolume && network_volumes_.contains(mount.source);
   }
 
+  /// --output-dir and OUTPUT_DIR of a server are its scratch space, --logdir of TensorBoard is what
+  /// it reads.
+  bool names_results(const NamedPath& one) const {
+    return is_python() ||
+           !(starts_with_any(one.name, {"--out", "--log"}) || one.name == "OUTPUT_DIR");
+  }
+
   void output(const NamedPath& one, const WorkloadMount* mount) {
     if (mount == nullptr) {
       if (!knows_mounts()) return;
@@ -183,6 +190,7 @@ class IoRules {
                       title(workload_), one.value, one.name));
       found.evidence.push_back(one.source);
       found.fix = mount_words(one.value, "results");
+      found.pedantic = !names_results(one);
       return;
     }
     if (mount->kind != MountKind::kEmptyDir && !is_memory(mount->kind)) return;
@@ -193,6 +201,7 @@ class IoRules {
                               mount->kind == MountKind::kEmptyDir ? "in an emptyDir" : "in memory",
                               workload_.kind == WorkloadKind::kKubernetes ? "pod" : "container"));
     found.evidence.push_back(one.source);
+    found.pedantic = !names_results(one);
     found.fix = mount_words(one.value, "results");
   }
 
