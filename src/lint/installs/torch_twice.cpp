@@ -291,7 +291,7 @@ class TorchTwice {
 
   /// xformers without a version behind a pinned torch: the newest requires a newer one.
   void xformers_later() {
-    constexpr std::string_view kLeast = "2.9";
+    constexpr std::string_view kLeast = "2.10";
     for (const Install* install : view_.installs_in(stage_.index)) {
       const PackageList& command = install->command;
       const PackageRequest* xformers = command.find("xformers");

@@ -67,9 +67,13 @@ bool takes_nightly(const PackageList& list) {
 /// A package beside it requires one torch alone.
 bool holds_torch(const PackageList& list) {
   return std::ranges::any_of(list.packages, [](const PackageRequest& one) {
-    return one.name == "chatterbox-tts" ||
-           (!one.version.empty() &&
-            is_one_of(one.name, {"vllm", "sglang", "xformers", "torchvision", "torchaudio"}));
+    const auto before = [&](std::string_view version) {
+      return !one.version.empty() && compare_versions(one.version, version) < 0;
+    };
+    if (is_one_of(one.name, {"vllm", "sglang"})) return !one.version.empty();
+    return one.name == "chatterbox-tts" || (one.name == "xformers" && before("0.0.35")) ||
+           (one.name == "torchvision" && before("0.29.1")) ||
+           (one.name == "torchaudio" && before("2.11"));
   });
 }
 
