@@ -1,6 +1,7 @@
 // The image a stage begins with: tags that do not exist or will be removed, tags that float, and
 // musl.
 #include <algorithm>
+#include <set>
 
 #include "base/ascii.h"
 #include "base/format.h"
@@ -38,8 +39,9 @@ struct ImageUse {
   const ImageName* name = nullptr;
   const GpuImage* image = nullptr;
   const knowledge::Images* tables = nullptr;
-  std::string smaller;  ///< the tag that suffices, as the base's libraries go unused; empty: none
-  bool heads = false;   ///< takes_heads()
+  std::string smaller;    ///< the tag that suffices, as the base's libraries go unused; empty: none
+  bool heads = false;     ///< takes_heads()
+  bool replaced = false;  ///< the default of an argument that a file of the project gives
 };
 
 bool is_cuda_tag(const ImageUse& use) {
@@ -55,6 +57,7 @@ void missing_tag(const ImageUse& use, FindingSink& sink) {
                            "unknown\"",
                            tag.empty() ? ", which is what a name without a tag means" : ""));
   found.evidence = {"nvidia-docker#1454: the tag was removed in 2021"};
+  found.pedantic = use.replaced;
   found.fix = "write version, flavour and distribution: " + current_tag(*use.tables, "base");
 }
 
@@ -93,6 +96,7 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
                             "due for deletion",
                             row->cuda));
   found.evidence = {row->source};
+  found.pedantic = use.replaced;
   if (!row->document.empty()) found.evidence.push_back(row->document);
   found.fix = fmt::format("move to {}", instead);
   const bool same_minor = better != nullptr && major_minor(better->cuda) == major_minor(row->cuda);
@@ -158,6 +162,7 @@ bool unknown_tag(const ImageUse& use, FindingSink& sink) {
   }
   Finding& found = sink.add("cuda-tag-unknown", *use.file, use.span, std::move(message));
   found.evidence = {std::move(evidence)};
+  found.pedantic = use.replaced;
   if (!fix.empty()) found.fix = std::move(fix);
   if (use.smaller.empty() || cuda_tag_known(images, *use.image)) return true;
   found.evidence.emplace_back("the wheels of torch bring their own CUDA libraries");
@@ -263,9 +268,11 @@ void named_images(const Project& project, FindingSink& sink) {
     }
 }
 
+using GivenBases = std::set<const Stage*>;  ///< of which a file of the project gives an argument
 /// A Dockerfile's bases with the arguments that a bake target or a Compose service gives.
 void given_bases(const Project& project, const ProjectFile& file, const std::string& dockerfile,
-                 const std::vector<std::pair<Word, Word>>& args, FindingSink& sink) {
+                 const std::vector<std::pair<Word, Word>>& args, GivenBases& given,
+                 FindingSink& sink) {
   const ProjectFile* built = project.find(dockerfile);
   if (built == nullptr || !built->dockerfile) return;
   Environment environment;
@@ -281,6 +288,7 @@ void given_bases(const Project& project, const ProjectFile& file, const std::str
       return stage.base.text.contains("${" + arg.first.text) ||
              stage.base.text.contains("$" + arg.first.text);
     });
+    if (at != args.end()) given.insert(&stage);
     const auto text = expand(stage.base.text, environment);
     const auto name = at == args.end() || !text ? std::nullopt : parse_image_name(*text);
     if (!name || at->second.span.empty()) continue;
@@ -289,7 +297,8 @@ void given_bases(const Project& project, const ProjectFile& file, const std::str
   }
 }
 
-void given_arguments(const Project& project, FindingSink& sink) {
+GivenBases given_arguments(const Project& project, FindingSink& sink) {
+  GivenBases given;
   for (const auto& file : project.files) {
     const std::string own = directory_of(file->source.path());
     for (const BuildTarget& target : file->targets)
@@ -297,7 +306,7 @@ void given_arguments(const Project& project, FindingSink& sink) {
           project, *file,
           path_below(path_below(own, target.context.text.empty() ? "." : target.context.text),
                      target.dockerfile.text.empty() ? "Dockerfile" : target.dockerfile.text),
-          target.args, sink);
+          target.args, given, sink);
     // Command lines begin at the root of the checkout, or at the script.
     for (const BuildTarget& build : file->names.builds)
       for (const std::string& start : {std::string("."), own}) {
@@ -306,16 +315,16 @@ void given_arguments(const Project& project, FindingSink& sink) {
                 ? path_below(path_below(start, build.context.text), "Dockerfile")
                 : path_below(start, build.dockerfile.text);
         if (project.find(path) == nullptr) continue;
-        given_bases(project, *file, path, build.args, sink);
+        given_bases(project, *file, path, build.args, given, sink);
         break;
       }
     for (const Workload& workload : file->workloads) {
       if (!workload.build_context || workload.node == nullptr) continue;
       std::vector<std::pair<Word, Word>> args;
-      const text::YamlNode& given = (*workload.node)["build"]["args"];
-      for (const text::YamlMember& member : given.members)
+      const text::YamlNode& stated = (*workload.node)["build"]["args"];
+      for (const text::YamlMember& member : stated.members)
         args.emplace_back(Word{member.key, span_of(member.at)}, word_of(*member.value));
-      for (const text::YamlNode* item : given.items) {
+      for (const text::YamlNode* item : stated.items) {
         const std::string& pair = item->text;
         if (const std::size_t equals = pair.find('='); equals != pair.npos)
           args.emplace_back(Word{pair.substr(0, equals), span_of(item->at)},
@@ -324,9 +333,10 @@ void given_arguments(const Project& project, FindingSink& sink) {
       given_bases(project, *file,
                   path_below(path_below(own, workload.build_context->text),
                              workload.dockerfile ? workload.dockerfile->text : "Dockerfile"),
-                  args, sink);
+                  args, given, sink);
     }
   }
+  return given;
 }
 
 void musl_base(const FileView& view, const StageView& stage, FindingSink& sink) {
@@ -371,21 +381,21 @@ void musl_base(const FileView& view, const StageView& stage, FindingSink& sink) 
 
 void judge_base_image(const Project& project, const std::vector<FileView>& views,
                       FindingSink& sink) {
+  const GivenBases given = given_arguments(project, sink);
   for (const FileView& view : views) {
     for (const StageView& stage : view.stages) {
       if (stage.own_base && stage.stage->image) {
         const auto unused = &stage == final_base(view) ? unused_cuda_of(view) : std::nullopt;
-        judge_use(
-            {view.file, stage.stage->base.span, &*stage.stage->image, &stage.image,
-             &images_of(view), unused ? unused->instead : std::string(), takes_heads(view, stage)},
-            sink);
+        judge_use({view.file, stage.stage->base.span, &*stage.stage->image, &stage.image,
+                   &images_of(view), unused ? unused->instead : std::string(),
+                   takes_heads(view, stage), given.contains(stage.stage)},
+                  sink);
       }
       musl_base(view, stage, sink);
     }
   }
   started_images(project, sink);
   named_images(project, sink);
-  given_arguments(project, sink);
 }
 
 }  // namespace flense::lint
