@@ -16,9 +16,12 @@ namespace flense {
 unsigned processor_count();
 
 /// Runs fn(0..count-1) on up to `workers` threads; the first error wins and stops the hand-out of
-/// further indices.
+/// further indices. What fn throws is thrown here.
 Result<void> parallel_for(std::size_t count, unsigned workers,
                           const std::function<Result<void>(std::size_t)>& fn);
+
+/// The same on every usable processor, for what cannot fail.
+void parallel_for(std::size_t count, const std::function<void(std::size_t)>& fn);
 
 /// Bounded hand-over between threads. close() wakes everybody; pop() then drains and ends.
 template <class T>

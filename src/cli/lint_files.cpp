@@ -6,10 +6,12 @@
 #include <array>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "base/file.h"
 #include "base/format.h"
+#include "base/parallel.h"
 #include "lint/readers/readers.h"
 
 namespace flense::cli {
@@ -144,20 +146,27 @@ std::vector<std::string> links_among(const std::vector<LintFile>& files) {
 }
 
 Result<std::vector<lint::Input>> lint_inputs(const std::vector<LintFile>& files) {
+  std::vector<std::optional<Result<lint::Input>>> read(files.size());
+  parallel_for(files.size(), [&](std::size_t at) {
+    const LintFile& file = files[at];
+    if (file.path == "-") return;
+    auto input = read_input(file);
+    if (file.named ||
+        (input && lint::kind_of(input->path, input->text) != lint::FileKind::kUnknown))
+      read[at] = std::move(input);
+  });
   std::vector<lint::Input> out;
-  for (const LintFile& file : files) {
-    if (file.path == "-") {
+  for (std::size_t at = 0; at < files.size(); ++at) {
+    if (files[at].path == "-") {
       FdSource source(STDIN_FILENO, "standard input");
       TRY(std::string text, read_all(source, kMaxFile, "standard input"));
       out.push_back({"-", std::move(text)});
       continue;
     }
-    auto input = read_input(file);
-    if (file.named && !input)
-      TRY_DO(with_context(std::move(input), "reading {}", file.path.native()));
-    if (input &&
-        (file.named || lint::kind_of(input->path, input->text) != lint::FileKind::kUnknown))
-      out.push_back(std::move(*input));
+    if (!read[at]) continue;
+    TRY(lint::Input input,
+        with_context(std::move(*read[at]), "reading {}", files[at].path.native()));
+    out.push_back(std::move(input));
   }
   return out;
 }
@@ -171,9 +180,10 @@ std::string text_beside(const fs::path& file, std::uint64_t most) {
 }
 
 std::vector<lint::Context> list_contexts(const std::vector<std::string>& directories) {
-  std::vector<lint::Context> out;
-  for (const std::string& directory : directories) {
-    lint::Context context;
+  std::vector<lint::Context> out(directories.size());
+  parallel_for(out.size(), [&](std::size_t number) {
+    const std::string& directory = directories[number];
+    lint::Context& context = out[number];
     context.directory = directory;
     std::error_code error;
     auto at = fs::recursive_directory_iterator(
@@ -193,8 +203,7 @@ std::vector<lint::Context> list_contexts(const std::vector<std::string>& directo
     }
     if (error) context.complete = false;
     std::ranges::sort(context.files, {}, &lint::ContextFile::path);
-    out.push_back(std::move(context));
-  }
+  });
   return out;
 }
 

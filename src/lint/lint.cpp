@@ -151,8 +151,8 @@ Outcome lint(const Project& project, const LintRules& rules, const Policy& polic
              std::vector<Finding> others) {
   std::vector<Finding> found = std::move(others);
   std::erase_if(found, [&](const Finding& one) { return !rules.named(one.rule).empty(); });
+  judge_all(project, rules, found);
   FindingSink sink(rules, found);
-  judge_all(project, sink);
 
   std::map<std::string, Silence, std::less<>> silences;
   for (const auto& file : project.files)

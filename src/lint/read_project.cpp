@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/parallel.h"
 #include "lint/lint.h"
 #include "lint/readers/readers.h"
 
@@ -41,7 +42,10 @@ Project read_project(std::vector<Input> inputs, std::vector<Context> contexts,
   out.contexts = std::move(contexts);
   out.hosts = std::move(hosts);
   out.knowledge = &knowledge;
-  for (Input& input : in_order(std::move(inputs))) out.files.push_back(read_file(std::move(input)));
+  inputs = in_order(std::move(inputs));
+  out.files.resize(inputs.size());
+  parallel_for(inputs.size(),
+               [&](std::size_t at) { out.files[at] = read_file(std::move(inputs[at])); });
   out.index();
   return out;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/parallel.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -91,14 +92,12 @@ std::vector<FileView> views_of(const Project& project) {
   constexpr std::size_t kMostStages = 200;
   const ListFiles lists = list_files_of(project);
   std::vector<FileView> out;
-  for (const auto& file : project.files) {
-    if (!file->dockerfile || file->dockerfile->stages.empty() ||
-        file->dockerfile->stages.size() > kMostStages)
-      continue;
-    FileView view;
-    view.project = &project;
-    view.file = file.get();
-    view.dockerfile = &*file->dockerfile;
+  for (const auto& file : project.files)
+    if (file->dockerfile && !file->dockerfile->stages.empty() &&
+        file->dockerfile->stages.size() <= kMostStages)
+      out.push_back({&project, file.get(), &*file->dockerfile, {}, {}});
+  parallel_for(out.size(), [&](std::size_t number) {
+    FileView& view = out[number];
     const std::size_t last = view.dockerfile->stages.size() - 1;
     const auto final_lineage = view.dockerfile->lineage(last);
     const auto reachable = view.dockerfile->reachable();
@@ -113,8 +112,7 @@ std::vector<FileView> views_of(const Project& project) {
       view.stages.push_back(std::move(stage));
     }
     view.installs = installs_of(view, lists);
-    out.push_back(std::move(view));
-  }
+  });
   return out;
 }
 

@@ -1,5 +1,10 @@
 #include "lint/rules/rules.h"
 
+#include <algorithm>
+#include <iterator>
+
+#include "base/parallel.h"
+
 namespace flense::lint {
 
 Finding& FindingSink::add(std::string_view rule, const ProjectFile& file, Span span,
@@ -17,54 +22,67 @@ Finding& FindingSink::add(std::string_view rule, const ProjectFile& file, Span s
   return out;
 }
 
-void judge_all(const Project& project, FindingSink& sink) {
+namespace {
+
+constexpr RuleFamily* kFamilies[] = {
+    judge_syntax,
+    judge_base_image,
+    judge_base_flavour,
+    judge_base_stages,
+    judge_versions,
+    judge_versions_conda,
+    judge_versions_sets,
+    judge_versions_torch,
+    judge_torch_twice,
+    judge_build_arguments,
+    judge_host,
+    judge_architectures,
+    judge_open_versions,
+    judge_reproducibility,
+    judge_contract,
+    judge_contract_run,
+    judge_libraries,
+    judge_cache,
+    judge_cache_mounts,
+    judge_size,
+    judge_size_layers,
+    judge_copy_link,
+    judge_secrets,
+    judge_trust,
+    judge_repository_keys,
+    judge_shared_memory,
+    judge_gpu_access,
+    judge_image_vendor,
+    judge_workflow_jobs,
+    judge_compose_gpu,
+    judge_kubernetes_gpu,
+    judge_kubernetes_probes,
+    judge_gpu_sharing,
+    judge_io,
+    judge_base_life,
+    judge_conda,
+    judge_weights,
+    judge_extensions,
+    judge_distribution_packages,
+    judge_versions_system,
+    judge_package_indexes,
+    judge_python_environment,
+    judge_held_packages,
+    judge_build_isolation,
+    judge_build_options,
+};
+
+}  // namespace
+
+void judge_all(const Project& project, const knowledge::LintRules& rules,
+               std::vector<Finding>& out) {
   const std::vector<FileView> views = views_of(project);
-  for (RuleFamily* const family : {judge_syntax,
-                                   judge_base_image,
-                                   judge_base_flavour,
-                                   judge_base_stages,
-                                   judge_versions,
-                                   judge_versions_conda,
-                                   judge_versions_sets,
-                                   judge_versions_torch,
-                                   judge_torch_twice,
-                                   judge_build_arguments,
-                                   judge_host,
-                                   judge_architectures,
-                                   judge_open_versions,
-                                   judge_reproducibility,
-                                   judge_contract,
-                                   judge_contract_run,
-                                   judge_libraries,
-                                   judge_cache,
-                                   judge_cache_mounts,
-                                   judge_size,
-                                   judge_size_layers,
-                                   judge_copy_link,
-                                   judge_secrets,
-                                   judge_trust,
-                                   judge_repository_keys,
-                                   judge_shared_memory,
-                                   judge_gpu_access,
-                                   judge_image_vendor,
-                                   judge_workflow_jobs,
-                                   judge_compose_gpu,
-                                   judge_kubernetes_gpu,
-                                   judge_kubernetes_probes,
-                                   judge_gpu_sharing,
-                                   judge_io,
-                                   judge_base_life,
-                                   judge_conda,
-                                   judge_weights,
-                                   judge_extensions,
-                                   judge_distribution_packages,
-                                   judge_versions_system,
-                                   judge_package_indexes,
-                                   judge_python_environment,
-                                   judge_held_packages,
-                                   judge_build_isolation,
-                                   judge_build_options})
-    family(project, views, sink);
+  std::vector<std::vector<Finding>> found(std::size(kFamilies));
+  parallel_for(found.size(), [&](std::size_t at) {
+    FindingSink sink(rules, found[at]);
+    kFamilies[at](project, views, sink);
+  });
+  for (std::vector<Finding>& family : found) std::ranges::move(family, std::back_inserter(out));
 }
 
 }  // namespace flense::lint

@@ -41,7 +41,8 @@ RuleFamily judge_syntax, judge_base_image, judge_base_flavour, judge_base_stages
     judge_distribution_packages, judge_versions_system, judge_package_indexes,
     judge_python_environment, judge_held_packages, judge_build_isolation, judge_build_options;
 
-/// What all families find.
-void judge_all(const Project& project, FindingSink& sink);
+/// What all families find, each on its own, in their order.
+void judge_all(const Project& project, const knowledge::LintRules& rules,
+               std::vector<Finding>& out);
 
 }  // namespace flense::lint
