@@ -7,6 +7,7 @@
 #include <array>
 #include <filesystem>
 #include <fstream>
+#include <new>
 
 #include "base/bytes.h"
 #include "base/file.h"
@@ -267,6 +268,13 @@ TEST(Parallel, FirstErrorWinsAndStops) {
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().message, "three");
   EXPECT_LT(calls, 1000);
+}
+
+TEST(Parallel, WhatIsThrownReachesTheCaller) {
+  const auto throwing = [](std::size_t i) {
+    if (i == 7) throw std::bad_alloc();
+  };
+  EXPECT_THROW(parallel_for(100, throwing), std::bad_alloc);
 }
 
 TEST(Process, DirectoriesAreNoPrograms) {

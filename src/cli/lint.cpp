@@ -4,6 +4,7 @@
 #include <chrono>
 #include <set>
 
+#include "base/file.h"
 #include "base/severity.h"
 #include "cli/config.h"
 #include "cli/lint_files.h"
@@ -211,9 +212,13 @@ Result<void> confine_to(const LintRequest& request, const std::vector<std::strin
   return confine(request, wanted, io);
 }
 
-lint::Project project_of(std::vector<lint::Input> inputs, const LintInput& input) {
+/// `listed` are the contexts of the files before they were changed.
+lint::Project project_of(std::vector<lint::Input> inputs, const LintInput& input,
+                         std::vector<lint::Context> listed = {}) {
   lint::Project out = lint::read_project(std::move(inputs), {}, input.hosts, input.tables);
-  out.contexts = list_contexts(lint::context_directories(out));
+  const std::vector<std::string> directories = lint::context_directories(out);
+  const bool same = std::ranges::equal(directories, listed, {}, {}, &lint::Context::directory);
+  out.contexts = same ? std::move(listed) : list_contexts(directories);
   out.foreign = input.foreign;
   out.retired = input.retired;
   out.links = input.links;
@@ -298,9 +303,14 @@ bool fix_once(const lint::Project& project, const std::vector<lint::Finding>& fi
   return any;
 }
 
-Result<void> replace_file(const lint::Input& changed, const Io& io) {
+Result<void> replace_file(const lint::SourceText& then, const lint::Input& changed, const Io& io) {
   if (changed.path == "-")
     return fail(Code::kUsage, "standard input cannot be changed").hint("--diff shows the change");
+  TRY(const std::string now, read_file(changed.path, kMaxFile));
+  // Where another path leads to the same file, it is fixed.
+  if (now == changed.text) return {};
+  if (now != then.text())
+    return bad_input("the file was changed meanwhile").hint("run flense lint --fix again");
   return save_output(changed.path, changed.text, io);
 }
 
@@ -328,23 +338,26 @@ Result<int> run_lint(const LintRequest& request, Io& io) {
   leave_out(project, known, outcome);
   if (!request.fix.empty() || !request.diff.empty()) {
     const bool unsafe = request.fix == "unsafe" || request.diff == "unsafe";
-    const lint::Project before = project_of(inputs, input);
+    std::vector<lint::SourceText> before;
+    for (const lint::Input& one : inputs)
+      before.emplace_back(project.find(one.path)->source.path(), one.text);
     const int status = lint_status(outcome.findings, request.threshold);
     // One fix may uncover another.
     constexpr int kMostRounds = 20;
     for (int round = 0; round < kMostRounds; ++round) {
       if (!fix_once(project, outcome.findings, unsafe, inputs)) break;
-      project = project_of(inputs, input);
+      project = project_of(inputs, input, std::move(project.contexts));
       TRY(outcome, judged(project, input, request, io));
       leave_out(project, known, outcome);
     }
-    for (const lint::Input& now : inputs) {
-      const lint::SourceText& then = before.find(now.path)->source;
+    for (std::size_t at = 0; at < inputs.size(); ++at) {
+      const lint::Input& now = inputs[at];
+      const lint::SourceText& then = before[at];
       if (now.text == then.text()) continue;
       if (request.fix.empty())
         TRY_DO(io.out.exact(report::unified_diff(then, now.text)));
       else
-        TRY_DO(with_context(replace_file(now, io), "fixing {}", now.path));
+        TRY_DO(with_context(replace_file(then, now, io), "fixing {}", now.path));
     }
     if (request.fix.empty()) return status;
   }

@@ -20,7 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kMaxFile = 16U << 20;
 constexpr std::size_t kMaxFiles = 200'000;
 constexpr int kMaxDepth = 64;
 
@@ -179,30 +178,72 @@ std::string text_beside(const fs::path& file, std::uint64_t most) {
   return read_file(file, most).value_or("");
 }
 
+namespace {
+
+lint::Context list_context(const std::string& directory) {
+  lint::Context context;
+  context.directory = directory;
+  std::error_code error;
+  auto at = fs::recursive_directory_iterator(directory,
+                                             fs::directory_options::skip_permission_denied, error);
+  while (!error && at != fs::recursive_directory_iterator()) {
+    std::error_code ignored;
+    if (context.files.size() >= kMaxFiles || at.depth() >= kMaxDepth) {
+      context.complete = false;
+      break;
+    }
+    if (at->is_regular_file(ignored) && !at->is_symlink(ignored)) {
+      const auto bytes = at->file_size(ignored);
+      context.files.push_back({at->path().lexically_relative(directory).generic_string(),
+                               ignored ? 0 : std::uint64_t{bytes}});
+    }
+    at.increment(error);
+  }
+  if (error) context.complete = false;
+  std::ranges::sort(context.files, {}, &lint::ContextFile::path);
+  return context;
+}
+
+/// What lies in a directory further down; nothing for one that a link leads to.
+std::vector<lint::ContextFile> files_below(const lint::Context& above, std::string_view directory) {
+  const std::string prefix =
+      std::string(directory.substr(above.directory == "." ? 0 : above.directory.size() + 1)) + "/";
+  std::vector<lint::ContextFile> out;
+  for (auto at = std::ranges::lower_bound(above.files, prefix, {}, &lint::ContextFile::path);
+       at != above.files.end() && at->path.starts_with(prefix); ++at)
+    out.push_back({at->path.substr(prefix.size()), at->bytes});
+  return out;
+}
+
+}  // namespace
+
 std::vector<lint::Context> list_contexts(const std::vector<std::string>& directories) {
   std::vector<lint::Context> out(directories.size());
-  parallel_for(out.size(), [&](std::size_t number) {
-    const std::string& directory = directories[number];
-    lint::Context& context = out[number];
-    context.directory = directory;
-    std::error_code error;
-    auto at = fs::recursive_directory_iterator(
-        directory, fs::directory_options::skip_permission_denied, error);
-    while (!error && at != fs::recursive_directory_iterator()) {
-      std::error_code ignored;
-      if (context.files.size() >= kMaxFiles || at.depth() >= kMaxDepth) {
-        context.complete = false;
-        break;
-      }
-      if (at->is_regular_file(ignored) && !at->is_symlink(ignored)) {
-        const auto bytes = at->file_size(ignored);
-        context.files.push_back({at->path().lexically_relative(directory).generic_string(),
-                                 ignored ? 0 : std::uint64_t{bytes}});
-      }
-      at.increment(error);
-    }
-    if (error) context.complete = false;
-    std::ranges::sort(context.files, {}, &lint::ContextFile::path);
+  // The outermost one of the list above each, which is listed for all; itself: there is none.
+  std::vector<std::size_t> above(out.size());
+  for (std::size_t at = 0; at < out.size(); ++at) {
+    above[at] = at;
+    const auto try_one = [&](std::string_view directory) {
+      const auto found = std::ranges::lower_bound(directories, directory);
+      if (found != directories.end() && *found == directory)
+        above[at] = static_cast<std::size_t>(found - directories.begin());
+    };
+    const std::string_view own = directories[at];
+    for (std::size_t slash = own.rfind('/'); slash != own.npos && slash > 0;
+         slash = own.rfind('/', slash - 1))
+      try_one(own.substr(0, slash));
+    if (!own.starts_with('/') && own != ".." && !own.starts_with("../")) try_one(".");
+  }
+  parallel_for(out.size(), [&](std::size_t at) {
+    if (above[at] == at) out[at] = list_context(directories[at]);
+  });
+  parallel_for(out.size(), [&](std::size_t at) {
+    if (above[at] == at) return;
+    const lint::Context& outer = out[above[at]];
+    lint::Context& own = out[at];
+    own.directory = directories[at];
+    if (outer.complete) own.files = files_below(outer, own.directory);
+    if (own.files.empty()) own = list_context(own.directory);
   });
   return out;
 }

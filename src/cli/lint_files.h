@@ -12,6 +12,8 @@
 
 namespace flense::cli {
 
+constexpr std::uint64_t kMaxFile = 16U << 20;
+
 struct LintFile {
   std::filesystem::path path;  ///< "-" for standard input
   bool named = false;        ///< by the user; or it lies in a directory, and its name may be of use

@@ -48,16 +48,21 @@ bool within(std::string_view version, std::string_view from, std::string_view to
 bool matches_pattern(std::string_view pattern, std::string_view text) {
   // Greedy with one place to come back to, so that no pattern costs more than pattern × text.
   std::size_t p = 0, t = 0, star = std::string_view::npos, mark = 0;
+  // Where the pattern behind the star may begin, from a place of the text on.
+  const auto next = [&](std::size_t from) {
+    const bool any = star + 1 == pattern.size() || pattern[star + 1] == '*';
+    return any ? from : std::min(text.find(pattern[star + 1], from), text.size());
+  };
   while (t < text.size()) {
     if (p < pattern.size() && pattern[p] == '*') {
       star = p++;
-      mark = t;
+      t = mark = next(t);
     } else if (p < pattern.size() && pattern[p] == text[t]) {
       ++p;
       ++t;
     } else if (star != std::string_view::npos) {
       p = star + 1;
-      t = ++mark;
+      t = mark = next(mark + 1);
     } else {
       return false;
     }

@@ -40,6 +40,7 @@ Project read_project(std::vector<Input> inputs, std::vector<Context> contexts,
                      std::vector<host::Profile> hosts, const knowledge::Knowledge& knowledge) {
   Project out;
   out.contexts = std::move(contexts);
+  std::ranges::sort(out.contexts, {}, &Context::directory);
   out.hosts = std::move(hosts);
   out.knowledge = &knowledge;
   inputs = in_order(std::move(inputs));

@@ -307,6 +307,35 @@ class Lint(harness.Case):
         self.assertFalse({"DL3042", "DL3020", "unknown-rule"} & found.keys())
         self.assertIn("package-cache-in-layer", found)
 
+    def test_a_fix_takes_no_change_back_that_was_made_meanwhile(self):
+        path = self.write("Dockerfile", BAD)
+        self.write("bin/hadolint", f"#!/bin/sh\necho '# of another' >> {path}\necho '[]'\n", mode=0o755)
+        environment = dict(os.environ, PATH=os.path.join(self.folder, "bin") + ":" + os.environ["PATH"])
+        done = subprocess.run([harness.BINARY, "lint", "--no-sandbox", "--fix", "--with", "hadolint", "Dockerfile"],
+                              cwd=self.folder, env=environment, text=True, capture_output=True, check=False)
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn("the file was changed meanwhile", done.stderr)
+        with open(path, encoding="utf-8") as kept:
+            self.assertTrue(kept.read().startswith(BAD + "# of another\n"))
+
+    def test_files_of_any_bytes(self):
+        text = "FROM ubuntu:24.04\nRUN pip install torch==2.6.0\n"
+        for name, raw in (("utf16", text.encode("utf-16")), ("zero", b"FROM \0\n"), ("bom", b"\xef\xbb\xbf" + text.encode()),
+                          ("crlf", text.replace("\n", "\r\n").encode()), ("latin", text.encode() + b"LABEL a=caf\xe9\n")):
+            path = self.write(f"{name}/Dockerfile", "")
+            with open(path, "wb") as out:
+                out.write(raw)
+            os.chmod(path, 0o444)
+        for name, target in (("loop", "loop"), ("a.Dockerfile", "b.Dockerfile"), ("b.Dockerfile", "a.Dockerfile"), ("up", "..")):
+            os.symlink(target, os.path.join(self.folder, name))
+        self.lint("--fix", "--only", "package-cache-in-layer", "--only", "syntax", expect=1)
+        for name in ("bom", "crlf", "latin"):
+            with open(os.path.join(self.folder, name, "Dockerfile"), "rb") as fixed:
+                raw = fixed.read()
+            self.assertIn(b"--mount=type=cache,target=/root/.cache/pip pip", raw)
+            self.assertEqual(raw.count(b"\r\n"), 2 if name == "crlf" else 0)
+            self.assertEqual(stat.S_IMODE(os.stat(os.path.join(self.folder, name, "Dockerfile")).st_mode), 0o444)
+
     def test_the_pattern_of_the_hook_is_what_lint_reads(self):
         with open(os.path.join(harness.TOP, ".pre-commit-hooks.yaml"), encoding="utf-8") as text:
             pattern = re.search(r"files: &files '(.*)'", text.read())[1]

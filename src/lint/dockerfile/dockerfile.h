@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "lint/shell/shell.h"
+#include "lint/shell/command_words.h"
 #include "lint/source/image_name.h"
 #include "lint/source/source.h"
 
@@ -83,6 +83,7 @@ struct Instruction {
   /// RUN, CMD, ENTRYPOINT, HEALTHCHECK CMD: commands of the shell form, of the exec form (one), and
   /// of here-documents that a shell runs; empty where the interpreter is another one.
   std::vector<ShellCommand> commands;
+  std::vector<StepCommand> step_commands;  ///< of `commands`
   std::string interpreter;  ///< of `commands`: "/bin/sh", "/bin/bash", "powershell", "python3"
   std::shared_ptr<const Environment> environment;  ///< before this instruction: ENV over ARG
   std::unique_ptr<Instruction> trigger;            ///< of ONBUILD

@@ -1,5 +1,6 @@
 #include "lint/dockerfile/lex.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "base/format.h"
@@ -80,6 +81,19 @@ class Lexer {
     return false;
   }
 
+  /// Letters, digits and what else is never special, from here on; at most `most` bytes.
+  std::string_view plain_run(int stop, std::size_t most) const {
+    std::size_t end = at_;
+    while (end < text_.size() && end - at_ < most) {
+      const char c = text_[end];
+      const bool plain = is_letter(c) || is_digit(c) || c == '/' || c == '.' || c == '-' ||
+                         c == '_' || c == '=' || c == ':' || c == ',';
+      if (!plain || c == options_.escape || c == stop) break;
+      ++end;
+    }
+    return text_.substr(at_, end - at_);
+  }
+
   void add_raw(Words& words, std::string_view text) {
     if (buffer_.size() < most_) buffer_ += text;
     words.inside = true;
@@ -146,6 +160,12 @@ class Lexer {
         const std::string_view escaped = text_.substr(at_++, 1);
         add_raw(words, escaped);
         result += escaped;
+        continue;
+      }
+      if (const std::string_view run = plain_run(stop, most_ + 1 - result.size()); !run.empty()) {
+        add_raw(words, run);
+        result += run;
+        at_ += run.size();
         continue;
       }
       const std::size_t width = std::max<std::size_t>(1, space_at(text_, at_));
@@ -374,7 +394,9 @@ class Lexer {
 };
 
 bool is_plain(std::string_view word, char escape) {
-  return word.find_first_of("$'\"<") == word.npos && word.find(escape) == word.npos;
+  return std::ranges::none_of(word, [escape](char c) {
+    return c == '$' || c == '\'' || c == '"' || c == '<' || c == escape;
+  });
 }
 
 }  // namespace

@@ -98,9 +98,17 @@ void StageBuilder::add(RawInstruction raw) {
   State& state = states_.back();
   raw.instruction.environment = state.values;
   read_commands(raw.instruction, text_, state.shell, out_.escape);
+  read_steps(raw.instruction);
   if (raw.fine) apply(raw, stage, state);
   stage.span.end = raw.instruction.span.end;
   stage.instructions.push_back(std::move(raw.instruction));
+}
+
+void StageBuilder::read_steps(Instruction& instruction) {
+  static const Environment kNone;
+  instruction.step_commands = step_commands_of(
+      instruction.commands, instruction.environment ? *instruction.environment : kNone, expanded_);
+  if (instruction.trigger != nullptr) read_steps(*instruction.trigger);
 }
 
 void StageBuilder::global(RawInstruction raw) {

@@ -32,6 +32,7 @@ class StageBuilder {
   void from(RawInstruction raw);
   void base(Stage& stage, State& state, const RawInstruction& raw);
   void global(RawInstruction raw);
+  void read_steps(Instruction& instruction);
   void apply(const RawInstruction& raw, Stage& stage, State& state);
   void assign(const RawInstruction& raw, Stage& stage, State& state);
   void declare(const RawInstruction& raw, State& state);
@@ -50,6 +51,7 @@ class StageBuilder {
   State globals_;  ///< ARG in front of the first FROM, and what every build knows
   std::vector<State> states_;
   std::size_t copied_ = 0, work_ = 50'000'000;
+  std::size_t expanded_ = 64U << 20;  ///< bytes that variables may still make of commands' words
 };
 
 /// Why this cannot be a base or source image; empty: it may be one.

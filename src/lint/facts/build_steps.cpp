@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 
 #include "base/ascii.h"
 #include "base/format.h"
@@ -59,10 +60,10 @@ StageSteps::StageSteps(const FileView& view, std::size_t stage) {
   std::ranges::reverse(lineage);
   const knowledge::RepositoryRow* base = view.stages[stage].image.row;
   std::string user = base == nullptr || base->user.empty() ? "root" : base->user, directory;
-  for (const std::size_t one : lineage)
-    for (const Instruction& instruction : view.dockerfile->stages[one].instructions) {
+  for (const std::size_t one : lineage) {
+    stages_.emplace_back(view.dockerfile->stages[one].instructions);
+    for (const Instruction& instruction : stages_.back()) {
       const Environment& environment = environment_of(instruction);
-      places_.emplace(&instruction, steps_.size());
       steps_.push_back({&instruction, user, home_of(user, environment), directory});
       if (instruction.words.empty()) continue;
       if (instruction.keyword == Keyword::kUser) {
@@ -82,40 +83,18 @@ StageSteps::StageSteps(const FileView& view, std::size_t stage) {
         if (directory.size() > kLongest) directory.clear();
       }
     }
+  }
 }
 
 const Step* StageSteps::find(const Instruction* instruction) const {
-  const auto at = places_.find(instruction);
-  return at == places_.end() ? nullptr : &steps_[at->second];
-}
-
-bool StepCommand::has(std::string_view word) const {
-  return std::ranges::find(arguments, word, &Argument::text) != arguments.end();
-}
-
-std::string StepCommand::value_of(std::string_view option) const {
-  for (std::size_t at = 0; at < arguments.size(); ++at) {
-    const std::string_view text = arguments[at].text;
-    if (text == option) return at + 1 < arguments.size() ? arguments[at + 1].text : std::string();
-    if (text.starts_with(option) && text.size() > option.size() && text[option.size()] == '=')
-      return std::string(text.substr(option.size() + 1));
+  std::size_t before = 0;
+  for (const std::span<const Instruction> stage : stages_) {
+    const auto inside = std::less_equal{}(stage.data(), instruction) &&
+                        std::less{}(instruction, stage.data() + stage.size());
+    if (inside) return &steps_[before + static_cast<std::size_t>(instruction - stage.data())];
+    before += stage.size();
   }
-  return {};
-}
-
-std::vector<StepCommand> commands_of(const Instruction& instruction) {
-  std::vector<StepCommand> out;
-  for (const ShellCommand& command : instruction.commands) {
-    const Program program = program_of(command);
-    if (program.name.empty() || program.first >= command.words.size()) continue;
-    StepCommand made;
-    made.shell = &command;
-    made.program = program.name;
-    made.program_span = command.words[program.first].span;
-    made.arguments = arguments_of(command, program.first + 1, environment_of(instruction));
-    out.push_back(std::move(made));
-  }
-  return out;
+  return nullptr;
 }
 
 const ShellCommand* command_at(const Instruction& instruction, Span span) {

@@ -4,9 +4,9 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "lint/facts/stage_view.h"
@@ -36,23 +36,14 @@ class StageSteps {
 
  private:
   std::vector<Step> steps_;
-  std::unordered_map<const Instruction*, std::size_t> places_;
+  std::vector<std::span<const Instruction>> stages_;
 };
 
 bool is_root(std::string_view user);
 
-/// A command of an instruction, without wrappers such as sudo and env.
-struct StepCommand {
-  const ShellCommand* shell = nullptr;
-  std::string program;  ///< without its folder: "git"
-  Span program_span;
-  std::vector<Argument> arguments;
-
-  bool has(std::string_view word) const;
-  /// The value of --name VALUE or --name=VALUE; empty: none.
-  std::string value_of(std::string_view option) const;
-};
-std::vector<StepCommand> commands_of(const Instruction& instruction);
+inline const std::vector<StepCommand>& commands_of(const Instruction& instruction) {
+  return instruction.step_commands;
+}
 
 /// The folder that `git clone` writes, as it is named; empty: the command clones nothing.
 std::string clone_target(const StepCommand& command);

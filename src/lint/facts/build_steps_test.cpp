@@ -47,6 +47,19 @@ TEST_F(BuildSteps, UserHomeAndDirectory) {
   EXPECT_EQ(last().home, "/h");
 }
 
+TEST_F(BuildSteps, WhatVariablesMakeOfWordsHasAnEnd) {
+  std::string text = "FROM ubuntu:24.04\nENV X=" + std::string(4000, 'x') + "\n";
+  for (int at = 0; at < 3000; ++at) text += "RUN echo $X $X $X $X $X $X $X $X $X $X\n";
+  read(text);
+  std::size_t bytes = 0;
+  for (const Step& step : steps_.all())
+    for (const StepCommand& command : commands_of(*step.instruction))
+      for (const Argument& argument : command.arguments) bytes += argument.text.size();
+  EXPECT_GT(bytes, 60U << 20);
+  EXPECT_LT(bytes, 70U << 20);
+  EXPECT_EQ(commands_of(*last().instruction)[0].arguments[0].text, "$X");
+}
+
 TEST_F(BuildSteps, VariablesAtACommand) {
   read("FROM ubuntu:24.04\nENV A=1 B=0\nARG C\nRUN export D=yes; A=off one && E=2 two\n");
   const Instruction& run = *last().instruction;

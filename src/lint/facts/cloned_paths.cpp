@@ -1,6 +1,7 @@
 #include "lint/facts/cloned_paths.h"
 
 #include <algorithm>
+#include <span>
 
 #include "lint/facts/build_steps.h"
 #include "lint/source/blanks.h"
@@ -16,13 +17,12 @@ ClonedPaths::ClonedPaths(const FileView& view) : file_(*view.dockerfile) {
   if (!holds(view.file->source.text(), "clone")) return;
   for (std::size_t stage = 0; stage < file_.stages.size(); ++stage) {
     const StageSteps steps(view, stage);
-    for (const Instruction& step : file_.stages[stage].instructions) {
+    for (const Step& at : std::span(steps.all()).last(file_.stages[stage].instructions.size())) {
+      const Instruction& step = *at.instruction;
       if (step.keyword != Keyword::kRun && !step.copies()) continue;
       auto& directories = directories_[&step];
       // Where nobody knows it, paths are still compared with each other.
-      const Step* at = steps.find(&step);
-      const bool known = at != nullptr && !at->directory.empty();
-      directories.push_back({step.span.begin, known ? at->directory : "/"});
+      directories.push_back({step.span.begin, at.directory.empty() ? "/" : at.directory});
       if (step.keyword == Keyword::kRun) read(stage, step, directories);
     }
   }

@@ -73,6 +73,13 @@ constexpr auto kGpuPrefixes = std::to_array<std::string_view>(
     {"nvidia-", "cupy-cuda", "cupy-rocm", "jax-cuda", "jax-rocm", "mxnet-cu", "faiss-gpu-",
      "cudf-cu", "cuml-cu", "tensorrt-cu", "spconv-cu", "flashinfer-"});
 
+/// kGpuPackages in the order of the alphabet.
+constexpr auto kSortedGpuPackages = [] {
+  auto out = kGpuPackages;
+  std::ranges::sort(out);
+  return out;
+}();
+
 template <std::size_t N>
 bool holds(const std::array<std::string_view, N>& list, std::string_view name) {
   return std::ranges::find(list, name) != list.end();
@@ -147,7 +154,7 @@ std::string cuda_of_package(const PackageRequest& request) {
 
 bool is_gpu_package(std::string_view name) {
   if (name.starts_with("nvidia-ml-py") || name == "nvidia-pyindex") return false;
-  return holds(kGpuPackages, name) ||
+  return std::ranges::binary_search(kSortedGpuPackages, name) ||
          std::ranges::any_of(kGpuPrefixes, [&](std::string_view p) { return name.starts_with(p); });
 }
 

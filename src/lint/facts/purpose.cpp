@@ -136,21 +136,6 @@ std::string_view comments_above(const SourceText& source, Span span) {
   return text.substr(first, end - first);
 }
 
-bool is_gpu_file(const FileView& view) {
-  if (is_for_other_device(file_name(view.file->source.path())) ||
-      is_for_other_device(view.stages.back().image.repository) ||
-      (!view.stages.back().image.vendor.known() &&
-       is_for_other_device(view.file->source.project_path())))
-    return false;
-  for (const StageView& stage : view.stages)
-    if (stage.image.vendor.known()) return true;
-  for (const Install& install : view.installs)
-    for (const PackageList* list : lists_of(install))
-      for (const PackageRequest& request : list->packages)
-        if (is_gpu_package(request.name)) return true;
-  return false;
-}
-
 bool is_nvidia_final(const FileView& view, std::string& why) {
   const std::size_t last = view.stages.size() - 1;
   if (const Brought& vendor = view.stages[last].image.vendor; vendor.known()) {

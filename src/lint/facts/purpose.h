@@ -36,7 +36,9 @@ std::set<const ProjectFile*> commented_out(const Project& project);
 std::string_view comments_above(const SourceText& source, Span span);
 
 /// True for a file that GPU rules care about: a GPU base, or GPU packages.
-bool is_gpu_file(const FileView& view);
+inline bool is_gpu_file(const FileView& view) {
+  return view.for_gpu;
+}
 
 /// True where the final stage is an NVIDIA one: by its base or by what it installs. `why` says by
 /// which.

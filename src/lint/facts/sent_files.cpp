@@ -77,10 +77,11 @@ SentFiles::SentFiles(const FileView& view) {
         return file.path.starts_with(".git/");
       });
   if (ignore_ == nullptr)
-    for (const ContextFile& file : context->files) {
+    unread_ignore_ = std::ranges::any_of(context->files, [&](const ContextFile& file) {
+      if (!file.path.ends_with(".dockerignore")) return false;
       const std::string path = path_below(root, file.path);
-      unread_ignore_ = unread_ignore_ || path == usual || path == normal_path(special);
-    }
+      return path == usual || path == normal_path(special);
+    });
   if (unread_ignore_ || !holds_sources(view, *context)) return;
   known_ = true;
   context_ = context;

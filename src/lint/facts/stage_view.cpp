@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/parallel.h"
+#include "lint/facts/purpose.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -76,6 +77,21 @@ class Settings {
   std::vector<Setting>& out_;
 };
 
+bool names_gpu(const FileView& view) {
+  if (is_for_other_device(file_name(view.file->source.path())) ||
+      is_for_other_device(view.stages.back().image.repository) ||
+      (!view.stages.back().image.vendor.known() &&
+       is_for_other_device(view.file->source.project_path())))
+    return false;
+  for (const StageView& stage : view.stages)
+    if (stage.image.vendor.known()) return true;
+  for (const Install& install : view.installs)
+    for (const PackageList* list : lists_of(install))
+      for (const PackageRequest& request : list->packages)
+        if (is_gpu_package(request.name)) return true;
+  return false;
+}
+
 }  // namespace
 
 std::vector<const Install*> FileView::installs_in(std::size_t stage) const {
@@ -112,6 +128,7 @@ std::vector<FileView> views_of(const Project& project) {
       view.stages.push_back(std::move(stage));
     }
     view.installs = installs_of(view, lists);
+    view.for_gpu = names_gpu(view);
   });
   return out;
 }

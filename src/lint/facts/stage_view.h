@@ -28,6 +28,7 @@ struct FileView {
   const Dockerfile* dockerfile = nullptr;
   std::vector<StageView> stages;
   std::vector<Install> installs;
+  bool for_gpu = false;  ///< is_gpu_file()
 
   std::string_view text(Span span) const { return file->source.slice(span); }
   /// The installs of a stage and of those that it is built on.

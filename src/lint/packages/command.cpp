@@ -95,7 +95,8 @@ void CommandReader::read_all(const std::vector<ShellCommand>& commands, Environm
 void CommandReader::read(const ShellCommand& command, const Environment& environment) {
   const Program program = program_of(command);
   if (program.name.empty() || program.first >= command.words.size()) return;
-  const auto arguments = arguments_of(command, program.first + 1, environment);
+  std::size_t budget = 1U << 20;
+  const auto arguments = arguments_of(command, program.first + 1, environment, budget);
   dispatch(program.name, arguments, environment, command.span, 0);
 }
 

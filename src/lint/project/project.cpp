@@ -81,8 +81,9 @@ std::vector<std::string> context_directories(const Project& project) {
 }
 
 const Context* Project::context_of(const ProjectFile& dockerfile) const {
-  const auto at = std::ranges::find(contexts, context_directory(dockerfile), &Context::directory);
-  return at == contexts.end() ? nullptr : &*at;
+  const std::string wanted = context_directory(dockerfile);
+  const auto at = std::ranges::lower_bound(contexts, wanted, {}, &Context::directory);
+  return at == contexts.end() || at->directory != wanted ? nullptr : &*at;
 }
 
 std::vector<const ProjectFile*> Project::of_kind(FileKind kind) const {

@@ -86,7 +86,7 @@ std::vector<std::string> context_directories(const Project& project);
 
 struct Project {
   std::vector<std::unique_ptr<ProjectFile>> files;  ///< sorted by path
-  std::vector<Context> contexts;
+  std::vector<Context> contexts;                    ///< sorted by directory
   std::vector<std::string> foreign;  ///< directories of other projects' files, by normal path
   std::vector<std::string> retired;  ///< directories that nobody uses by their own README
   std::vector<std::string> links;    ///< files that are others of these, by normal path

@@ -241,7 +241,7 @@ void apt_mounts(const FileView& view, const StageView& stage, FindingSink& sink)
       const bool lists = lies_in("/var/lib/apt/lists", mount.target);
       if (!archives && !lists) continue;
       const StepCommand* emptying = nullptr;
-      const std::vector<StepCommand> commands = commands_of(run);
+      const std::vector<StepCommand>& commands = commands_of(run);
       for (const StepCommand& command : commands) {
         const bool clean = archives && command.program.starts_with("apt") &&
                            (command.has("clean") || command.has("autoclean"));

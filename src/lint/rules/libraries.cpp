@@ -273,7 +273,7 @@ bool holds_wheels(std::string_view path) {
 void stripped_libraries(const FileView& view, FindingSink& sink) {
   for (const StageView& stage : view.stages)
     for (const Instruction& run : stage.stage->instructions) {
-      const std::vector<StepCommand> commands = commands_of(run);
+      const std::vector<StepCommand>& commands = commands_of(run);
       const bool libraries = std::ranges::any_of(commands, [](const StepCommand& command) {
         return std::ranges::any_of(command.arguments, [](const Argument& word) {
           return holds(word.text, "*.so") || holds(word.text, ".so*");

@@ -105,7 +105,7 @@ bool runs_brought(Step step, const std::vector<Written>& brought) {
 
 /// The command that reads the repositories' lists and ends the step where it fails; null: none.
 const ShellCommand* reads_lists(const Instruction& step) {
-  const std::vector<StepCommand> commands = commands_of(step);
+  const std::vector<StepCommand>& commands = commands_of(step);
   for (const StepCommand& command : commands)
     if (is_one_of(command.program, {"apt-get", "apt"}) && command.has("update"))
       return command.shell->depth == 0 &&

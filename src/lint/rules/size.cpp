@@ -249,7 +249,7 @@ void clones(const FileView& view, FindingSink& sink) {
     if (!stage.reachable) continue;
     for (const Instruction& run : stage.stage->instructions) {
       if (run.keyword != Keyword::kRun) continue;
-      const std::vector<StepCommand> commands = commands_of(run);
+      const std::vector<StepCommand>& commands = commands_of(run);
       for (const StepCommand& command : commands) {
         if (command.program != "git" || !command.has("clone")) continue;
         const bool narrow = std::ranges::any_of(command.arguments, [](const Argument& word) {

@@ -18,13 +18,14 @@ Span tail(const Argument& argument, std::size_t taken) {
 }  // namespace
 
 std::vector<Argument> arguments_of(const ShellCommand& command, std::size_t first,
-                                   const Environment& environment) {
+                                   const Environment& environment, std::size_t& budget) {
   std::vector<Argument> out;
   for (std::size_t at = first; at < command.words.size() && out.size() < kMaxArguments; ++at) {
     const ShellWord& word = command.words[at];
-    const auto known = word.dynamic ? expand(word.text, environment) : std::nullopt;
+    auto known = word.dynamic && budget > 0 ? expand(word.text, environment) : std::nullopt;
+    if (known) budget -= std::min(budget, known->size());
     if (!known || word.quoted) {
-      out.push_back({known.value_or(word.text), word.span});
+      out.push_back({known ? std::move(*known) : word.text, word.span});
       continue;
     }
     std::string_view rest = *known;
@@ -35,6 +36,32 @@ std::vector<Argument> arguments_of(const ShellCommand& command, std::size_t firs
       out.push_back({std::string(rest.substr(begin, end - begin)), word.span});
       rest.remove_prefix(end);
     }
+  }
+  return out;
+}
+
+bool StepCommand::has(std::string_view word) const {
+  return std::ranges::find(arguments, word, &Argument::text) != arguments.end();
+}
+
+std::string StepCommand::value_of(std::string_view option) const {
+  for (std::size_t at = 0; at < arguments.size(); ++at) {
+    const std::string_view text = arguments[at].text;
+    if (text == option) return at + 1 < arguments.size() ? arguments[at + 1].text : std::string();
+    if (text.starts_with(option) && text.size() > option.size() && text[option.size()] == '=')
+      return std::string(text.substr(option.size() + 1));
+  }
+  return {};
+}
+
+std::vector<StepCommand> step_commands_of(const std::vector<ShellCommand>& commands,
+                                          const Environment& environment, std::size_t& budget) {
+  std::vector<StepCommand> out;
+  for (const ShellCommand& command : commands) {
+    Program program = program_of(command);
+    if (program.name.empty() || program.first >= command.words.size()) continue;
+    out.push_back({&command, std::move(program.name), command.words[program.first].span,
+                   arguments_of(command, program.first + 1, environment, budget)});
   }
   return out;
 }

@@ -17,9 +17,24 @@ struct Argument {
 };
 
 /// The words of a command from `first` on; an unquoted expansion with blanks gives several. At most
-/// 10,000.
+/// 10,000. What variables make of words is taken off `budget`; behind it they stay as written.
 std::vector<Argument> arguments_of(const ShellCommand& command, std::size_t first,
-                                   const Environment& environment);
+                                   const Environment& environment, std::size_t& budget);
+
+/// A command without wrappers such as sudo and env.
+struct StepCommand {
+  const ShellCommand* shell = nullptr;
+  std::string program;  ///< without its folder: "git"
+  Span program_span;
+  std::vector<Argument> arguments;
+
+  bool has(std::string_view word) const;
+  /// The value of --name VALUE or --name=VALUE; empty: none.
+  std::string value_of(std::string_view option) const;
+};
+/// Of the commands that have a program.
+std::vector<StepCommand> step_commands_of(const std::vector<ShellCommand>& commands,
+                                          const Environment& environment, std::size_t& budget);
 
 struct Option {
   std::string name;   ///< "--index-url", "-r"
