@@ -24,6 +24,7 @@ constexpr std::string_view kAny = "…";
 constexpr auto kOtherStatus = std::to_array<std::string_view>(
     {"exit code", "exit status", "exited with code", "exited with status", "http status code",
      "http status", "response code", "nccl error", "nccl failure"});
+constexpr auto kQuotes = std::to_array<std::string_view>({"\"", "`", "´", "‘", "’", "“", "”"});
 constexpr auto kNone = std::string_view::npos;
 
 constexpr bool in_word(char c) {
@@ -228,6 +229,13 @@ std::set<std::string_view> finished_steps(std::string_view text) {
   return out;
 }
 
+/// A warning, but not one of those that say why something fails later: NCCL's, or of an
+/// initialization.
+bool only_warns(std::string_view line) {
+  const auto says = [&](std::string_view word) { return line.find(word) != kNone; };
+  return (says("warning") || says("level=warn")) && !says("nccl warn") && !says("initializ");
+}
+
 /// What a line means may depend on the others: lists of interfaces tell something only beside a
 /// failure, and a GPU that was lost says more than that none is there.
 void weigh(std::vector<ToldError>& told) {
@@ -313,6 +321,11 @@ class ErrorReader::Rules {
 
 std::string folded_message(std::string_view text) {
   std::string out;
+  const auto quote_at = [&](std::size_t at) -> std::size_t {  // its size
+    const auto quote = std::ranges::find_if(
+        kQuotes, [&](std::string_view one) { return text.substr(at).starts_with(one); });
+    return quote == kQuotes.end() ? 0 : quote->size();
+  };
   text = text.substr(0, kMaxLine);
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
@@ -322,6 +335,11 @@ std::string folded_message(std::string_view text) {
     }
     // As logs in which a message is a quoted value write its quotes.
     if (c == '\\' && i + 1 < text.size() && text[i + 1] == '"') continue;
+    if (const std::size_t quote = quote_at(i); quote > 0) {
+      out += '\'';
+      i += quote - 1;
+      continue;
+    }
     const bool blank = c == ' ' || c == '\t' || c == '\n' || c == '\r';
     if (blank && (out.empty() || out.back() == ' ')) continue;
     if (!blank && static_cast<unsigned char>(c) < 0x20) continue;
@@ -337,6 +355,7 @@ std::vector<ToldError> ErrorReader::in(std::string_view text) const {
   const std::set<std::string_view> finished = finished_steps(text);
   std::vector<ToldError> out;
   std::set<const ErrorRow*> resolved;  // by a line after the last that says it
+  std::set<const ErrorRow*> warned;    // no line says it but warnings
   for (std::uint64_t number = 1; !text.empty(); ++number) {
     const std::string_view line = take_line(text);
     if (finished.contains(build_step(line))) continue;
@@ -346,8 +365,12 @@ std::vector<ToldError> ErrorReader::in(std::string_view text) const {
     const ErrorRow* row = rules_->error_in(folded);
     if (row == nullptr) continue;
     resolved.erase(row);
-    if (std::ranges::find(out, row, &ToldError::row) == out.end())
-      out.push_back({row, line, number});
+    const bool first = std::ranges::find(out, row, &ToldError::row) == out.end();
+    if (first) out.push_back({row, line, number});
+    if (!only_warns(folded))
+      warned.erase(row);
+    else if (first)
+      warned.insert(row);
   }
   std::erase_if(out, [&](const ToldError& one) { return resolved.contains(one.row); });
   weigh(out);
@@ -355,6 +378,9 @@ std::vector<ToldError> ErrorReader::in(std::string_view text) const {
   const auto explains = [](const ToldError& one) { return !one.row->general && !one.row->advice; };
   if (std::ranges::any_of(out, explains))
     std::erase_if(out, [](const ToldError& one) { return one.row->general; });
+  std::ranges::stable_sort(out, {}, [&](const ToldError& one) {
+    return one.row->advice ? 2 : warned.contains(one.row) ? 1 : 0;
+  });
   return out;
 }
 

@@ -66,7 +66,8 @@ struct ExitStatusRow {
 inline constexpr auto kExplainTables = std::to_array<std::string_view>(
     {"errors", "errors_libraries", "errors_statuses", "errors_rocm", "errors_machine",
      "errors_containers", "errors_clusters", "errors_network", "errors_frameworks",
-     "errors_graphics", "errors_builds", "errors_loader", "checks"});
+     "errors_graphics", "errors_science", "errors_tools", "errors_builds", "errors_loader",
+     "checks"});
 
 struct Explained {
   static Explained read(const TableSet& tables);

@@ -41,11 +41,27 @@ class TypedTables : public ::testing::Test {
 };
 
 TEST_F(TypedTables, EverySectionSaysWhereItIsFrom) {
-  for (const char* name :
-       {"checks", "cpu_isa", "errors", "errors_builds", "errors_clusters", "errors_containers",
-        "errors_frameworks", "errors_graphics", "errors_libraries", "errors_loader",
-        "errors_machine", "errors_network", "errors_rocm", "errors_statuses", "framework_builds",
-        "glibc", "launch", "redistribution", "rocm"}) {
+  for (const char* name : {"checks",
+                           "cpu_isa",
+                           "errors",
+                           "errors_builds",
+                           "errors_clusters",
+                           "errors_containers",
+                           "errors_frameworks",
+                           "errors_graphics",
+                           "errors_libraries",
+                           "errors_loader",
+                           "errors_machine",
+                           "errors_network",
+                           "errors_rocm",
+                           "errors_science",
+                           "errors_statuses",
+                           "errors_tools",
+                           "framework_builds",
+                           "glibc",
+                           "launch",
+                           "redistribution",
+                           "rocm"}) {
     const text::Json& table = known.tables.table(name);
     EXPECT_FALSE(table["date"].text().empty()) << name;
     for (const auto& [section, value] : table.members()) {
