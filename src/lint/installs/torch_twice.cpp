@@ -195,6 +195,17 @@ class TorchTwice {
       if (is_forced(*torch.install) || torch.install->command.has_option("--upgrade") ||
           torch.install->command.has_option("-U"))
         return;
+      // torchvision of that index requires its own torch, where it is not the one that PyPI has.
+      if (std::ranges::any_of(companions_, [&](const TorchInstall& companion) {
+            return companion.install == torch.install && companion.torch.package == "torchvision";
+          })) {
+        if (!last_torch_of(*project_.knowledge, torch.torch.variant.value, "").empty())
+          report(torch, &one,
+                 fmt::format("{} has brought PyPI's newest torch before, and this replaces it",
+                             one.torch.package),
+                 line_of(one.torch.request->span));
+        return;
+      }
       Finding& found = sink_.add(
           "torch-installed-twice", *torch.file, torch.torch.request->span,
           fmt::format("{} has brought PyPI's torch before, which pip leaves in place: the index of "
@@ -328,6 +339,10 @@ class TorchTwice {
         std::ranges::find_if_not(all_, [](const TorchInstall& one) { return one.by_conda(); });
     if (conda == all_.end() || pip == all_.end() || conda->install == pip->install ||
         (!conda->version().empty() && !pip->version().empty()))
+      return;
+    // pip sees conda's, which satisfies a bare name and most ranges.
+    if (conda < pip && pip->version().empty() && !pip->torch.from_index &&
+        !is_forced(*pip->install))
       return;
     const TorchInstall& later = conda < pip ? *pip : *conda;
     const TorchInstall& earlier = conda < pip ? *conda : *pip;

@@ -101,6 +101,13 @@ void judge(const Project& project, const PackageList& list, const ProjectFile& f
     found.evidence = {fmt::format("{}{}", request.name, request.specifier),
                       fmt::format("{}{}", first.request->name, first.request->specifier),
                       "zyrlia1018/CMD-GEN#1"};
+    // What conda env export wrote was solved.
+    constexpr std::size_t kManyPackages = 80;
+    const auto has_build = [](const PackageRequest& one) {
+      return one.manager == PackageManager::kConda && std::ranges::count(one.specifier, '=') > 1;
+    };
+    found.pedantic =
+        list.packages.size() >= kManyPackages || (has_build(request) && has_build(*first.request));
     // torch has wheels of some CUDA alone.
     const bool reverse =
         !conda && request.name == "torch" && !has_wheels(project, request, first.cuda);

@@ -263,6 +263,10 @@ void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const 
     std::erase_if(open, [&](const Use& use) { return is_met(use, request); });
     if (open.empty() && !uses.empty()) continue;
     if (request.name.starts_with("torch") && holds_torch(list)) continue;
+    // A list for AMD's GPUs, by its name; the package is NVIDIA's alone.
+    if (request.name == "onnxruntime-gpu" &&
+        has_part(file_name(list.path), "/._-", {"amd", "rocm"}))
+      continue;
     // Their torch is what they require.
     if (request.name.starts_with("torch") && request.name != "torch" &&
         (list.find("torch") != nullptr || list.find("pytorch") != nullptr ||

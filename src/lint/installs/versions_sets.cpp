@@ -182,7 +182,10 @@ std::optional<Clash> clash_in(const std::vector<HeldList>& lists,
   std::vector<std::pair<const PackageRequest*, const HeldList*>> found;
   for (const HeldList& held : lists)
     for (const PackageRequest& request : held.list->packages) {
-      if (std::ranges::find(row.packages, request.name) == row.packages.end()) continue;
+      // Constraints forbid a package by a version that was never made.
+      if (std::ranges::find(row.packages, request.name) == row.packages.end() ||
+          request.version == "0")
+        continue;
       for (const auto& [first, first_list] : found)
         if (first->name != request.name && together(*first, request) && !gone(*first) &&
             !gone(request))
@@ -234,6 +237,10 @@ void clashing(const std::vector<HeldList>& lists, const Project& project, const 
       replaces = required.size() == 1 && clash->has(stays) && held != row.holds.end() &&
                  held->second.contains(other);
     }
+    // Before 2.1 the plain name was for processors alone.
+    if (stays == "tensorflow" && clash->has("tensorflow-gpu") && !clash->first->version.empty() &&
+        compare_versions(clash->first->version, "2.1") < 0)
+      stays = "tensorflow-gpu";
     // The finding points at the one that should go.
     const bool first_goes = clash->second->name == stays;
     const PackageRequest& goes = first_goes ? *clash->first : *clash->second;

@@ -207,11 +207,15 @@ bool shares_on_purpose(const Workload& service) {
   for (const std::string_view name : {"CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_PINNED_DEVICE_MEM_LIMIT",
                                       "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"})
     if (variable(service, name) != nullptr) return true;
+  // What an entry point hands on: GPU_MEMORY_UTILIZATION, VLLM_GPU_MEMORY_UTILIZATION.
+  if (std::ranges::any_of(service.variables, [](const Variable& one) {
+        return ends_with_any(one.name, {"GPU_MEMORY_UTILIZATION", "MEM_FRACTION_STATIC"});
+      }))
+    return true;
   const std::vector<Word> words = command_words(service);
   return std::ranges::any_of(words, [](const Word& word) {
-    return word.text.starts_with("--gpu-memory-utilization") ||
-           word.text.starts_with("--mem-fraction-static") ||
-           word.text.starts_with("--cuda-memory-fraction");
+    return starts_with_any(word.text, {"--gpu-memory-utilization", "--gpu_memory_utilization",
+                                       "--mem-fraction-static", "--cuda-memory-fraction"});
   });
 }
 

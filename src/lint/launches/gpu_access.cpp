@@ -30,6 +30,9 @@ bool has_unknown_device(const Workload& workload) {
 
 /// Cameras, buses, disks, or the engine itself: what it is privileged for is not the GPU.
 bool needs_other_hardware(const Workload& workload) {
+  // Its profiling counters want SYS_ADMIN.
+  if (workload.image_name && workload.image_name->familiar().ends_with("dcgm-exporter"))
+    return true;
   const auto is_other = [](std::string_view path) {
     if (path == "/dev" || path == "/dev/" || path.starts_with("/run/udev")) return true;
     return path.starts_with("/dev/") &&

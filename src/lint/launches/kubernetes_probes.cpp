@@ -55,6 +55,11 @@ class ProbeRules {
     const knowledge::LaunchImageRow* image = known_image(workload_, *project_.knowledge);
     if (workload_.gpus.empty() || ((image == nullptr || image->role != "serve") && !loads_model()))
       return;
+    // Triton then serves without a model, until one is asked for.
+    if (std::ranges::any_of(command_words(workload_), [](const Word& word) {
+          return word.text.contains("--model-control-mode=explicit");
+        }))
+      return;
     restarted();
     // The others are ready at once, and load a model when they are asked for it.
     if (image == nullptr || image->large) asked_too_early();

@@ -129,7 +129,10 @@ void forget_holes(text::YamlTree& tree, const std::vector<Span>& holes) {
 }  // namespace
 
 FileContent read_yaml(const SourceText& source) {
-  auto tree = std::make_shared<text::YamlTree>(text::parse_yaml_nodes(source.text(), true));
+  // The parts of several formats that a machine's user data is made of are no YAML.
+  const bool parts = starts_with_any(source.text(), {"MIME-Version:", "Content-Type: multipart/"});
+  auto tree = std::make_shared<text::YamlTree>(
+      text::parse_yaml_nodes(parts ? std::string_view() : source.text(), true));
   const TemplateText bare = strip_templates(source.text(), !tree->problem);
   FileContent out;
   out.template_language = bare.language;

@@ -140,6 +140,8 @@ bool compiles_nothing(const FileView& view, const StageView& stage) {
 
 void torch_lists(const FileView& view, const StageView& stage, FindingSink& sink) {
   for (const Setting& setting : settings_of(view, stage.index, kTorchNames)) {
+    // Of a shell within the shell.
+    if (setting.value.contains('"') || setting.value.contains('\\')) continue;
     const Listed at{"torch-arch-list", &view, &stage, setting.name, setting.span, setting.exact};
     const ArchitectureList list = read_architectures(setting.value, ArchitectureSyntax::kTorch);
     if (!list.well_spelt) {

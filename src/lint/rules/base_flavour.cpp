@@ -127,7 +127,7 @@ void devel_final(const FileView& view, FindingSink& sink) {
   // Of a deleted tag the other flavours are deleted too.
   const knowledge::Images& images = view.project->knowledge->images;
   const auto* row = images.cuda_version(base->image.cuda.value);
-  if (repository == "nvidia/cuda" && row != nullptr && row->state == "deleted") {
+  if (repository == "nvidia/cuda" && (row == nullptr || row->state == "deleted")) {
     const auto* near = images.cuda_near(base->image.cuda.value);
     if (near == nullptr) near = images.newest_cuda();
     if (near != nullptr)

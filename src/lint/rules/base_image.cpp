@@ -124,7 +124,10 @@ bool unknown_tag(const ImageUse& use, FindingSink& sink) {
                                   : "write " + (respelt ? tag_of(use, *better) : better->cuda);
   if (compare_versions(cuda, "11.0.3") >= 0 && std::ranges::count(cuda, '.') == 1) {
     message = fmt::format("tags of nvidia/cuda begin with three numbers, '{}' has two", cuda);
-    fix = instead;
+    // None is without a distribution.
+    fix = better != nullptr && use.image->distribution.value.empty()
+              ? "write " + tag_of(use, *better)
+              : instead;
     evidence = "images.json, cuda_versions: every tag since 11.0.3 names the update";
   } else if (row == nullptr && compare_versions(cuda, "11.0.3") >= 0) {
     // Recent minors may have updates that the table does not know yet.

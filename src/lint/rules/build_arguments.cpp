@@ -30,7 +30,9 @@ void quoted(const ProjectFile& file, FindingSink& sink) {
           sink.add("build-argument-quoted", file, span,
                    fmt::format("the quotes are part of the value that the build gets: {}", text));
       found.evidence = {"docker/build-push-action, build-args: a list of NAME=value, one a line"};
-      found.fix = fmt::format("write {}={}", name.text, text.substr(1, text.size() - 2));
+      const std::size_t plain = name.text.find_first_not_of("\"'");
+      found.fix = fmt::format("write {}={}", name.text.substr(std::min(plain, name.text.size())),
+                              text.substr(1, text.size() - 2));
     }
 }
 

@@ -114,12 +114,18 @@ void redirected(const ProjectFile& file, const ShellCommand& command, FindingSin
     return;
   const std::vector<Redirected> all = redirected_in(command, file.source.text());
   if (all.empty()) return;
+  // Double quotes would end the text of sh -c "…".
+  const std::string_view before = file.source.text().substr(0, all.front().span.begin);
+  const std::size_t doubled = before.rfind("-c \""), single = before.rfind("-c '");
+  const bool within = command.depth > 0 && doubled != std::string_view::npos &&
+                      (single == std::string_view::npos || single < doubled);
+  const char quote = within ? '\'' : '"';
   std::string names, words;
   for (const Redirected& one : all) {
     std::string plain(file.source.slice(one.span));
     std::erase_if(plain, [](char c) { return c == '"' || c == '\''; });
     names += fmt::format("{}{}", names.empty() ? "" : ", ", one.name);
-    words += fmt::format("{}\"{}\"", words.empty() ? "" : " ", plain);
+    words += fmt::format("{}{}{}{}", words.empty() ? "" : " ", quote, plain, quote);
   }
   const Redirected& first = all.front();
   const bool writes = first.op == ">";
@@ -132,7 +138,8 @@ void redirected(const ProjectFile& file, const ShellCommand& command, FindingSin
   found.fix = fmt::format("write {}", words);
   for (const Redirected& one : all)
     if (!one.quoted)
-      found.edits.push_back({one.span, fmt::format("\"{}\"", file.source.slice(one.span))});
+      found.edits.push_back(
+          {one.span, fmt::format("{}{}{}", quote, file.source.slice(one.span), quote)});
 }
 
 }  // namespace
