@@ -12,6 +12,7 @@
 
 namespace flense::cli {
 
+/// Longer files are not read; bytes.
 constexpr std::uint64_t kMaxFile = 16U << 20;
 
 struct LintFile {

@@ -199,12 +199,19 @@ class TorchTwice {
       if (std::ranges::any_of(companions_, [&](const TorchInstall& companion) {
             return companion.install == torch.install && companion.torch.package == "torchvision";
           })) {
-        if (!last_torch_of(*project_.knowledge, torch.torch.variant.value, "").empty())
+        const std::string& variant = torch.torch.variant.value;
+        const bool ended = !last_torch_of(*project_.knowledge, variant, "").empty();
+        if (ended)
           report(torch, &one,
                  fmt::format("{} has brought PyPI's newest torch before, and this replaces it",
                              one.torch.package),
                  line_of(one.torch.request->span));
-        return;
+        const bool known =
+            variant == "cpu" ||
+            std::ranges::any_of(project_.knowledge->frameworks.builds, [&](const auto& build) {
+              return build.package == "torch" && build.variant == variant;
+            });
+        if (ended || !known) return;
       }
       Finding& found = sink_.add(
           "torch-installed-twice", *torch.file, torch.torch.request->span,

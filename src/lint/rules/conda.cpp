@@ -37,26 +37,6 @@ Uses uses_of_shell(const StageView& stage, const Instruction& shell) {
   return out;
 }
 
-/// Whether the container serves others until it is stopped: it says so by a port or a check, or its
-/// start names a server. Of a job nobody sends the signal.
-bool is_server(const FileView& view, const StageView& stage) {
-  for (const std::size_t one : view.dockerfile->lineage(stage.index))
-    for (const Instruction& instruction : view.dockerfile->stages[one].instructions) {
-      if (instruction.keyword == Keyword::kExpose || instruction.keyword == Keyword::kHealthcheck)
-        return true;
-      if (instruction.keyword != Keyword::kCmd && instruction.keyword != Keyword::kEntrypoint)
-        continue;
-      for (const StepCommand& command : commands_of(instruction))
-        for (const ShellWord& word : command.shell->words)
-          for (const std::string_view part : parts_of(word.text, "/._-:"))
-            if (part.contains("serve") || part.ends_with("unicorn") ||
-                is_one_of(part, {"api", "app", "streamlit", "gradio", "flask", "fastapi", "celery",
-                                 "worker", "handler", "jupyter", "notebook"}))
-              return true;
-    }
-  return false;
-}
-
 void conda_run(const FileView& view, FindingSink& sink) {
   for (const StageView& stage : view.stages) {
     if (!stage.reachable) continue;
@@ -94,9 +74,9 @@ void conda_run(const FileView& view, FindingSink& sink) {
                               "it{}",
                               live ? "" : ", and its output is held back until it ends"));
       found.evidence = {"conda/conda#10351, conda/conda#8586"};
-      // A container of a test runs once, and nobody waits for its lines, nor for a build's.
-      found.pedantic = is_example(view.file->source.project_path()) || (shell && !uses.start) ||
-                       (!shell && live && !is_server(view, stage));
+      // A container of a test runs once, and nobody waits for its lines, nor for a build's. That a
+      // container takes ten seconds to stop few mind.
+      found.pedantic = is_example(view.file->source.project_path()) || (shell ? !uses.start : live);
       found.fix = shell ? "add --no-capture-output, or put the environment's bin folder in front "
                           "of PATH"
                         : "call the program by its path: ENTRYPOINT "

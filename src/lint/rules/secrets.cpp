@@ -56,12 +56,6 @@ constexpr std::string_view kRecorded =
     "no stage of the image has it; provenance of mode=max, which docker/build-push-action adds for "
     "public repositories, names the arguments of the build";
 
-/// A workflow that switches the provenance of its builds off.
-bool makes_no_records(const ProjectFile& file) {
-  return file.kind == FileKind::kWorkflow && !file.names.builds.empty() &&
-         file.source.text().contains("provenance: false");
-}
-
 /// What a program gets that wants a key and checks none, or what the reader has to fill in.
 bool is_placeholder(std::string_view value) {
   const std::string low = to_lower(value);
@@ -128,10 +122,9 @@ void variables(const FileView& view, FindingSink& sink) {
                       : form != nullptr                              ? form->what
                                                                      : std::string("a password"),
                       shown ? "image" : "records of its build"));
-      // Where the project's builds make no such records, at most the builder's cache has it.
-      if (!shown)
-        found.pedantic = std::ranges::any_of(
-            view.project->files, [](const auto& file) { return makes_no_records(*file); });
+      // What is not written down, at most the records of a build have, which many do not make.
+      found.pedantic =
+          !shown && form == nullptr && !password && (value.empty() || value.contains("$"));
       // What the file itself says everybody has who has the file.
       if (!shown && form == nullptr && !password && !written) found.severity = Severity::kWarning;
       found.evidence = {row != nullptr    ? row->source
@@ -339,7 +332,7 @@ void workflow_arguments(const ProjectFile& file, const std::vector<FileView>& vi
                : fmt::format("--secret id={0},env={0}", name.text),
           name.text);
       // It ends with the job.
-      found.pedantic = secret == "GITHUB_TOKEN" || (!shown && makes_no_records(file));
+      found.pedantic = secret == "GITHUB_TOKEN" || !shown;
     }
 }
 
