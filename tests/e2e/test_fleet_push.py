@@ -178,7 +178,11 @@ class Pushed(fleets.Fleet):
             seen.add(self.shown())
             self.assertEqual(registries.missing_from(self.there.address, "app", "1"), [])
             time.sleep(0.05)
-        self.assertEqual([worker.returncode for worker in workers], [0, 0])
+        # A blob that two upload at once the registry may not know for a moment: who is told so pushes again.
+        statuses = sorted(worker.returncode for worker in workers)
+        self.assertIn(statuses, ([0, 0], [0, 4]))
+        if statuses[1] == 4:
+            self.flense(*self.words(1), env=self.env)
         self.assertLessEqual(seen, {old, new})
         self.assert_whole(new)
 
