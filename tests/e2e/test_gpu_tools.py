@@ -2,6 +2,7 @@
 """The GPU proof's own proof: against a stand-in driver that loads a region only if it holds code
 for sm_90, regions.py accepts a library pruned for sm_90 and reports one pruned for sm_80."""
 
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +13,9 @@ import harness
 GPU = os.path.join(harness.TOP, "tests/gpu")
 DRIVER = r"""
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 int cuInit(unsigned f) { return 0; }
 int cuDeviceGetCount(int *n) { *n = 1; return 0; }
 int cuDeviceGet(int *d, int i) { *d = 0; return 0; }
@@ -23,6 +26,7 @@ int cuModuleUnload(void *m) { return 0; }
 int cuGetErrorName(int s, const char **t) { *t = s ? "CUDA_ERROR_NO_BINARY_FOR_GPU" : "CUDA_SUCCESS"; return 0; }
 int cuModuleLoadFatBinary(void **m, const unsigned char *p) {
   uint64_t size, payload; uint32_t magic, header, arch;
+  if (getenv("DRIVER_HANGS")) pause();
   memcpy(&magic, p, 4); memcpy(&size, p + 8, 8);
   if (magic != 0xBA55ED50) return 200;
   for (const unsigned char *e = p + 16; e < p + 16 + size; e += header + payload) {
@@ -47,16 +51,21 @@ class GpuTools(harness.Case):
             self.run_tool("cp", self.path("original/libfake.so"), self.path(gpu))
             self.flense("slim", self.path(f"{gpu}/libfake.so"), "--gpu", gpu, "--in-place")
 
-    def regions(self, slim):
-        return subprocess.run([sys.executable, os.path.join(GPU, "regions.py"), self.path("original"), self.path(slim)],
-                              env={**os.environ, "LD_LIBRARY_PATH": self.path("driver")}, check=False,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    def regions(self, slim, *seconds, **env):
+        return subprocess.run([sys.executable, os.path.join(GPU, "regions.py"), self.path("original"), self.path(slim), *seconds],
+                              env={**os.environ, "LD_LIBRARY_PATH": self.path("driver"), **env}, check=False,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
 
     def test_accepts_a_right_prune(self):
         done = self.regions("sm_90")
         self.assertEqual(done.returncode, 0, done.stdout)
         self.assertIn(b"6 of 6 regions", done.stdout)
         self.assertIn(b"{'CUDA_SUCCESS': 6}; 0 differences", done.stdout)
+
+    def test_a_region_that_never_ends_is_given_up_and_proves_nothing(self):
+        done = self.regions("sm_90", "1", DRIVER_HANGS="yes")
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn(b"0 of 6 regions", done.stdout)
 
     def test_reports_a_wrong_prune(self):
         done = self.regions("sm_80")
@@ -98,6 +107,33 @@ class GpuTools(harness.Case):
         self.assertNotIn("libfake.so", told)
         with open(library, "rb") as data:
             self.assertEqual(fixtures.stored_entries(data.read()), [])
+
+    def compare(self, slim, expect, original=(["a", "b"], {"a": ["1", "1"], "b": ["X: y", "X: y"]}, True)):
+        """Each run is two processes in a folder; the second does always what it should."""
+        for where, (work, done, ended) in (("before", original), ("after", slim)):
+            os.makedirs(self.path(where), exist_ok=True)
+            for number, (names, answers) in enumerate(((work, done), (["c"], {"c": ["2", "2"]}))):
+                lines = [{"work": names, "location": where, "loading": "LAZY", "torch": "t", "gpu": "g"},
+                         *({name: pair} for name, pair in answers.items()), *([{}] if ended or number else [])]
+                with open(os.path.join(self.path(where), str(number)), "w", encoding="utf-8") as out:
+                    out.write("".join(json.dumps(line) + "\n" for line in lines))
+        done = subprocess.run([sys.executable, os.path.join(GPU, "compare.py"), self.path("before"), self.path("after")],
+                              stdout=subprocess.PIPE, encoding="utf-8", check=False)
+        self.assertEqual(done.returncode, expect, done.stdout)
+        return done.stdout
+
+    def test_answers_are_compared(self):
+        work, same = ["a", "b"], {"a": ["1", "1"], "b": ["X: z", "X: z"]}
+        self.assertIn("3 of 3 agree (2 bit-equal, 1 fails alike), LAZY", self.compare((work, same, True), 0))
+        for pair in (["1", "2"], ["3", "3"], ["X: y", "X: y"]):
+            self.assertIn("BAD a: original", self.compare((work, {**same, "a": pair}, True), 1))
+        for pair in (["1", "1"], ["Y: y", "Y: y"]):
+            self.assertIn("BAD b: original", self.compare((work, {**same, "b": pair}, True), 1))
+        self.assertIn("2 of 2 agree", self.compare((work, {"a": ["1", "1"]}, True), 0))
+        self.assertIn("BAD b: no answer", self.compare((work, {"a": ["1", "1"]}, False), 1))
+        varies = (["a"], {"a": ["1", "2"]}, True)
+        self.assertIn("not deterministic", self.compare((["a"], {"a": ["3", "4"]}, True), 0, varies))
+        self.assertIn("BAD a", self.compare((["a"], {"a": ["3", "X: y"]}, True), 1, varies))
 
 
 if __name__ == "__main__":

@@ -17,68 +17,65 @@ namespace {
 constexpr auto kTorchFamily =
     std::to_array<std::string_view>({"torch", "torchvision", "torchaudio"});
 
-constexpr auto kGpuPackages = std::to_array<std::string_view>({
-    "torch",
-    "torchvision",
-    "torchaudio",
-    "pytorch",
-    "pytorch-gpu",
-    "pytorch-cuda",
-    "triton",
-    "tensorflow",
-    "tensorflow-gpu",
-    "tf-nightly",
-    "jax",
-    "jaxlib",
-    "onnxruntime-gpu",
-    "vllm",
-    "sglang",
-    "flash-attn",
-    "flash-attention",
-    "xformers",
-    "deepspeed",
-    "bitsandbytes",
-    "apex",
-    "auto-gptq",
-    "autoawq",
-    "exllamav2",
-    "flashinfer-python",
-    "tensorrt",
-    "tensorrt-llm",
-    "torch-tensorrt",
-    "paddlepaddle-gpu",
-    "transformer-engine",
-    "cudf",
-    "cuml",
-    "pycuda",
-    "cudatoolkit",
-    "cuda-version",
-    "cuda-toolkit",
-    "cuda-runtime",
-    "causal-conv1d",
-    "mamba-ssm",
-    "torch-scatter",
-    "torch-sparse",
-    "torch-cluster",
-    "pytorch3d",
-    "faiss-gpu",
-    "spconv",
-    "detectron2",
-    "mmcv",
-    "cupy",
-    "nvidia-dali",
-});
+constexpr auto kGpuPackages = [] {
+  auto out = std::to_array<std::string_view>({
+      "torch",
+      "torchvision",
+      "torchaudio",
+      "pytorch",
+      "pytorch-gpu",
+      "pytorch-cuda",
+      "triton",
+      "tensorflow",
+      "tensorflow-gpu",
+      "tf-nightly",
+      "jax",
+      "jaxlib",
+      "onnxruntime-gpu",
+      "vllm",
+      "sglang",
+      "flash-attn",
+      "flash-attention",
+      "xformers",
+      "deepspeed",
+      "bitsandbytes",
+      "apex",
+      "auto-gptq",
+      "autoawq",
+      "exllamav2",
+      "flashinfer-python",
+      "tensorrt",
+      "tensorrt-llm",
+      "torch-tensorrt",
+      "paddlepaddle-gpu",
+      "transformer-engine",
+      "cudf",
+      "cuml",
+      "pycuda",
+      "cudatoolkit",
+      "cuda-version",
+      "cuda-toolkit",
+      "cuda-runtime",
+      "causal-conv1d",
+      "mamba-ssm",
+      "torch-scatter",
+      "torch-sparse",
+      "torch-cluster",
+      "pytorch3d",
+      "faiss-gpu",
+      "spconv",
+      "detectron2",
+      "mmcv",
+      "cupy",
+      "nvidia-dali",
+  });
+  std::ranges::sort(out);
+  return out;
+}();
 
 constexpr auto kGpuPrefixes = std::to_array<std::string_view>(
     {"nvidia-", "cupy-cuda", "cupy-rocm", "jax-cuda", "jax-rocm", "mxnet-cu", "faiss-gpu-",
      "cudf-cu", "cuml-cu", "tensorrt-cu", "spconv-cu", "flashinfer-"});
-
-/// kGpuPackages in the order of the alphabet.
-constexpr auto kSortedGpuPackages = [] {
-  auto out = kGpuPackages;
-  std::ranges::sort(out);
-  return out;
-}();
 
 template <std::size_t N>
 bool holds(const std::array<std::string_view, N>& list, std::string_view name) {
@@ -154,7 +151,7 @@ std::string cuda_of_package(const PackageRequest& request) {
 
 bool is_gpu_package(std::string_view name) {
   if (name.starts_with("nvidia-ml-py") || name == "nvidia-pyindex") return false;
-  return std::ranges::binary_search(kSortedGpuPackages, name) ||
+  return std::ranges::binary_search(kGpuPackages, name) ||
          std::ranges::any_of(kGpuPrefixes, [&](std::string_view p) { return name.starts_with(p); });
 }
 
