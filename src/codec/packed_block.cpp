@@ -271,10 +271,13 @@ Result<MutableBytes> UnpackedBlock::reserve(std::uint64_t size,
                                             const std::filesystem::path& scratch) {
   if (size > kMostInMemory) {
     TRY(mapped_, map_scratch(size, scratch));
+    bytes_ = mapped_;
     return mapped_;
   }
-  memory_.resize(static_cast<std::size_t>(size));
-  return std::as_writable_bytes(std::span(memory_));
+  const auto room = static_cast<std::size_t>(size);
+  memory_ = std::make_unique_for_overwrite<std::byte[]>(room);
+  bytes_ = Bytes(memory_.get(), room);
+  return MutableBytes(memory_.get(), room);
 }
 
 UnpackedBlock::~UnpackedBlock() {

@@ -37,11 +37,12 @@ class UnpackedBlock {
   UnpackedBlock(UnpackedBlock&& other) noexcept
       : memory_(std::move(other.memory_)),
         mapped_(std::exchange(other.mapped_, {})),
+        bytes_(std::exchange(other.bytes_, {})),
         consumed_(other.consumed_) {}
   UnpackedBlock& operator=(UnpackedBlock&&) = delete;
   ~UnpackedBlock();
 
-  Bytes bytes() const { return mapped_.empty() ? as_bytes(memory_) : Bytes(mapped_); }
+  Bytes bytes() const { return bytes_; }
   /// How many of the compressed bytes belong to the block.
   std::size_t consumed() const { return consumed_; }
 
@@ -49,8 +50,9 @@ class UnpackedBlock {
   UnpackedBlock() = default;
   /// Room for `size` bytes.
   Result<MutableBytes> reserve(std::uint64_t size, const std::filesystem::path& scratch);
-  std::string memory_;
+  std::unique_ptr<std::byte[]> memory_;
   MutableBytes mapped_;
+  Bytes bytes_;  ///< in either
   std::size_t consumed_ = 0;
 };
 

@@ -151,7 +151,7 @@ Result<Repacked> repack_compressed(const PlainBundle& plain, AmdCompressed heade
       header.unpacked);
   codec::Md5 hash;
   const auto add = [&](Bytes bytes) -> Result<void> {
-    hash.update(bytes);
+    if (most_held > 0) hash.update(bytes);
     return writer->write(bytes);
   };
   // Room for the header, which is known only once everything has passed through.
@@ -176,7 +176,7 @@ Result<Repacked> repack_compressed(const PlainBundle& plain, AmdCompressed heade
 }  // namespace
 
 Result<void> with_plain_bundle(Bytes stored, const AmdBundle& bundle,
-                               const std::filesystem::path& scratch,
+                               const std::filesystem::path& scratch, BundleHash hash,
                                const std::function<Result<void>(const PlainBundle&)>& use) {
   stored = stored.first(bundle.size);
   const auto check_and_use = [&](Bytes plain, std::uint64_t limit) -> Result<void> {
@@ -197,7 +197,7 @@ Result<void> with_plain_bundle(Bytes stored, const AmdBundle& bundle,
   if (!std::ranges::all_of(packed.subspan(plain.consumed()),
                            [](std::byte b) { return b == std::byte{0}; }))
     return bad_input("data follows the bundle's compressed data");
-  if (amd_bundle_hash(plain.bytes()) != header->hash)
+  if (hash == BundleHash::kCompare && amd_bundle_hash(plain.bytes()) != header->hash)
     return bad_input("the bundle's hash does not match its content");
   return check_and_use(plain.bytes(), plain.bytes().size());
 }
@@ -206,14 +206,16 @@ Result<Repacked> repack(Bytes file, const AmdBundle& bundle, const std::vector<b
                         std::uint64_t most_held, const std::filesystem::path& scratch) {
   const Bytes stored = file.subspan(bundle.offset, bundle.size);
   Repacked out;
-  TRY_DO(with_plain_bundle(stored, bundle, scratch, [&](const PlainBundle& plain) -> Result<void> {
+  const BundleHash hash = most_held > 0 ? BundleHash::kCompare : BundleHash::kSkip;
+  const auto use = [&](const PlainBundle& plain) -> Result<void> {
     if (bundle.compressed == 0) {
       TRY(out, repack_plain(plain, bundle, keep));
     } else {
       TRY(out, repack_compressed(plain, *parse_amd_compressed(stored), keep, most_held));
     }
     return {};
-  }));
+  };
+  TRY_DO(with_plain_bundle(stored, bundle, scratch, hash, use));
   return out;
 }
 

@@ -26,11 +26,15 @@ struct PlainBundle {
   AmdTable table;
 };
 
+/// Whether the hash of a compressed bundle's content is computed and compared, which takes longer
+/// than unpacking it.
+enum class BundleHash { kCompare, kSkip };
+
 /// Unpacks the bundle at the front of `stored` where it is compressed, checks it and hands it to
 /// `use`. Bad input: what makes it unsound (it cannot be unpacked, its size or hash is another, its
 /// contents overlap). Environment: no scratch space.
 Result<void> with_plain_bundle(Bytes stored, const AmdBundle& bundle,
-                               const std::filesystem::path& scratch,
+                               const std::filesystem::path& scratch, BundleHash hash,
                                const std::function<Result<void>(const PlainBundle&)>& use);
 
 /// What becomes of a bundle.
@@ -40,9 +44,9 @@ struct Repacked {
   std::vector<std::byte> packed;      ///< of a compressed one; empty when beyond `most_held`
 };
 
-/// At most `most_held` bytes of a compressed bundle are held; 0 to measure only. `keep` has an item
-/// for each of bundle.entries; what is no code of a GPU always stays. Errors as those of
-/// with_plain_bundle; bad input also when a number of the header no longer fits.
+/// At most `most_held` bytes of a compressed bundle are held; 0 measures only, and looks at no
+/// hash. `keep` has an item for each of bundle.entries; what is no code of a GPU always stays.
+/// Errors as those of with_plain_bundle; bad input also when a number of the header no longer fits.
 Result<Repacked> repack(Bytes file, const AmdBundle& bundle, const std::vector<bool>& keep,
                         std::uint64_t most_held, const std::filesystem::path& scratch);
 

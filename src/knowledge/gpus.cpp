@@ -200,9 +200,9 @@ Result<std::vector<std::string>> Gpus::resolve(std::string_view word) const {
   for (const NamedGpus& preset : presets)
     if (preset.name == name) return preset.architectures;
   if (const auto cuda = cuda_word(word)) {
-    if (auto architectures = resolve_cuda(*this, *cuda)) return *std::move(architectures);
+    if (auto known = resolve_cuda(*this, *cuda)) return *std::move(known);
   }
-  if (auto architectures = resolve_amd(*this, word)) return *std::move(architectures);
+  if (auto known = resolve_amd(*this, word)) return *std::move(known);
 
   std::vector<std::string> near = near_matches(name, all_names(*this), 3);
   for (std::string& match : near)

@@ -16,25 +16,42 @@ namespace {
 using device::AmdBundle;
 using device::AmdCode;
 
-/// What a bundle holds: ids with the digests of their contents, in order.
-using Content = std::vector<std::pair<std::string, std::string>>;
-
-Result<Content> content_of(Bytes file, const AmdBundle& bundle,
-                           const std::filesystem::path& scratch) {
-  Content out;
-  TRY_DO(device::with_plain_bundle(
-      file.subspan(bundle.offset), bundle, scratch,
-      [&](const device::PlainBundle& plain) -> Result<void> {
-        for (const device::AmdRow& row : plain.table.rows)
-          out.emplace_back(row.id, codec::sha256_digest(plain.bytes.subspan(row.offset, row.size)));
-        return {};
-      }));
+/// Without the entries that `keep` does not have.
+std::vector<device::AmdRow> kept_rows(const device::AmdTable& table,
+                                      const std::vector<bool>& keep) {
+  std::vector<device::AmdRow> out;
+  std::size_t entry = 0;
+  for (const device::AmdRow& row : table.rows)
+    if (device::amd_target_of_entry(row.id).empty() || keep[entry++]) out.push_back(row);
   return out;
 }
 
-/// The bytes as stored, for a bundle that stays as it is.
-Content stored_content(Bytes file, const AmdBundle& bundle) {
-  return {{"as stored", codec::sha256_digest(file.subspan(bundle.offset, bundle.size))}};
+bool same_rows(const device::PlainBundle& was, const std::vector<bool>& keep,
+               const device::PlainBundle& is) {
+  const auto same = [&](const device::AmdRow& before, const device::AmdRow& after) {
+    return before.id == after.id && as_text(was.bytes.subspan(before.offset, before.size)) ==
+                                        as_text(is.bytes.subspan(after.offset, after.size));
+  };
+  return std::ranges::equal(kept_rows(was.table, keep), is.table.rows, same);
+}
+
+/// Whether the bundle of the output holds the kept entries of the input's, and nothing else.
+Result<bool> holds_what_is_kept(std::string_view stored, const AmdBundle& bundle,
+                                const std::vector<bool>& keep, std::string_view stored_after,
+                                const AmdBundle& after, const std::filesystem::path& scratch) {
+  bool same = false;
+  const auto compare = [&](const device::PlainBundle& was) {
+    return device::with_plain_bundle(as_bytes(stored_after), after, scratch,
+                                     device::BundleHash::kCompare,
+                                     [&](const device::PlainBundle& is) -> Result<void> {
+                                       same = same_rows(was, keep, is);
+                                       return {};
+                                     });
+  };
+  // The plan of this very edit compared the hash of the input's.
+  TRY_DO(device::with_plain_bundle(as_bytes(stored), bundle, scratch, device::BundleHash::kSkip,
+                                   compare));
+  return same;
 }
 
 /// What the plan keeps of one bundle of the input.
@@ -51,17 +68,6 @@ std::vector<Kept> kept_of(const AmdCode& code, const device::PrunePlan& plan) {
     if (!device::is_drop(decision.reason)) continue;
     out[decision.bundle].entries[decision.entry] = false;
     out[decision.bundle].all = false;
-  }
-  return out;
-}
-
-Content without_dropped(const Content& content, const Kept& kept) {
-  Content out;
-  std::size_t entry = 0;
-  for (const auto& row : content) {
-    const bool code = !device::amd_target_of_entry(row.first).empty();
-    if (!code || kept.entries[entry]) out.push_back(row);
-    if (code) ++entry;
   }
   return out;
 }
@@ -120,7 +126,10 @@ Result<void> prove_amd_pruned(const elf::File& input, const AmdCode& input_code,
       return bad_input("HIP wrappers of one bundle point at two");
   }
 
-  std::map<Content, int> unpaired;
+  const auto stored = [](const elf::File& file, const AmdBundle& bundle) {
+    return as_text(file.bytes().subspan(bundle.offset, bundle.size));
+  };
+  std::map<std::string, int> unpaired;
   std::vector<bool> reached(output_code.bundles.size(), false);
   for (const auto& [before, after] : paired) reached[after] = true;
   for (std::size_t i = 0; i < input_code.bundles.size(); ++i) {
@@ -128,26 +137,27 @@ Result<void> prove_amd_pruned(const elf::File& input, const AmdCode& input_code,
     const auto pair = paired.find(i);
     if (pair == paired.end()) {
       if (!kept[i].all) return bad_input("the bundle at {:#x} changed", old_bundle.offset);
-      ++unpaired[stored_content(input.bytes(), old_bundle)];
+      ++unpaired[codec::sha256_digest(as_bytes(stored(input, old_bundle)))];
       continue;
     }
     const AmdBundle& new_bundle = output_code.bundles[pair->second];
     if (kept[i].all) {
-      if (stored_content(input.bytes(), old_bundle) != stored_content(output.bytes(), new_bundle))
+      if (stored(input, old_bundle) != stored(output, new_bundle))
         return bad_input("the bundle at {:#x} differs in the output", old_bundle.offset);
       continue;
     }
     if (new_bundle.compressed != old_bundle.compressed)
       return bad_input("the bundle at {:#x} changed its form", old_bundle.offset);
-    TRY(const Content was, content_of(input.bytes(), old_bundle, scratch));
-    TRY(const Content is, content_of(output.bytes(), new_bundle, scratch));
-    if (without_dropped(was, kept[i]) != is)
+    TRY(const bool same, holds_what_is_kept(stored(input, old_bundle), old_bundle, kept[i].entries,
+                                            stored(output, new_bundle), new_bundle, scratch));
+    if (!same)
       return bad_input("the bundle at {:#x} does not hold in the output at {:#x} what is kept",
                        old_bundle.offset, new_bundle.offset);
     TRY_DO(check_targets(new_bundle, targets));
   }
   for (std::size_t i = 0; i < reached.size(); ++i)
-    if (!reached[i] && --unpaired[stored_content(output.bytes(), output_code.bundles[i])] < 0)
+    if (!reached[i] &&
+        --unpaired[codec::sha256_digest(as_bytes(stored(output, output_code.bundles[i])))] < 0)
       return bad_input("the output has a bundle at {:#x} that the input does not have",
                        output_code.bundles[i].offset);
   return {};

@@ -98,7 +98,7 @@ class RewriteAmd : public ::testing::Test {
       EXPECT_EQ(wrapper.data % 4096, 0U) << "bundles stay on pages";
       const auto status = device::with_plain_bundle(
           as_bytes(bytes).subspan(*offset), *bundle, std::filesystem::temp_directory_path(),
-          [&](const device::PlainBundle& plain) -> Result<void> {
+          device::BundleHash::kCompare, [&](const device::PlainBundle& plain) -> Result<void> {
             auto& list = out.emplace_back();
             for (const device::AmdRow& row : plain.table.rows) {
               EXPECT_EQ(row.offset % 4096, 0U) << "code objects stay on pages";
