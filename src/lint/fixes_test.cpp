@@ -56,7 +56,7 @@ TEST_F(Fixes, AStageIsMounted) {
 TEST_F(Fixes, ASecretOfTheProgramIsNoBuildSecret) {
   const std::string from = "FROM python:3.12-slim\n";
   const std::string database =
-      said("secret-in-build-variable", from + "ENV DATABASE_URL=postgresql://a:b@db:5432/c\n");
+      said("secret-in-build-variable", from + "ENV DATABASE_URL=postgresql://a:b@db.x:5432/c\n");
   EXPECT_TRUE(database.contains("--env-file"));
   EXPECT_FALSE(database.contains("type=secret"));
   EXPECT_TRUE(said("secret-in-build-variable", from + "ARG PIP_INDEX_URL=https://a:b@pypi.x/s\n")

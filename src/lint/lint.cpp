@@ -99,6 +99,11 @@ bool waits_for_file(std::string_view rule) {
                     "health-check-start-period", "torch-index-implicit", "torch-installed-twice"});
 }
 
+/// What one layer holds and another hides or repeats.
+bool is_of_layers(std::string_view rule) {
+  return is_one_of(rule, {"chown-in-own-layer", "removed-in-later-layer"});
+}
+
 /// What ends a build or a start, also of an example; the rest is nothing to its reader, nor to a
 /// test.
 bool fails_build(const Finding& finding) {
@@ -171,6 +176,7 @@ Outcome lint(const Project& project, const LintRules& rules, const Policy& polic
       of_another_time.insert(file->source.path());
     if (is_trial(*file)) trials.insert(file->source.path());
   }
+  const bool one_layer = builds_one_layer(project);
   Outcome out;
   for (Finding& finding : found) {
     // Said where the link leads to.
@@ -194,6 +200,7 @@ Outcome lint(const Project& project, const LintRules& rules, const Policy& polic
     finding.pedantic =
         finding.pedantic || (row != nullptr && row->group == "pedantic") || is_put_aside(path) ||
         directory_above(project.retired, finding.path) != nullptr ||
+        (one_layer && is_of_layers(finding.rule)) ||
         (waits_for_build(finding.rule) && without_base.contains(finding.path)) ||
         (waits_for_file(finding.rule) && of_another_time.contains(finding.path)) ||
         ((is_example(path) || trials.contains(finding.path)) && !fails_build(finding)) ||

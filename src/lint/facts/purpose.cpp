@@ -41,10 +41,14 @@ bool is_put_aside(std::string_view project_path) {
              directory, "/",
              {"archive", "archived", "archives", "attic", ".attic", ".archive", ".old", "backup",
               "backups", "deprecated", "legacy", "obsolete", "old", "unused", "retired"}) ||
-         std::ranges::any_of(parts_of(directory, "/"), [](std::string_view name) {
-           return names_a_day(name) || starts_with_any(name, {"retired_", "retired-"}) ||
-                  ends_with_any(name, {"_deprecated", "-deprecated"});
-         });
+         std::ranges::any_of(parts_of(directory, "/"),
+                             [](std::string_view name) {
+                               return names_a_day(name) ||
+                                      starts_with_any(name, {"retired_", "retired-"}) ||
+                                      ends_with_any(name, {"_deprecated", "-deprecated"});
+                             }) ||
+         has_part(file_name(project_path), "._-",
+                  {"old", "bak", "backup", "deprecated", "obsolete"});
 }
 
 bool is_devcontainer(const ProjectFile& file) {
@@ -116,6 +120,18 @@ std::set<const ProjectFile*> commented_out(const Project& project) {
       out.insert(file.get());
   }
   return out;
+}
+
+bool builds_one_layer(const Project& project) {
+  return std::ranges::any_of(project.files, [](const auto& file) {
+    if (file->kind != FileKind::kShell && file->kind != FileKind::kWorkflow) return false;
+    bool out = false;
+    each_line(*file, [&](std::string_view line, bool comment) {
+      out = out || (!comment && ((line.contains("--squash") && line.contains("build")) ||
+                                 line.contains("--single-snapshot")));
+    });
+    return out;
+  });
 }
 
 std::string_view comments_above(const SourceText& source, Span span) {

@@ -17,8 +17,8 @@ bool is_for_other_device(std::string_view words);
 /// the project.
 bool is_example(std::string_view project_path);
 
-/// In a directory whose name says that its owner no longer works on what is in it, by its path in
-/// the project.
+/// In a directory whose name says that its owner no longer works on what is in it, or a file with
+/// such a name (Dockerfile.old), by its path in the project.
 bool is_put_aside(std::string_view project_path);
 
 /// Of a container that somebody works in.
@@ -31,6 +31,10 @@ bool is_trial(const ProjectFile& file);
 /// Dockerfiles that Compose files name in comments alone, and nothing else of the project: they
 /// were taken out of use.
 std::set<const ProjectFile*> commented_out(const Project& project);
+
+/// A script or a workflow of the project makes images of one layer: what a later step deletes or
+/// changes is in none.
+bool builds_one_layer(const Project& project);
 
 /// The comments in the lines above a place, one blank line apart at most; empty: none.
 std::string_view comments_above(const SourceText& source, Span span);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/ascii.h"
+#include "base/format.h"
 #include "lint/facts/build_steps.h"
 #include "lint/facts/sure_installs.h"
 
@@ -17,6 +18,29 @@ bool brings_torch(std::string_view name) {
                           "lpips", "monai", "open-clip-torch", "openai-whisper", "peft",
                           "pytorch-lightning", "sentence-transformers", "stanza", "timm",
                           "torchmetrics", "trl", "ultralytics", "whisperx"});
+}
+
+bool is_conda(std::string_view program) {
+  return is_one_of(program, {"conda", "mamba", "micromamba"});
+}
+
+/// "envs/NAME/bin" of `conda run -n NAME …`; empty: the environment that is active.
+std::string environment_of_run(const ShellCommand& command, std::size_t first) {
+  const auto& words = command.words;
+  std::size_t at = first + 1;
+  while (at < words.size() && words[at].text != "run") ++at;
+  for (++at; at < words.size() && words[at].text.starts_with('-'); ++at) {
+    std::string_view value;
+    for (const std::string_view option : {"--name=", "--prefix="})
+      if (words[at].text.starts_with(option))
+        value = std::string_view(words[at].text).substr(option.size());
+    if (is_one_of(words[at].text, {"-n", "--name", "-p", "--prefix"}) && at + 1 < words.size())
+      value = words[at + 1].text;
+    if (!value.empty())
+      return value == "base" ? std::string() : fmt::format("envs/{}/bin", file_name(value));
+    if (is_one_of(words[at].text, {"--cwd", "-r", "--root-prefix", "-e", "--env"})) ++at;
+  }
+  return {};
 }
 
 }  // namespace
@@ -45,15 +69,41 @@ std::string own_environment(const Install& install) {
   if (command == nullptr) return {};
   const Program program = program_of(*command);
   if (program.first >= command->words.size()) return {};
+  // conda run -n NAME pip …; conda's own -n is told by what it lists.
+  if (is_conda(program.name) && install.command.manager != PackageManager::kConda)
+    return environment_of_run(*command, program.first);
   std::string directory = directory_of(command->words[program.first].text);
+  if (const std::size_t at = directory.find("/envs/"); at != std::string::npos)
+    directory.erase(0, at + 1);
   return directory.contains("env") ? directory : std::string();
+}
+
+std::string conda_environment(const Install& install) {
+  if (install.command.manager != PackageManager::kConda) return {};
+  const ShellCommand* command = command_at(*install.instruction, install.command.span);
+  if (command == nullptr) return {};
+  const auto& words = command->words;
+  std::string_view name;
+  for (std::size_t at = 0; at < words.size(); ++at) {
+    if (is_one_of(words[at].text, {"-n", "--name", "-p", "--prefix"}) && at + 1 < words.size())
+      name = words[at + 1].text;
+    for (const std::string_view option : {"--name=", "--prefix="})
+      if (words[at].text.starts_with(option))
+        name = std::string_view(words[at].text).substr(option.size());
+  }
+  if (name.empty() && !install.files.empty()) name = install.files.front()->packages->name;
+  return name.empty() || name == "base" ? std::string()
+                                        : fmt::format("envs/{}/bin", file_name(name));
 }
 
 TorchInstalls torch_installs(const Project& project, const FileView& view, const StageView& stage,
                              const std::string& environment) {
   TorchInstalls out;
   for (const Install* install : view.installs_in(stage.index)) {
-    if (!install->command.installs || own_environment(*install) != environment) continue;
+    if (!install->command.installs ||
+        !(own_environment(*install) == environment ||
+          (!environment.empty() && conda_environment(*install) == environment)))
+      continue;
     for (const PackageList* list : lists_of(*install)) {
       const ProjectFile& file = file_of(*install, *list, *view.file);
       // A lock holds all extras, and an extra is only installed where it is asked for.

@@ -30,9 +30,12 @@ struct TorchInstalls {
 TorchInstalls torch_installs(const Project& project, const FileView& view, const StageView& stage,
                              const std::string& environment);
 
-/// The directory of a pip that is called by its path in an environment: "/opt/conda/envs/app/bin";
-/// empty: the usual one.
+/// The directory of a pip that is called by its path in an environment, or by conda run:
+/// "venv/bin", "envs/app/bin"; empty: the usual one.
 std::string own_environment(const Install& install);
+
+/// The environment that a command of conda names, in the same form; empty: the active one.
+std::string conda_environment(const Install& install);
 
 /// torchvision and torchaudio.
 bool is_companion(std::string_view package);

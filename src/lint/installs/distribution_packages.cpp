@@ -22,6 +22,16 @@ bool matches_any(const std::vector<std::string>& patterns, std::string_view text
   });
 }
 
+/// What one row of the table says of a command.
+struct Missing {
+  const knowledge::MissingPackageRow* row;
+  bool repository;  ///< the packages are of NVIDIA's
+  Span span;
+  std::string names;
+
+  bool several() const { return names.contains(','); }
+};
+
 void missing_packages(const FileView& view, FindingSink& sink) {
   const knowledge::Images& images = view.project->knowledge->images;
   for (const Install& install : view.installs) {
@@ -37,30 +47,40 @@ void missing_packages(const FileView& view, FindingSink& sink) {
         });
       return at->second;
     };
+    const auto row_of = [&](const std::vector<knowledge::MissingPackageRow>& rows,
+                            const std::string& name) {
+      const auto at = std::ranges::find_if(rows, [&](const knowledge::MissingPackageRow& row) {
+        return matches_any(row.packages, name) &&
+               matches_any(row.distributions, image.distribution.value) && !supplied(row);
+      });
+      return at == rows.end() ? nullptr : &*at;
+    };
+    // python3.12, python3.12-venv: one cause.
+    std::vector<Missing> missing;
     for (const PackageRequest& request : install.command.packages) {
-      const auto judge = [&](const std::vector<knowledge::MissingPackageRow>& rows,
-                             bool repository) {
-        for (const knowledge::MissingPackageRow& row : rows) {
-          if (!matches_any(row.packages, request.name) ||
-              !matches_any(row.distributions, image.distribution.value) || supplied(row))
-            continue;
-          Finding& found = sink.add(
-              "package-not-in-distribution", *view.file, request.span,
-              repository
-                  ? fmt::format("{} comes from NVIDIA's repository, which {} does not know",
-                                request.name, image.distribution.value)
-                  : fmt::format("{} has no package {}", image.distribution.value, request.name));
-          found.evidence = {row.source, image.distribution.evidence};
-          if (!row.document.empty()) found.evidence.push_back(row.document);
-          found.fix = repository ? "begin with nvidia/cuda, or install the package cuda-keyring of "
+      const auto* row = row_of(images.missing_packages, request.name);
+      const bool repository = row == nullptr;
+      if (repository && !image.vendor.known()) row = row_of(images.nvidia_packages, request.name);
+      if (row == nullptr) continue;
+      const auto same = std::ranges::find(missing, row, &Missing::row);
+      if (same == missing.end())
+        missing.push_back({row, repository, request.span, request.name});
+      else if (!has_part(same->names, ", ", {request.name}))
+        same->names += ", " + request.name;
+    }
+    for (const Missing& one : missing) {
+      Finding& found = sink.add(
+          "package-not-in-distribution", *view.file, one.span,
+          one.repository
+              ? fmt::format("{} {} from NVIDIA's repository, which {} does not know", one.names,
+                            one.several() ? "come" : "comes", image.distribution.value)
+              : fmt::format("{} has no package{} {}", image.distribution.value,
+                            one.several() ? "s" : "", one.names));
+      found.evidence = {one.row->source, image.distribution.evidence};
+      if (!one.row->document.empty()) found.evidence.push_back(one.row->document);
+      found.fix = one.repository ? "begin with nvidia/cuda, or install the package cuda-keyring of "
                                    "this distribution first"
-                                 : "take " + row.instead;
-          return true;
-        }
-        return false;
-      };
-      if (judge(images.missing_packages, false) || image.vendor.known()) continue;
-      judge(images.nvidia_packages, true);
+                                 : "take " + one.row->instead;
     }
   }
 }

@@ -49,6 +49,7 @@ class TorchTwice {
       over_base();
       extension_over_base();
     } else {
+      if (stage_.image.framework.value == "torch") beside_base();
       companion_first();
       companion_later();
       xformers_later();
@@ -112,7 +113,10 @@ class TorchTwice {
 
   void over_base() {
     if (all_.empty()) return companion_over_base();
-    const TorchInstall& again = all_.front();
+    const auto first = std::ranges::find_if(
+        all_, [](const TorchInstall& one) { return conda_environment(*one.install).empty(); });
+    if (first == all_.end()) return;
+    const TorchInstall& again = *first;
     const std::string& has = stage_.image.framework_version.value;
     const bool other = again.version().empty()
                            ? !meets(has, again.torch.request->specifier)
@@ -124,6 +128,26 @@ class TorchTwice {
                                         has.empty() ? "" : " ", has),
                             stage_.image.framework.evidence);
     found.pedantic = found.pedantic || uninstalls(view_, stage_.index, "torch");
+  }
+
+  /// In an environment of its own, where nothing else goes into the base's.
+  void beside_base() {
+    if (all_.empty() || commands_mention(view_, stage_.index, "system-site-packages")) return;
+    for (const Install* install : view_.installs_in(stage_.index))
+      if (!is_of_system(install->command.manager) && own_environment(*install).empty() &&
+          conda_environment(*install).empty() &&
+          (!install->command.requirement_files.empty() ||
+           std::ranges::any_of(install->command.packages, [](const PackageRequest& request) {
+             return !is_one_of(request.name, {"pip", "setuptools", "wheel", "uv", "virtualenv",
+                                              "conda", "mamba", "packaging"});
+           })))
+        return;
+    const std::string& has = stage_.image.framework_version.value;
+    report(all_.front(), nullptr,
+           fmt::format("the base already holds torch{}{}, which this environment does not see",
+                       has.empty() ? "" : " ", has),
+           stage_.image.framework.evidence)
+        .fix = "begin with a base without torch, or install into the base's environment";
   }
 
   /// flash-attn over the one that the base's maker built for the base's torch.

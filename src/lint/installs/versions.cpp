@@ -121,6 +121,27 @@ void additive_index(const Project& project, const PlacedList& place, FindingSink
   }
 }
 
+/// Whether something else than torch is linked with the base's CUDA: what another stage compiled
+/// for GPUs, or libraries of it by the distribution's packages.
+bool has_other_use(const FileView& view, std::size_t stage) {
+  for (const std::size_t one : view.dockerfile->lineage(stage))
+    for (const Instruction& copy : view.dockerfile->stages[one].instructions) {
+      const auto from = view.dockerfile->copied_from(copy);
+      if (!from || *from >= view.stages.size() || copy.words.empty()) continue;
+      const std::string& source = copy.words.front().text;
+      if (view.stages[*from].image.vendor.known() && !source.contains("-packages") &&
+          !source.contains("venv"))
+        return true;
+    }
+  for (const Install* install : view.installs_in(stage))
+    if (is_of_system(install->command.manager) &&
+        std::ranges::any_of(install->command.packages, [](const PackageRequest& request) {
+          return starts_with_any(request.name, {"libcu", "libnpp", "libnvinfer", "cuda-"});
+        }))
+      return true;
+  return false;
+}
+
 void wheel_against_base(const Project& project, const PlacedList& place, FindingSink& sink) {
   if (place.view == nullptr) return;
   const GpuImage& image = place.view->stages[place.install->stage].image;
@@ -174,7 +195,9 @@ void wheel_against_base(const Project& project, const PlacedList& place, Finding
                                 : "");
     // Minors of one major fit each other.
     if (devel && !major) found.severity = Severity::kInfo;
-    found.pedantic = (devel && !major) || !is_sure(place, *one.request);
+    // Each of two may have its user.
+    found.pedantic = (devel && !major) || !is_sure(place, *one.request) ||
+                     (!devel && has_other_use(*place.view, place.install->stage));
   }
 }
 

@@ -30,7 +30,11 @@ std::string cuda_of_conda(const PackageRequest& request) {
   if (at == std::string::npos) return {};
   const std::string_view rest = std::string_view(request.specifier).substr(at + 5);
   const std::string_view number = rest.substr(0, rest.find_first_not_of("0123456789."));
-  return is_version(number) ? major_minor(number) : std::string();
+  if (!is_version(number)) return {};
+  // conda-forge writes cuda118.
+  if (number.size() == 3 && !number.contains('.'))
+    return fmt::format("{}.{}", number.substr(0, 2), number[2]);
+  return major_minor(number);
 }
 
 bool fit(const std::string& a, const std::string& b) {
@@ -106,8 +110,11 @@ void judge(const Project& project, const PackageList& list, const ProjectFile& f
     const auto has_build = [](const PackageRequest& one) {
       return one.manager == PackageManager::kConda && std::ranges::count(one.specifier, '=') > 1;
     };
-    found.pedantic =
-        list.packages.size() >= kManyPackages || (has_build(request) && has_build(*first.request));
+    // A compiler of another minor is no part of the run time.
+    const bool compiler = (request.name == "cuda-nvcc" || first.request->name == "cuda-nvcc") &&
+                          first_number(cuda) == first_number(first.cuda);
+    found.pedantic = compiler || list.packages.size() >= kManyPackages ||
+                     (has_build(request) && has_build(*first.request));
     // torch has wheels of some CUDA alone.
     const bool reverse =
         !conda && request.name == "torch" && !has_wheels(project, request, first.cuda);

@@ -9,6 +9,7 @@
 #include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
 #include "lint/facts/sure_installs.h"
+#include "lint/facts/torch_installs.h"
 #include "lint/packages/requirement_text.h"
 #include "lint/rules/rules.h"
 
@@ -28,6 +29,14 @@ struct HeldList {
     return request.group.empty() && request.marker.empty();
   }
 };
+
+/// uv makes one for each project.
+std::string environment_of_list(const Install& install, const ProjectFile& file) {
+  if (install.command.program == "uv" && install.command.verb == "sync")
+    return directory_of(file.source.path()) + "/.venv";
+  std::string conda = conda_environment(install);
+  return conda.empty() ? own_environment(install) : conda;
+}
 
 /// Extras of pyproject.toml are alternatives until a command asks for both.
 bool together(const PackageRequest& a, const PackageRequest& b) {
@@ -285,15 +294,18 @@ void judge_versions_sets(const Project& project, const std::vector<FileView>& vi
   for (const FileView& view : views) {
     for (const StageView& stage : view.stages) {
       std::vector<HeldList> lists;
+      // Environments of one image do not meet.
+      std::map<std::string, std::vector<HeldList>> environments;
       for (const Install* install : view.installs_in(stage.index))
         for (const PackageList* list : lists_of(*install)) {
           installed.insert(list);
           // What a lock adds, others require; what was written is in pyproject.toml.
-          if (const ProjectFile& file = file_of(*install, *list, *view.file);
-              file.kind != FileKind::kUvLock)
-            lists.push_back({list, &file, &view, install});
+          const ProjectFile& file = file_of(*install, *list, *view.file);
+          if (file.kind == FileKind::kUvLock) continue;
+          lists.push_back({list, &file, &view, install});
+          environments[environment_of_list(*install, file)].push_back(lists.back());
         }
-      mixed_majors(lists, project, sink);
+      for (const auto& [name, held] : environments) mixed_majors(held, project, sink);
       if (stage.reachable) newest_numpy(lists, view, stage.index, sink);
       clashing(lists, project, &view, stage.index, sink);
     }

@@ -37,6 +37,15 @@ bool installs_one(const PlacedList& place, const Is& is) {
   return false;
 }
 
+/// Libraries of that CUDA by the distribution's packages: cuda-libraries-11-8.
+bool installs_cuda(const PlacedList& place, std::uint64_t major) {
+  const std::string part = fmt::format("-{}-", major);
+  return installs_one(place, [&](const PackageRequest& request) {
+    return is_of_system(request.manager) && request.name.contains(part) &&
+           starts_with_any(request.name, {"cuda-", "libcu"});
+  });
+}
+
 /// NVIDIA's wheel of a cuDNN, where libraries of Python find it.
 bool installs_cudnn(const PlacedList& place, std::uint64_t major) {
   return installs_one(place, [&](const PackageRequest& request) {
@@ -63,7 +72,8 @@ void needed_against_base(const Project& project, const PlacedList& place, Findin
     const auto* row = tables_of(project).cuda_of(request.name, request.version);
     if (row == nullptr) continue;
     const auto major = first_number(row->cuda);
-    if (major == first_number(image.cuda.value) || is_of_other_feed(place, request, major))
+    if (major == first_number(image.cuda.value) || is_of_other_feed(place, request, major) ||
+        installs_cuda(place, major.value_or(0)))
       continue;
     Finding& found =
         sink.add("wheel-cuda-mismatch", *place.file, request.span,

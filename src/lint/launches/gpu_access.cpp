@@ -58,6 +58,15 @@ bool speaks_of_fabric(std::string_view text) {
       [&](std::string_view word) { return low.contains(word); });
 }
 
+/// Of a robot or a camera: all devices of the host are why such containers are privileged.
+bool speaks_of_hardware(std::string_view text) {
+  const std::string low = to_lower(text);
+  return std::ranges::any_of(
+      std::to_array<std::string_view>({"ros2", "ros_", "realsense", "camera", "lidar", "jetson",
+                                       "l4t", "/dev/video", "ttyusb", "robot", "udev"}),
+      [&](std::string_view word) { return low.contains(word); });
+}
+
 /// "the service a is", "the services a, b, c are".
 std::string titles(const std::vector<const Workload*>& all) {
   if (all.size() == 1) return title(*all.front()) + " is";
@@ -118,6 +127,7 @@ class GpuAccessRules {
         (workload_.pod != nullptr && (*workload_.pod)["hostNetwork"].text_or() == "true") ||
         (workload_.node != nullptr && (*workload_.node)["network_mode"].text_or() == "host");
     found.pedantic = node || speaks_of_fabric(file_.source.text()) ||
+                     speaks_of_hardware(file_.source.text()) ||
                      std::ranges::any_of(workload_.mounts, [](const WorkloadMount& mount) {
                        return starts_with_any(mount.source, {"/dev", "/sys"}) ||
                               mount.source.contains("X11") || mount.source.ends_with(".sock");
@@ -317,7 +327,15 @@ class GpuAccessRules {
   /// apptainer brings the driver's libraries only if asked.
   void apptainer_without_gpu() {
     if (workload_.kind != WorkloadKind::kApptainer || !workload_.image_name ||
-        !workload_.gpus.empty() || !workload_.devices.empty() || !is_complete(file_, workload_))
+        !workload_.gpus.empty() || !workload_.devices.empty() || !is_complete(file_, workload_) ||
+        has_unknown_options())
+      return;
+    // What compiles, installs or looks needs none.
+    const std::vector<Word> words = command_words(workload_);
+    if (!words.empty() && is_one_of(file_name(words.front().text),
+                                    {"nvcc",  "make",  "cmake", "ninja", "pip",  "pip3",  "conda",
+                                     "git",   "ls",    "cat",   "cp",    "tar",  "rsync", "find",
+                                     "chmod", "which", "echo",  "true",  "wget", "curl"}))
       return;
     for (const std::string_view name : {"APPTAINER_NV", "SINGULARITY_NV"})
       if (file_.source.text().contains(name)) return;
@@ -347,6 +365,17 @@ class GpuAccessRules {
     return out;
   }
 
+  /// A claim, a resource of some vendor or scheduler, an annotation for a part of a GPU.
+  bool asks_otherwise() const {
+    const text::YamlNode& resources = (*workload_.node)["resources"];
+    if (resources.find("claims") != nullptr) return true;
+    for (const std::string_view part : {"limits", "requests"})
+      for (const text::YamlMember& member : resources[part].members)
+        if (member.key.contains('/')) return true;
+    return file_.source.text().contains("gpu-fraction") ||
+           file_.source.text().contains("gpu-memory:");
+  }
+
   void gpu_not_requested() {
     const bool stated = workload_.kind != WorkloadKind::kSrun &&
                         workload_.kind != WorkloadKind::kApptainer &&
@@ -373,9 +402,7 @@ class GpuAccessRules {
       return;
     // A node whose default runtime is NVIDIA's.
     if (variable(workload_, "NVIDIA_VISIBLE_DEVICES") != nullptr) return;
-    if (workload_.kind == WorkloadKind::kKubernetes &&
-        (*workload_.node)["resources"].find("claims") != nullptr)
-      return;
+    if (workload_.kind == WorkloadKind::kKubernetes && asks_otherwise()) return;
     // An override file adds to a service defined elsewhere; what that one sets is not known here.
     const text::YamlNode* devices = key("deploy");
     if (key("gpus") != nullptr ||

@@ -25,12 +25,14 @@ bool is_memory(MountKind kind) {
 class IoRules {
  public:
   IoRules(FindingSink& sink, const Project& project, const ProjectFile& file,
-          const Workload& workload, const std::set<std::string_view>& network_volumes)
+          const Workload& workload, const std::set<std::string_view>& network_volumes,
+          bool copied_out)
       : sink_(sink),
         project_(project),
         file_(file),
         workload_(workload),
         network_volumes_(network_volumes),
+        copied_out_(copied_out),
         paths_(named_paths(workload, *project.knowledge)) {}
 
   void run() {
@@ -190,7 +192,7 @@ class IoRules {
                       title(workload_), one.value, one.name));
       found.evidence.push_back(one.source);
       found.fix = mount_words(one.value, "results");
-      found.pedantic = !names_results(one);
+      found.pedantic = copied_out_ || !names_results(one);
       return;
     }
     if (mount->kind != MountKind::kEmptyDir && !is_memory(mount->kind)) return;
@@ -201,7 +203,7 @@ class IoRules {
                               mount->kind == MountKind::kEmptyDir ? "in an emptyDir" : "in memory",
                               workload_.kind == WorkloadKind::kKubernetes ? "pod" : "container"));
     found.evidence.push_back(one.source);
-    found.pedantic = !names_results(one);
+    found.pedantic = copied_out_ || !names_results(one);
     found.fix = mount_words(one.value, "results");
   }
 
@@ -292,6 +294,7 @@ class IoRules {
   const ProjectFile& file_;
   const Workload& workload_;
   const std::set<std::string_view>& network_volumes_;
+  bool copied_out_;
   std::vector<NamedPath> paths_;
 };
 
@@ -343,16 +346,30 @@ std::set<std::string_view> network_volumes(const ProjectFile& file) {
   return out;
 }
 
+/// Somebody fetches results from containers: `docker cp NAME:/results .`
+bool copies_out(const Project& project) {
+  return std::ranges::any_of(project.files, [](const auto& file) {
+    if (file->kind != FileKind::kShell && file->kind != FileKind::kWorkflow) return false;
+    const std::string_view text = file->source.text();
+    return std::ranges::any_of(
+        std::to_array<std::string_view>({"docker cp ", "podman cp ", "kubectl cp ", "oc cp ",
+                                         "compose cp ", "docker container cp ", "oc rsync "}),
+        [&](std::string_view command) { return text.contains(command); });
+  });
+}
+
 }  // namespace
 
 void judge_io(const Project& project, const std::vector<FileView>& /*views*/, FindingSink& sink) {
+  const bool copied_out = copies_out(project);
   for (const auto& file : project.files) {
     // Containers of a test: what they write is copied out, or of no further use.
     if (file->kind == FileKind::kWorkflow) continue;
     sandboxes(*file, sink);
     const std::set<std::string_view> network = network_volumes(*file);
     for (const Workload& workload : file->workloads)
-      if (!workload.init_container) IoRules(sink, project, *file, workload, network).run();
+      if (!workload.init_container)
+        IoRules(sink, project, *file, workload, network, copied_out).run();
   }
 }
 

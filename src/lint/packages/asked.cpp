@@ -193,6 +193,9 @@ PackageList head_of(const PackageList& file) {
 PackageList taken_by(const PackageList& command, const PackageList& file, const PackageList* beside,
                      std::string_view python) {
   PackageList out = head_of(file);
+  // What the tables of other tools say of indexes is nothing to pip.
+  const bool pip = command.program == "pip";
+  if (pip) out.indexes.clear();
   Asked asked = asked_by(command);
   if (!asked.dependencies) return out;
   if (file.lock != nullptr) {
@@ -219,6 +222,7 @@ PackageList taken_by(const PackageList& command, const PackageList& file, const 
     if (!taken || !may_hold(request.marker, place)) continue;
     out.packages.push_back(request);
     out.packages.back().group.clear();
+    if (pip) out.packages.back().index.clear();
   }
   return out;
 }

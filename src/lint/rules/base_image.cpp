@@ -204,11 +204,11 @@ void floating_tag(const ImageUse& use, FindingSink& sink) {
           "{}{} may be of another CUDA or ROCm, and need a newer driver, after the next release",
           use.name->familiar(), use.name->tag.empty() ? " without a tag" : ":latest"));
   found.evidence = {use.image->vendor.evidence};
-  // A script is called by hand, by somebody who sees what changes. The default of an argument is
-  // for those who do not choose.
+  // A script is called by hand, by somebody who sees what changes; tests want to know of it. The
+  // default of an argument is for those who do not choose.
   found.pedantic = is_example(use.file->source.project_path()) ||
-                   use.file->kind == FileKind::kShell || use.heads ||
-                   use.file->source.slice(use.span).contains('$') ||
+                   use.file->kind == FileKind::kShell || use.file->kind == FileKind::kWorkflow ||
+                   use.heads || use.file->source.slice(use.span).contains('$') ||
                    has_part(file_name(use.file->source.path()), "._-", {"test"}) ||
                    is_chosen_floating(comments_above(use.file->source, use.span)) ||
                    is_to_be_replaced(use.file->source, use.span);

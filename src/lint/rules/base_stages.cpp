@@ -55,10 +55,24 @@ bool compiles(const FileView& view, std::size_t stage) {
       {"nvcc", "cmake", "make", "ninja", "hipcc", "setup.py", "bdist_wheel", "meson", "cargo"});
   for (const std::size_t one : view.dockerfile->lineage(stage))
     for (const Instruction& run : view.dockerfile->stages[one].instructions)
-      for (const ShellCommand& command : run.commands)
+      for (const ShellCommand& command : run.commands) {
+        // apt-get install make, pip install ninja
+        const bool installs =
+            std::ranges::find(command.words, "install", &ShellWord::text) != command.words.end();
+        if (installs && !is_one_of(program_of(command).name, kTools)) continue;
         for (const ShellWord& word : command.words)
-          if (std::ranges::find(kTools, std::string_view(word.text)) != kTools.end()) return true;
+          if (is_one_of(word.text, kTools)) return true;
+      }
   return false;
+}
+
+/// Whether the stage links programs that need no shared libraries.
+bool links_statically(const FileView& view, std::size_t stage) {
+  for (const std::string_view word : {"-linux-musl", "CGO_ENABLED=0", "-static", "crt-static"})
+    if (commands_mention(view, stage, word)) return true;
+  constexpr auto kNames = std::to_array<std::string_view>({"CGO_ENABLED"});
+  return std::ranges::any_of(settings_of(view, stage, kNames),
+                             [](const Setting& one) { return one.value == "0"; });
 }
 
 void cuda_between(const FileView& view, const StageCopy& copy, FindingSink& sink) {
@@ -67,6 +81,7 @@ void cuda_between(const FileView& view, const StageCopy& copy, FindingSink& sink
   const GpuImage& from = copy.from->image;
   const GpuImage& to = copy.to->image;
   std::string message, evidence;
+  bool minor = false;
   const auto judge = [&](std::string_view what, const Brought& built, const Brought& here,
                          bool newer_only) {
     if (!message.empty() || !built.known() || !here.known()) return;
@@ -74,6 +89,7 @@ void cuda_between(const FileView& view, const StageCopy& copy, FindingSink& sink
     const std::string b = major_minor(here.value);
     const bool major = first_number(a) != first_number(b);
     if (!major && (!newer_only || compare_versions(a, b) <= 0)) return;
+    minor = !major;
     message = fmt::format("'{}' was built with {} {}, and this stage has {} {}",
                           sources.front()->text, what, a, what, b);
     evidence = fmt::format("{}; {}", built.evidence, here.evidence);
@@ -89,6 +105,9 @@ void cuda_between(const FileView& view, const StageCopy& copy, FindingSink& sink
   Finding& found =
       sink.add("stage-cuda-mismatch", *view.file, sources.front()->span, std::move(message));
   found.evidence = {std::move(evidence)};
+  // Libraries of one major have one name, and nvcc links its own run time statically: only what
+  // calls a new function does not start.
+  found.pedantic = minor;
 }
 
 /// Between these releases nearly every program names a new version: 2.34 took the threads in, and
@@ -127,7 +146,7 @@ void libc_between(const FileView& view, const StageCopy& copy, FindingSink& sink
   if (built == nullptr || here == nullptr || compare_versions(built->glibc, here->glibc) <= 0)
     return;
   // Wheels of an index are built for old C libraries; what is compiled here is not.
-  if (!compiles(view, copy.from->index)) return;
+  if (!compiles(view, copy.from->index) || links_statically(view, copy.from->index)) return;
   auto sources = code_sources(*copy.instruction);
   std::erase_if(sources,
                 [&](const Word* one) { return holds_wheels(view, copy.from->index, one->text); });
@@ -288,11 +307,13 @@ std::string_view processor_of(std::string_view word) {
   const bool file = word.find("://") != word.npos || word.ends_with(".whl") ||
                     word.ends_with(".deb") || word.ends_with(".sh") || word.ends_with(".run");
   if (!file) return {};
-  for (const std::string_view name : {"aarch64", "arm64", "sbsa"})
-    if (word.find(name) != word.npos) return "arm64";
-  for (const std::string_view name : {"x86_64", "amd64", "linux-64", "x64"})
-    if (word.find(name) != word.npos) return "amd64";
-  return {};
+  const auto has = [&](std::initializer_list<std::string_view> names) {
+    return std::ranges::any_of(names, [&](std::string_view name) { return word.contains(name); });
+  };
+  const bool arm = has({"aarch64", "arm64", "sbsa"});
+  const bool intel = has({"x86_64", "amd64", "linux-64", "x64"});
+  // A compiler of one for the other has both in its name.
+  return arm == intel ? std::string_view() : arm ? "arm64" : "amd64";
 }
 
 template <class Take>

@@ -2,6 +2,8 @@
 // processors where nothing says otherwise.
 #include <algorithm>
 #include <array>
+#include <set>
+#include <utility>
 
 #include "base/ascii.h"
 #include "base/format.h"
@@ -196,12 +198,12 @@ std::string_view for_gpus(const PlacedList& place, const PackageRequest& request
 }
 
 /// jax on nvidia/cuda, which PyPI has for processors alone.
-void for_processors(const PlacedList& place, FindingSink& sink) {
-  if (place.view == nullptr) return;
+/// True: something is said.
+bool for_processors(const PlacedList& place, FindingSink& sink) {
   const StageView& stage = place.view->stages[place.install->stage];
   if (stage.image.repository != "nvidia/cuda" || !stage.final || !place.list->indexes.empty() ||
       !place.install->command.indexes.empty())
-    return;
+    return false;
   for (const PackageRequest& request : place.list->packages) {
     if (!request.extras.empty() || !request.url.empty() || !request.index.empty() ||
         !request.marker.empty() || request.manager == PackageManager::kConda)
@@ -218,15 +220,20 @@ void for_processors(const PlacedList& place, FindingSink& sink) {
     found.fix = fmt::format("take {}", instead);
     found.pedantic =
         !is_sure(place, request) || !knows_all_installs(*place.view, place.install->stage);
-    return;
+    return true;
   }
+  return false;
 }
 
 }  // namespace
 
 void judge_build_options(const Project& project, const std::vector<FileView>& views,
                          FindingSink& sink) {
-  for (const PlacedList& place : placed_lists(project, views)) for_processors(place, sink);
+  std::set<std::pair<const FileView*, std::size_t>> said;  // pip leaves what the first has brought
+  for (const PlacedList& place : placed_lists(project, views))
+    if (place.view != nullptr && !said.contains({place.view, place.install->stage}) &&
+        for_processors(place, sink))
+      said.emplace(place.view, place.install->stage);
   for (const FileView& view : views)
     for (const StageView& stage : view.stages) OldOptions(view, sink).judge(stage);
 }

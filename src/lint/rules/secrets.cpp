@@ -41,8 +41,10 @@ bool has_password(std::string_view text) {
   const std::size_t at = host.rfind('@');
   if (at == host.npos) return false;
   // Nobody reaches the builder's own services from elsewhere.
-  const std::string_view server = host.substr(at + 1);
-  if (is_one_of(server.substr(0, server.find(':')), {"localhost", "127.0.0.1", "0.0.0.0"}))
+  const std::string_view server = host.substr(at + 1, host.find(':', at) - at - 1);
+  // Neither those of a network of containers: "db", "postgres".
+  if (is_one_of(server, {"localhost", "127.0.0.1", "0.0.0.0", "host.docker.internal"}) ||
+      server.find_first_of(".$[") == server.npos)
     return false;
   const std::string_view user = host.substr(0, at);
   const std::size_t colon = user.find(':');
@@ -57,12 +59,18 @@ constexpr std::string_view kRecorded =
     "public repositories, names the arguments of the build";
 
 /// What a program gets that wants a key and checks none, or what the reader has to fill in.
-bool is_placeholder(std::string_view value) {
+bool is_placeholder(std::string_view name, std::string_view value) {
   const std::string low = to_lower(value);
+  // WANDB_API_KEY=WANDB_API_KEY
+  if (!low.empty() && (low == to_lower(name) || ends_with_any(to_lower(name), {"_" + low})))
+    return true;
   return is_one_of(low, {"dummy", "none", "null", "empty", "fake", "test", "placeholder", "unused",
                          "xxx", "changeme", "change-me", "not-needed", "not-used", "token",
                          "no-key", "sk-no-key-required", "sk-dummy", "dummy-key"}) ||
-         starts_with_any(low, {"your", "<", "replace"});
+         starts_with_any(low, {"your", "<", "replace", "insert", "enter", "***", "..."}) ||
+         low.contains("placeholder") || low.contains("xxx") || low.contains("change-me") ||
+         low.contains("changeme") || low.contains("change_me") || low.contains("your-") ||
+         low.contains("your_") || ends_with_any(low, {"_here", "-here"});
 }
 
 /// A key that is written down under a name that the table does not know: GOOGLE_GEMINI_API_KEY.
@@ -71,7 +79,7 @@ bool is_written_key(std::string_view name, std::string_view value) {
   return ends_with_any(name, {"_API_KEY", "_API_TOKEN", "_ACCESS_TOKEN", "_SECRET_KEY"}) &&
          value.size() >= kShortest && std::ranges::all_of(value, is_token_letter) &&
          std::ranges::any_of(value, is_digit) && std::ranges::any_of(value, is_letter) &&
-         !is_placeholder(value);
+         !is_placeholder(name, value);
 }
 
 /// Where a secret has to go instead. What a step needs, a mount gives; what the program reads, the
@@ -104,8 +112,8 @@ void variables(const FileView& view, FindingSink& sink) {
       const auto* form = token_in(value, facts);
       const bool password = has_password(value);
       // ENV HF_TOKEN="" clears a value.
-      const bool empty =
-          (instruction.keyword == Keyword::kEnv && value.empty()) || is_placeholder(value);
+      const bool empty = (instruction.keyword == Keyword::kEnv && value.empty()) ||
+                         is_placeholder(pair.key.text, value);
       const bool written = row == nullptr && is_written_key(pair.key.text, value);
       if ((row == nullptr || empty) && form == nullptr && !password && !written) continue;
       // ARG TOKEN, ENV TOKEN=$TOKEN: one secret.

@@ -150,6 +150,21 @@ std::string unverified(const StepCommand& command, const ShellWord& word) {
   return {};
 }
 
+/// The hosts that are trusted: of --trusted-host HOST, or of PIP_TRUSTED_HOST. All are reached by
+/// http:// in this file, where there is no certificate to check.
+bool has_plain_index(std::string_view file, std::string_view hosts) {
+  const auto parts = parts_of(hosts, " \t,\"'");
+  return !parts.empty() && std::ranges::all_of(parts, [&](std::string_view host) {
+    return file.contains(fmt::format("http://{}", host));
+  });
+}
+
+/// What is said of such a file.
+void mend_plain_index(Finding& found) {
+  found.fix = "name the index by https:// and delete it, where the server has a certificate";
+  found.pedantic = true;
+}
+
 /// --trusted-host in a file of requirements.
 void trusted_hosts(const ProjectFile& file, FindingSink& sink) {
   if (!file.packages || file.kind != FileKind::kRequirements) return;
@@ -161,6 +176,10 @@ void trusted_hosts(const ProjectFile& file, FindingSink& sink) {
         "certificate-check-off", file, {at, at + std::string_view("--trusted-host").size()},
         "with --trusted-host whoever answers in the server's place chooses what is installed");
     found.evidence = {"the file says " + option};
+    constexpr std::string_view kOption = "--trusted-host=";
+    if (option.size() > kOption.size() &&
+        has_plain_index(file.source.text(), std::string_view(option).substr(kOption.size())))
+      mend_plain_index(found);
     return;
   }
 }
@@ -192,8 +211,12 @@ void certificates(const FileView& view, FindingSink& sink) {
         for (const KeyValue& pair : instruction.pairs)
           // "$HOSTS" may be empty.
           if (is_one_of(pair.key.text, kVariables) && pair.value && !pair.value->text.empty() &&
-              !pair.value->text.starts_with('$'))
-            report(pair.key.span, pair.key.text);
+              !pair.value->text.starts_with('$')) {
+            Finding& found = report(pair.key.span, pair.key.text);
+            if (pair.key.text != "GIT_SSL_NO_VERIFY" &&
+                has_plain_index(view.file->source.text(), pair.value->text))
+              mend_plain_index(found);
+          }
       if (instruction.keyword != Keyword::kRun) continue;
       for (const StepCommand& command : commands_of(instruction)) {
         if (is_plain_http(command)) continue;
@@ -201,9 +224,14 @@ void certificates(const FileView& view, FindingSink& sink) {
           if (const std::string what = unverified(command, word); !what.empty()) {
             // Which host that is the builder says: a mirror of the same house.
             Finding& found = report(word.span, what);
+            if (what != "--trusted-host") break;
             for (std::size_t at = 0; at + 1 < command.shell->words.size(); ++at)
-              if (command.shell->words[at].span == word.span && what == "--trusted-host")
-                found.pedantic = command.shell->words[at + 1].dynamic;
+              if (command.shell->words[at].span == word.span) {
+                const ShellWord& host = command.shell->words[at + 1];
+                if (has_plain_index(view.text(command.shell->span), host.text))
+                  mend_plain_index(found);
+                found.pedantic = found.pedantic || host.dynamic;
+              }
             break;
           }
       }

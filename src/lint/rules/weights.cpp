@@ -30,6 +30,29 @@ bool may_be_small(std::string_view path) {
          path.ends_with(".plan");
 }
 
+/// Python that fetches a tokenizer or a file of settings alone.
+bool is_small_part(std::string_view script) {
+  if (holds(script, "hf_hub_download("))
+    return holds(script, ".json") && !holds(script, ".safetensors") && !holds(script, ".bin") &&
+           !holds(script, "from_pretrained(");
+  return holds(script, "Tokenizer") && !holds(script, "Model") && !holds(script, "Pipeline") &&
+         !holds(script, "snapshot_download(") && !holds(script, "pipeline(");
+}
+
+/// The step deletes what it has fetched, when it has made something of it.
+bool is_deleted(const std::vector<StepCommand>& commands, const StepCommand& fetch) {
+  return std::ranges::any_of(commands, [&](const StepCommand& other) {
+    return other.program == "rm" && other.shell->span.begin > fetch.shell->span.begin &&
+           std::ranges::any_of(other.arguments, [&](const Argument& gone) {
+             return !gone.text.starts_with('-') &&
+                    std::ranges::any_of(fetch.arguments, [&](const Argument& made) {
+                      const std::string_view name = file_name(made.text);
+                      return !name.empty() && file_name(gone.text) == name;
+                    });
+           });
+  });
+}
+
 /// What a command downloads; empty where it is kept in a mount.
 std::optional<Weights> downloaded(const StepCommand& command) {
   const Span span = command.shell->span;
@@ -49,8 +72,14 @@ std::optional<Weights> downloaded(const StepCommand& command) {
       if (holds(word.text, "://") && is_weights(word.text) && !word.text.ends_with(".onnx"))
         return Weights{word.span, "weights", word.text, may_be_small(word.text)};
   }
-  if (program == "git" && has_part("huggingface.co/") && first == "clone")
-    return Weights{span, "a model", "git clone of huggingface.co"};
+  // Spaces are programs; without LFS a clone holds pointers to the weights.
+  if (program == "git" && has_part("huggingface.co/") && first == "clone" &&
+      !has_part("huggingface.co/spaces/") &&
+      std::ranges::none_of(command.shell->assignments, [](const ShellAssignment& set) {
+        return set.name == "GIT_LFS_SKIP_SMUDGE";
+      }))
+    return Weights{span, has_part("huggingface.co/datasets/") ? "a data set" : "a model",
+                   "git clone of huggingface.co"};
   if (program == "ollama" && first == "pull") return Weights{span, "a model", "ollama pull"};
   if (program == "kaggle" && command.has("download"))
     return Weights{span, "a data set", "kaggle download"};
@@ -58,6 +87,7 @@ std::optional<Weights> downloaded(const StepCommand& command) {
     return Weights{span, "a model", "modelscope download"};
   if (program.starts_with("python")) {
     const std::string script = command.value_of("-c");
+    if (is_small_part(script)) return std::nullopt;
     for (const std::string_view call :
          {"from_pretrained(", "snapshot_download(", "hf_hub_download(", "load_dataset("})
       if (holds(script, call))
@@ -178,7 +208,8 @@ void weights(const FileView& view, const StageSteps& steps, const SentFiles& sen
     const bool copies = one.copies();
     if (one.keyword == Keyword::kRun) {
       for (const StepCommand& command : commands_of(one))
-        if (const auto found = downloaded(command); found && !goes_to_mount(one, command)) {
+        if (const auto found = downloaded(command);
+            found && !goes_to_mount(one, command) && !is_deleted(commands_of(one), command)) {
           report(*found);
           break;
         }
