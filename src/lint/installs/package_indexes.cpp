@@ -6,6 +6,7 @@
 
 #include "base/ascii.h"
 #include "base/format.h"
+#include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
 #include "lint/facts/placed_lists.h"
 #include "lint/facts/sure_installs.h"
@@ -122,6 +123,14 @@ bool replaces_pypi(const ProjectFile& file, const Word& index) {
          (holds(head, "--index-url") || holds(head, "--default-index") || holds(head, "-i "));
 }
 
+/// torch==2.9.0 of an index for cu121, which had ended: no later torch comes for that CUDA.
+bool is_over(const knowledge::Knowledge& known, const std::string& variant,
+             std::string_view torch) {
+  const std::string last = last_torch_of(known, variant, {});
+  return version_at_least(torch, "2.9") && !version_at_least(torch, "2.11") && !last.empty() &&
+         compare_versions(last, "2.8") < 0;
+}
+
 /// torch==2.0.1 of an index for cu121, which came later.
 void wheel_of_no_index(const Project& project, const PlacedList& place, FindingSink& sink) {
   const PackageList& list = *place.list;
@@ -143,7 +152,9 @@ void wheel_of_no_index(const Project& project, const PlacedList& place, FindingS
     }
     if (knowledge::cuda_of_variant(wanted).empty() || wanted.size() < 5) continue;
     const std::string plain = request.version.substr(0, request.version.find('+'));
-    const auto variants = cuda_variants_of(*project.knowledge, plain);
+    auto variants = cuda_variants_of(*project.knowledge, plain);
+    if (variants.empty() && is_over(*project.knowledge, wanted, plain))
+      variants = {"cu130", "cu128", "cu126"};
     if (variants.empty() || std::ranges::find(variants, wanted) != variants.end()) continue;
     const auto* of_pypi = beside ? tables_of(project).default_variant(plain) : nullptr;
     Finding& found =

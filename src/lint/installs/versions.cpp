@@ -265,19 +265,19 @@ void implicit_index(const Project& project, const std::set<const ProjectFile*>& 
         !knowledge::local_version(request.version).empty())
       continue;
     const auto* row = tables_of(project).default_variant(request.version);
+    const bool processor = is_for_processor(*place.view, stage);
     Finding& found = sink.add(
         "torch-index-implicit", *place.file, request.span,
-        row == nullptr || request.version.empty()
-            ? "on Linux this torch is a CUDA build of several GB, and nothing here uses a GPU"
-            : fmt::format("on Linux this torch is the {} build of several GB, and nothing here "
-                          "uses a GPU",
-                          row->variant));
+        fmt::format("on Linux this torch is {} build of several GB, and {}",
+                    row == nullptr || request.version.empty() ? std::string("a CUDA")
+                                                              : "the " + row->variant,
+                    processor ? "the image is for the processor" : "nothing here uses a GPU"));
     found.evidence = {row == nullptr ? "framework_builds.json, pypi" : row->source};
     found.fix =
         "say which: --index-url https://download.pytorch.org/whl/cpu, or …/whl/cu128 with a base "
         "for GPUs";
     // Without a word about processors, the GPU may be asked for elsewhere.
-    found.pedantic = !is_for_processor(*place.view, stage) || !is_sure(place, request);
+    found.pedantic = !processor || !is_sure(place, request);
   }
 }
 

@@ -44,6 +44,8 @@ void driver_libraries(const FileView& view, const StageSteps& steps, FindingSink
       const std::string_view name = file_name(path);
       if (name != "libnv*" && name != "libnvidia*" && name != "libcuda*" && name != "libnvidia-*")
         return false;
+      // The toolkit's directory holds none of the driver's: libnvrtc, libcudart.
+      if (path.contains("/usr/local/cuda") || path.contains("/targets/")) return false;
       report(span, path, globs);
       return true;
     };
@@ -258,6 +260,9 @@ void stub_links(const FileView& view, const StageSteps& steps, FindingSink& sink
       Finding& found = sink.add("stubs-in-library-path", *view.file, stub->span,
                                 "the stub of libcuda is put where programs load it from");
       found.evidence = {target, "CUDA Installation Guide: stubs are for builds without a driver"};
+      // Linkers look for libcuda.so, programs for libcuda.so.1.
+      found.pedantic = file_name(target) == "libcuda.so" ||
+                       (!file_name(target).contains(".so") && !stub->text.ends_with(".so.1"));
     }
 }
 /// Where wheels or distributions put what they did not compile here.
