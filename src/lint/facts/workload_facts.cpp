@@ -121,7 +121,7 @@ bool is_client(const Workload& workload) {
     if (script && !client) return false;
     asks = asks || client ||
            is_one_of(name, {"curl", "wget", "locust", "k6", "guidellm", "genai-perf", "aiperf",
-                            "bench_serving", "sglang.bench_serving"}) ||
+                            "bench_serving", "sglang.bench_serving", "vllm.benchmarks.serve"}) ||
            (name == "bench" && at + 1 < words.size() && words[at + 1].text == "serve");
   }
   return asks;

@@ -324,19 +324,28 @@ class GpuAccessRules {
     found.fix = fmt::format("write {} in front of {}", first.text, workload_.image.text);
   }
 
+  /// What compiles, installs or looks: a program, or the commands of `bash -c`.
+  bool needs_no_gpu() const {
+    constexpr auto kPrograms = std::to_array<std::string_view>(
+        {"nvcc", "make", "cmake", "ninja", "pip",   "pip3",  "conda", "git",  "ls",   "cat",
+         "cp",   "tar",  "rsync", "find",  "chmod", "which", "echo",  "true", "wget", "curl"});
+    const std::vector<Word> words = command_words(workload_);
+    if (words.empty()) return false;
+    if (is_one_of(file_name(words.front().text), kPrograms)) return true;
+    return is_shell(words.front().text) && std::ranges::any_of(words, [&](const Word& word) {
+             return std::ranges::any_of(parts_of(word.text, " ;&|\n"), [&](std::string_view part) {
+               return is_one_of(part, kPrograms);
+             });
+           });
+  }
+
   /// apptainer brings the driver's libraries only if asked.
   void apptainer_without_gpu() {
     if (workload_.kind != WorkloadKind::kApptainer || !workload_.image_name ||
         !workload_.gpus.empty() || !workload_.devices.empty() || !is_complete(file_, workload_) ||
         has_unknown_options())
       return;
-    // What compiles, installs or looks needs none.
-    const std::vector<Word> words = command_words(workload_);
-    if (!words.empty() && is_one_of(file_name(words.front().text),
-                                    {"nvcc",  "make",  "cmake", "ninja", "pip",  "pip3",  "conda",
-                                     "git",   "ls",    "cat",   "cp",    "tar",  "rsync", "find",
-                                     "chmod", "which", "echo",  "true",  "wget", "curl"}))
-      return;
+    if (needs_no_gpu()) return;
     for (const std::string_view name : {"APPTAINER_NV", "SINGULARITY_NV"})
       if (file_.source.text().contains(name)) return;
     const GpuImage image = describe_image(*workload_.image_name, project_.knowledge->images);

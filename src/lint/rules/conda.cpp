@@ -121,9 +121,38 @@ bool environments_of(const FileView& view, std::size_t stage, std::set<std::stri
   return any;
 }
 
+/// A base that comes without environments, but for its own.
+bool has_no_environments(const GpuImage& base) {
+  return !base.repository.contains('/') ||
+         starts_with_any(base.repository,
+                         {"nvidia/cuda", "pytorch/pytorch", "continuumio/", "condaforge/",
+                          "mambaorg/", "rocm/dev-", "nvcr.io/nvidia/cuda"});
+}
+
+/// Environments may come from another image, packed, or by a tool of their own.
+bool may_bring_environments(const FileView& view, std::size_t stage) {
+  for (const std::size_t one : view.dockerfile->lineage(stage))
+    for (const Instruction& step : view.dockerfile->stages[one].instructions) {
+      if (step.copies() && std::ranges::any_of(step.words, [](const Word& word) {
+            return word.text.contains("conda") || word.text.contains("/envs") ||
+                   word.text.contains("mamba") || word.text == "/opt" || word.text == "/";
+          }))
+        return true;
+      for (const StepCommand& command : commands_of(step))
+        if (is_one_of(command.program,
+                      {"conda-lock", "conda-unpack", "pixi", "tar", "virtualenv"}) ||
+            command.program.ends_with(".sh") || command.has("venv"))
+          for (const Argument& word : command.arguments)
+            if (word.text.contains("/envs/") || command.program != "tar") return true;
+    }
+  return false;
+}
+
 void environment_path(const FileView& view, FindingSink& sink) {
   for (const StageView& stage : view.stages) {
-    if (!stage.reachable) continue;
+    if (!stage.reachable || !has_no_environments(stage.image) ||
+        may_bring_environments(view, stage.index))
+      continue;
     std::set<std::string> made;
     if (!environments_of(view, stage.index, made)) continue;
     const auto judge = [&](const std::string& name, Span span, std::string_view where) {
