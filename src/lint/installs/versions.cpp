@@ -167,7 +167,11 @@ void wheel_against_base(const Project& project, const PlacedList& place, Finding
                                one.variant.value, image.cuda.value));
       found.evidence = {one.variant.evidence, image.cuda.evidence};
       found.fix = "take a wheel for CUDA, or a base without it";
-      found.pedantic = !is_sure(place, *one.request);
+      // Of a server of its own the base's CUDA is that server's.
+      found.pedantic = !is_sure(place, *one.request) ||
+                       is_one_of(file_name(image.repository),
+                                 {"tritonserver", "deepstream", "tensorrt", "tritonserver-pb"}) ||
+                       has_other_use(*place.view, place.install->stage);
       continue;
     }
     const std::string wheel =

@@ -72,8 +72,22 @@ void no_such_metapackage(const PackageList& list, const ProjectFile& file, Findi
       cuda);
 }
 
+/// What pip installs beside conda's packages, and loads the CUDA of the base.
+bool loads_system_cuda(const FileView& view, std::size_t stage) {
+  return std::ranges::any_of(view.installs_in(stage), [](const Install* install) {
+    return std::ranges::any_of(lists_of(*install), [](const PackageList* list) {
+      return std::ranges::any_of(list->packages, [](const PackageRequest& request) {
+        return request.manager != PackageManager::kConda &&
+               (is_one_of(request.name, {"onnxruntime-gpu", "tensorflow", "tensorflow-gpu",
+                                         "ctranslate2", "faster-whisper", "paddlepaddle-gpu"}) ||
+                request.name.starts_with("cupy") || request.name.starts_with("tensorrt"));
+      });
+    });
+  });
+}
+
 void judge(const Project& project, const PackageList& list, const ProjectFile& file,
-           const GpuImage* image, FindingSink& sink) {
+           const GpuImage* image, bool loads_system, FindingSink& sink) {
   no_such_metapackage(list, file, sink);
   CudaClaim first;
   for (const PackageRequest& request : list.packages) {
@@ -137,6 +151,7 @@ void judge(const Project& project, const PackageList& list, const ProjectFile& f
   found.evidence = {fmt::format("{}{}", first.request->name, first.request->specifier),
                     image->cuda.evidence};
   found.fix = "begin with an image without CUDA, for conda brings its own, or with the same major";
+  found.pedantic = !compiler && loads_system;
 }
 
 }  // namespace
@@ -149,11 +164,11 @@ void judge_versions_conda(const Project& project, const std::vector<FileView>& v
       for (const PackageList* list : lists_of(install)) {
         seen.push_back(list);
         judge(project, *list, file_of(install, *list, *view.file),
-              &view.stages[install.stage].image, sink);
+              &view.stages[install.stage].image, loads_system_cuda(view, install.stage), sink);
       }
   for (const auto& file : project.files)
     if (file->packages && std::ranges::find(seen, &*file->packages) == seen.end())
-      judge(project, *file->packages, *file, nullptr, sink);
+      judge(project, *file->packages, *file, nullptr, false, sink);
 }
 
 }  // namespace flense::lint
