@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <iterator>
 
 #include "base/file.h"
@@ -24,6 +25,7 @@ constexpr std::string_view kExplainHelp = R"(WORD is one of
   an error's name       cudaErrorNoDevice, CUDA_ERROR_SYSTEM_DRIVER_MISMATCH, its id
   a message             lines of a log, or a few words of them: "no kernel image"
   an exit status        "exit 5"
+  a log                 a file by a name with a dot or a slash: build.log, ./out
   -                     any of these from standard input
 Several words are one text, with or without quotes. Without WORD: all checks and rules. All comes from
 tables inside the program; --data DIR lays your own rows over them.
@@ -33,6 +35,7 @@ Exit status: 0 explained, 2 nobody knows the word, 3 bad rows in DIR.
 Examples:
   flense explain 804
   flense explain could not select device driver
+  flense explain build.log
   flense explain cudaErrorNoKernelImageForDevice --json)";
 
 struct ExplainRequest : TableRequest {
@@ -44,11 +47,44 @@ void declare(Options& options, ExplainRequest& request) {
   add_data(options, request);
 }
 
-Failure unknown_words(const std::string& words, const std::vector<std::string>& near) {
-  return fail(Code::kUsage, "nothing is known about '{}'", words)
+Failure unknown_words(const std::string& name, const std::vector<std::string>& near) {
+  return fail(Code::kUsage, "nothing is known about {}", name)
       .hint(near.empty() ? std::string("flense explain lists the checks; of a message give a part "
                                        "that does not vary")
                          : fmt::format("did you mean {}?", fmt::join(near, ", ")));
+}
+
+/// What is to be explained, and what messages call it.
+struct Asked {
+  std::string text, name;
+  bool read = false;  ///< from a file or standard input
+};
+
+/// Words, ids and numbers have no dot or slash, so no file takes the place of one.
+bool names_file(const std::string& word) {
+  std::error_code error;
+  return word.find_first_of("./") != std::string::npos && std::filesystem::exists(word, error) &&
+         !std::filesystem::is_directory(word, error);
+}
+
+Result<Asked> what_is_asked(const std::vector<std::string>& words) {
+  Asked out{fmt::format("{}", fmt::join(words, " ")), {}};
+  out.name = fmt::format("'{}'", out.text);
+  Result<std::string> text = out.text;
+  if (out.text == "-") {
+    out.name = "standard input";
+    FdSource source(STDIN_FILENO, out.name);
+    text = read_all(source, kMaxText, out.name);
+  } else if (words.size() == 1 && names_file(out.text)) {
+    text = read_file(out.text, kMaxText);
+  } else {
+    return out;
+  }
+  TRY(out.text,
+      with_hint(std::move(text), "of a long log take the end: tail -c 16M LOG | flense explain -"));
+  out.text.erase(out.text.find_last_not_of(" \t\r\n") + 1);
+  out.read = true;
+  return out;
 }
 
 Result<int> run_explain(const ExplainRequest& request, Io& io) {
@@ -67,19 +103,12 @@ Result<int> run_explain(const ExplainRequest& request, Io& io) {
     for (const knowledge::LintRuleRow& row : rules.rows)
       std::ranges::move(compat::explain_rule(row.id, rules), std::back_inserter(found));
   } else {
-    std::string words = fmt::format("{}", fmt::join(request.words, " "));
-    const bool piped = words == "-";
-    if (piped) {
-      FdSource source(STDIN_FILENO, "standard input");
-      TRY(words, with_hint(read_all(source, kMaxText, "standard input"),
-                           "of a long log take the end: tail -c 16M LOG | flense explain -"));
-      words.erase(words.find_last_not_of(" \t\r\n") + 1);
-    }
-    compat::Lookup lookup = compat::explain(words, tables);
-    found = compat::explain_rule(words, rules);
+    TRY(const Asked asked, what_is_asked(request.words));
+    compat::Lookup lookup = compat::explain(asked.text, tables);
+    found = compat::explain_rule(asked.text, rules);
     std::ranges::move(lookup.found, std::back_inserter(found));
     if (found.empty())
-      return piped ? unknown_words("standard input", {}) : unknown_words(words, lookup.near);
+      return unknown_words(asked.name, asked.read ? std::vector<std::string>() : lookup.near);
   }
   if (request.json) {
     TRY_DO(write_text(io, text::dump_json(compat::to_json(found), 2) + "\n"));

@@ -278,9 +278,24 @@ class Doctor(harness.Case):
         for word in ("804", "DL3042", "exit 5", "driver-cuda"):
             self.assertEqual(self.flense("explain", "-", input=f"{word}\n".encode()).out, self.flense("explain", word).out)
         refused = self.flense("explain", "-", input=b"all is well here\n", expect=2)
-        self.assertIn("nothing is known about 'standard input'", refused.err)
+        self.assertIn("nothing is known about standard input", refused.err)
         self.assertNotIn("did you mean", refused.err)
         self.flense("explain", "-", input=b"", expect=2)
+
+    def test_explain_reads_a_file(self):
+        def file(name, text):
+            with open(self.path(name), "w", encoding="utf-8") as out:
+                out.write(text)
+            return self.path(name)
+
+        failed = "starting\nRuntimeError: No CUDA GPUs are available\n"
+        self.assertEqual(self.flense("explain", file("job.log", failed)).out, self.flense("explain", failed).out)
+        quiet = file("quiet.log", "all is well here\n")
+        self.assertIn(f"nothing is known about '{quiet}'", self.flense("explain", quiet, expect=2).err)
+        # A word stays a word where a file has its name.
+        file("804", failed)
+        self.assertEqual(self.flense("explain", "804", cwd=self.work).out, self.flense("explain", "804").out)
+        self.flense("explain", self.work, expect=2)
 
     def test_wrong_usage(self):
         self.flense("doctor", "--env", "CUDA_VISIBLE_DEVICES", expect=2)
