@@ -141,7 +141,7 @@ TEST_F(ErrorMessages, NumbersCountBesideTheirVoice) {
   // The number is the library's own where its name stands beside it.
   EXPECT_THAT(in("CUDNN failure 3: CUDNN_STATUS_BAD_PARAM ; expr=cudnnSetTensorNdDescriptor "
                  "cuda_call.cc"),
-              ElementsAre("cudnn-not-supported"));
+              ElementsAre("cudnn-bad-param"));
   EXPECT_THAT(in("torch.cuda.nccl.NcclError: NCCL Error 1: unhandled cuda error"),
               ElementsAre("nccl-cuda-error"));
 }
