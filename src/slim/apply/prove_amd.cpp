@@ -48,7 +48,6 @@ Result<bool> holds_what_is_kept(std::string_view stored, const AmdBundle& bundle
                                        return {};
                                      });
   };
-  // The plan of this very edit compared the hash of the input's.
   TRY_DO(device::with_plain_bundle(as_bytes(stored), bundle, scratch, device::BundleHash::kSkip,
                                    compare));
   return same;
