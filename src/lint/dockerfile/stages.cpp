@@ -179,10 +179,14 @@ void StageBuilder::base(Stage& stage, State& state, const RawInstruction& raw) {
   state.closed = name.text == "scratch";
   if (state.closed) replace(state, {{"PATH", std::string(kDefaultPath)}});
   stage.image = parse_image_name(name.text);
-  // An ARG without a default is for the caller to give.
-  const bool given =
-      stage.base.text.contains('$') && (name.text.contains("//") || name.text.starts_with('/') ||
-                                        name.text.ends_with('/') || name.text.ends_with(':'));
+  // An ARG without a default is for the caller to give, and so is one of "?" or "<your tag>".
+  const auto filled_in = [&](char mark) {
+    return name.text.contains(mark) && !stage.base.text.contains(mark);
+  };
+  const bool given = stage.base.text.contains('$') &&
+                     (name.text.contains("//") || name.text.starts_with('/') ||
+                      name.text.ends_with('/') || name.text.ends_with(':') || filled_in('?') ||
+                      (filled_in('<') && filled_in('>')));
   if (std::string why = image_problem(name.text); !why.empty() && !given)
     refuse(stage.base.span, std::move(why));
 }

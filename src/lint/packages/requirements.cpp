@@ -19,6 +19,16 @@ bool parts_words(char c) {
   return c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v';
 }
 
+/// "${CUDA_MAJOR}": pip puts the variable's value there before it reads the line.
+bool holds_variable(std::string_view text) {
+  constexpr std::string_view kName = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+  for (std::size_t at = text.find("${"); at != text.npos; at = text.find("${", at + 2)) {
+    const std::size_t end = text.find_first_not_of(kName, at + 2);
+    if (end != text.npos && end > at + 2 && text[end] == '}') return true;
+  }
+  return false;
+}
+
 class RequirementsReader {
  public:
   RequirementsReader(const SourceText& source, std::vector<ParseProblem>& problems)
@@ -207,6 +217,7 @@ void RequirementsReader::requirement() {
     return;
   }
   auto request = parse_requirement(text);
+  if (!request && holds_variable(text)) return;
   if (!request) return problem(span, fmt::format("'{}' is not a requirement", text.substr(0, 60)));
   request->path = list_.path;
   request->span = span;

@@ -53,6 +53,11 @@ bool has_mark(const ProjectFile& file, const ParseProblem& problem) {
     const std::size_t at = line.find(open);
     return at != line.npos && line.find(close, at + open.size()) != line.npos;
   };
+  // "FROM <your repository>/cuda": for the reader to fill in.
+  if (const std::size_t open = line.find('<');
+      file.dockerfile && starts_with_any(to_lower(line), {"from "}) && open != line.npos &&
+      open + 1 < line.size() && is_letter(line[open + 1]) && line.find('>', open) != line.npos)
+    return true;
   // A table of TOML has no blank there, and a test of a shell a dash or a variable behind it.
   if (pair("{{", "}}") || pair("{%", "%}") || pair("<%", "%>") || pair("[[ .", "]]") ||
       pair("[[- ", "]]"))
