@@ -2,10 +2,12 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "lint/facts/workload_facts.h"
 #include "lint/readers/reader_values.h"
 #include "lint/rules/rules.h"
+#include "lint/source/blanks.h"
 
 namespace flense::lint {
 
@@ -40,6 +42,41 @@ std::vector<const YamlNode*> services_of(const Project& project) {
   return out;
 }
 
+/// Ports by which the pods of one job find each other: of Ray, of torchrun, of SSH.
+bool joins_by(std::string_view name, std::int64_t port) {
+  const bool number = port == 22 || port == 2222 || port == 6379 || port == 10001 || port == 29500;
+  return number || has_part(to_lower(name), "-_", {"gcs", "ray", "ssh", "rdzv", "rendezvous",
+                                                   "master", "nccl", "dist"});
+}
+
+bool has_joining_port(const YamlNode& ports) {
+  return std::ranges::any_of(ports.items, [](const YamlNode* port) {
+    for (const std::string_view key : {"containerPort", "port", "targetPort"})
+      if (joins_by((*port)["name"].text_or(), (*port)[key].integer().value_or(0))) return true;
+    return false;
+  });
+}
+
+/// One of several pods that hold a model together: the others join it before it is ready, by the
+/// Service that a readiness probe would take it out of.
+bool is_joined(const Workload& workload, const YamlNode& node) {
+  if (has_joining_port(node["ports"])) return true;
+  if (workload.object != nullptr &&
+      is_one_of((*workload.object)["kind"].text_or(),
+                {"LeaderWorkerSet", "RayCluster", "RayService", "RayJob", "PyTorchJob", "MPIJob"}))
+    return true;
+  const std::vector<Word> words = command_words(workload);
+  for (std::size_t at = 0; at < words.size(); ++at) {
+    const std::string_view word = words[at].text;
+    if (file_name(word) == "ray" && at + 1 < words.size() && words[at + 1].text == "start")
+      return true;
+    if (starts_with_any(word, {"--nnodes", "--node-rank", "--node_rank", "--dist-init-addr",
+                               "--master-addr", "--master_addr", "--data-parallel-address"}))
+      return true;
+  }
+  return false;
+}
+
 class ProbeRules {
  public:
   ProbeRules(FindingSink& sink, const Project& project, const ProjectFile& file,
@@ -60,13 +97,13 @@ class ProbeRules {
           return word.text.contains("--model-control-mode=explicit");
         }))
       return;
-    restarted();
+    restarted(image);
     // The others are ready at once, and load a model when they are asked for it.
     if (image == nullptr || image->large) asked_too_early();
   }
 
  private:
-  void restarted() {
+  void restarted(const knowledge::LaunchImageRow* image) {
     const YamlNode& liveness = node_["livenessProbe"];
     const YamlNode& startup = node_["startupProbe"];
     const bool has_startup = startup.is_mapping();
@@ -92,7 +129,7 @@ class ProbeRules {
                     member->key, seconds));
     // Four minutes are enough for many a model that is not known here.
     constexpr std::int64_t kUsualLoad = 240;
-    found.pedantic = seconds >= kUsualLoad && !names_model();
+    found.pedantic = (seconds >= kUsualLoad && !names_model()) || loads_small_file(image);
     found.fix =
         "add startupProbe with the same check, periodSeconds: 10 and failureThreshold: 60 (ten "
         "minutes); livenessProbe counts only after it";
@@ -100,11 +137,15 @@ class ProbeRules {
 
   void asked_too_early() {
     if (node_.find("readinessProbe") != nullptr || node_.find("startupProbe") != nullptr ||
-        workload_.object == nullptr || !is_complete(file_, workload_))
+        workload_.object == nullptr || !is_complete(file_, workload_) ||
+        is_joined(workload_, node_))
       return;
     const YamlNode& labels = (*workload_.object)["spec"]["template"]["metadata"]["labels"];
     const auto service = std::ranges::find_if(services_, [&](const YamlNode* one) {
-      return std::ranges::all_of((*one)["spec"]["selector"].members, [&](const YamlMember& label) {
+      const YamlNode& spec = (*one)["spec"];
+      if (spec["publishNotReadyAddresses"].text_or() == "true" || has_joining_port(spec["ports"]))
+        return false;
+      return std::ranges::all_of(spec["selector"].members, [&](const YamlMember& label) {
         const std::string_view value = label.value->text_or();
         return !value.empty() && labels[label.key].text_or() == value;
       });
@@ -117,6 +158,20 @@ class ProbeRules {
                     (**service)["metadata"]["name"].text_or(), title(workload_)));
     found.evidence.emplace_back(kSource);
     found.fix = "add readinessProbe with httpGet of the server's health path and its port";
+  }
+
+  /// A program of its own whose one model is a file as classifiers have them: best_model.pth.
+  bool loads_small_file(const knowledge::LaunchImageRow* image) const {
+    if (image != nullptr) return false;
+    bool small = false;
+    for (const NamedPath& one : named_paths(workload_, *project_.knowledge)) {
+      if (one.means != "model" || is_small_model(one.value)) continue;
+      if (!ends_with_any(to_lower(one.value),
+                         {".pth", ".pt", ".onnx", ".pkl", ".h5", ".keras", ".joblib"}))
+        return false;
+      small = true;
+    }
+    return small;
   }
 
   bool names_model() const {
