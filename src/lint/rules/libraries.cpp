@@ -77,6 +77,13 @@ std::vector<EnvironmentLine> library_paths(const FileView& view, const StageStep
   return out;
 }
 
+/// NVIDIA's own images of frameworks: their compat libcuda lies in compat/lib.real, which the entry
+/// point links to where it helps. compat itself holds none.
+bool links_compat_itself(const FileView& view) {
+  const std::string& base = view.stages.back().image.repository;
+  return base.starts_with("nvcr.io/nvidia/") && base != "nvcr.io/nvidia/cuda";
+}
+
 /// Where the host's driver lies in a container.
 bool holds_driver(std::string_view part) {
   while (part.ends_with('/')) part.remove_suffix(1);
@@ -105,7 +112,7 @@ Span with_colon(std::string_view text, Span span) {
 
 void library_path(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   const std::string_view file = view.file->source.text();
-  const bool jetson = is_for_jetson(view);
+  const bool unloaded = is_for_jetson(view) || links_compat_itself(view);
   const std::vector<EnvironmentLine> paths = library_paths(view, steps);
   for (const EnvironmentLine& env : paths) {
     bool driver_first = driver_goes_first(paths, env);
@@ -129,7 +136,7 @@ void library_path(const FileView& view, const StageSteps& steps, FindingSink& si
         found.pedantic =
             !commands_mention(view, view.stages.size() - 1, "stubs/libcuda.so.1", nullptr);
         if (const Span cut = with_colon(file, span); !cut.empty()) found.edits.push_back({cut, ""});
-      } else if (!jetson && !driver_first &&
+      } else if (!unloaded && !driver_first &&
                  (plain.ends_with("/compat") || plain.ends_with("/compat/")) &&
                  (plain.contains("cuda") || plain.contains("CUDA"))) {
         Finding& found = sink.add(
@@ -203,7 +210,7 @@ const ShellWord* compat_in_loader(const ShellCommand& command) {
 }
 
 void compat_for_loader(const FileView& view, const StageSteps& steps, FindingSink& sink) {
-  if (is_for_jetson(view)) return;
+  if (is_for_jetson(view) || links_compat_itself(view)) return;
   for (const Step& step : steps.all())
     for (const ShellCommand& command : step.instruction->commands) {
       const ShellWord* word = compat_in_loader(command);
