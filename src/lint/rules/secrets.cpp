@@ -99,6 +99,18 @@ std::string instead_of(const Instruction& instruction, const std::string& name, 
           : "");
 }
 
+/// Whether a value is made of one of these variables: "$NAME", "${NAME:-}".
+bool made_of(std::string_view value, const std::set<std::string>& names) {
+  for (std::size_t at = value.find('$'); at != value.npos; at = value.find('$', at + 1)) {
+    std::string_view rest = value.substr(at + 1);
+    if (rest.starts_with('{')) rest.remove_prefix(1);
+    std::size_t end = 0;
+    while (end < rest.size() && is_token_letter(rest[end]) && rest[end] != '-') ++end;
+    if (names.contains(std::string(rest.substr(0, end)))) return true;
+  }
+  return false;
+}
+
 void variables(const FileView& view, FindingSink& sink) {
   const knowledge::BuildFacts& facts = view.project->knowledge->build;
   std::set<std::string> arguments;
@@ -116,10 +128,10 @@ void variables(const FileView& view, FindingSink& sink) {
                          is_placeholder(pair.key.text, value);
       const bool written = row == nullptr && is_written_key(pair.key.text, value);
       if ((row == nullptr || empty) && form == nullptr && !password && !written) continue;
-      // ARG TOKEN, ENV TOKEN=$TOKEN: one secret.
+      // ARG TOKEN, ENV HF_TOKEN=$TOKEN: one secret.
       if (instruction.keyword == Keyword::kArg)
         arguments.insert(pair.key.text);
-      else if (arguments.contains(pair.key.text) && value.contains("$"))
+      else if (form == nullptr && !password && made_of(value, arguments))
         continue;
       Finding& found = sink.add(
           "secret-in-build-variable", *view.file,
@@ -290,14 +302,21 @@ const FileView* dockerfile_of(const std::vector<FileView>& views, const BuildTar
 bool may_be_shown(const std::vector<FileView>& views, const BuildTarget& build,
                   std::string_view argument) {
   const FileView* view = dockerfile_of(views, build);
-  if (view == nullptr) return true;
-  const auto named = view->dockerfile->find_stage(build.stage.text);
-  if (!build.stage.text.empty() && !named) return true;
   const auto takes = [&](const Instruction& one) {
     return one.keyword == Keyword::kArg &&
            std::ranges::any_of(one.pairs,
                                [&](const KeyValue& pair) { return pair.key.text == argument; });
   };
+  // ${{ env.DOCKERFILE }}: one of the project's.
+  if (view == nullptr && build.dockerfile.text.contains('$') && !views.empty())
+    return std::ranges::any_of(views, [&](const FileView& one) {
+      return std::ranges::any_of(one.dockerfile->stages, [&](const Stage& stage) {
+        return std::ranges::any_of(stage.instructions, takes);
+      });
+    });
+  if (view == nullptr) return true;
+  const auto named = view->dockerfile->find_stage(build.stage.text);
+  if (!build.stage.text.empty() && !named) return true;
   return std::ranges::any_of(
       view->dockerfile->lineage(named.value_or(view->stages.size() - 1)), [&](std::size_t stage) {
         return std::ranges::any_of(view->dockerfile->stages[stage].instructions, takes);
