@@ -38,8 +38,7 @@ class DefinitionReader {
   ApptainerDefinition read() {
     for (std::size_t number = 1; number <= source_.line_count(); ++number) line(number);
     end_section(source_.text().size());
-    for (const ApptainerStage& stage : out_.stages)
-      if (stage.bootstrap.empty()) refuse(stage.span, "the header has no Bootstrap");
+    if (headless_) refuse(out_.stages.front().span, "the header has no Bootstrap");
     if (out_.stages.empty()) refuse({0, 0}, "the file has no header: Bootstrap and From");
     return std::move(out_);
   }
@@ -74,12 +73,17 @@ class DefinitionReader {
       refuse(word(content).span, "a header line has the form Key: value");
       return;
     }
-    if (header) {
+    // A Bootstrap behind the other keys belongs to them.
+    if (header && headless_ && out_.stages.back().sections.empty() &&
+        out_.stages.back().bootstrap.empty()) {
+      refuse(word(content).span, "Bootstrap must come first");
+      headless_ = false;
+    } else if (header) {
       if (out_.stages.size() >= kMostStages) return;
       out_.stages.emplace_back().span = span;
     }
     if (out_.stages.empty()) {
-      refuse(word(content).span, "Bootstrap must come first");
+      headless_ = true;
       out_.stages.emplace_back().span = span;
     }
     set(key, word(trim_space(content.substr(0, colon))),
@@ -188,6 +192,7 @@ class DefinitionReader {
   std::vector<ParseProblem>& problems_;
   ApptainerDefinition out_;
   bool in_section_ = false;
+  bool headless_ = false;  ///< keys of a header without Bootstrap came first
 };
 
 }  // namespace

@@ -60,12 +60,19 @@ std::string first_problem(std::string text) {
   const SourceText source("image.def", std::move(text));
   std::vector<ParseProblem> problems;
   (void)parse_apptainer(source, problems);
+  EXPECT_LE(problems.size(), 1U) << source.text();
   return problems.empty() ? "" : problems.front().message;
 }
 
 TEST(Apptainer, Problems) {
   EXPECT_EQ(first_problem(""), "the file has no header: Bootstrap and From");
-  EXPECT_EQ(first_problem("From: a\n"), "Bootstrap must come first");
+  EXPECT_EQ(first_problem("From: a\n"), "the header has no Bootstrap");
+  EXPECT_EQ(first_problem("From: a\n%post\n  x\n"), "the header has no Bootstrap");
+  EXPECT_EQ(first_problem("From: a.sif\nBootstrap: localimage\n%post\n  x\n"),
+            "Bootstrap must come first");
+  EXPECT_EQ(first_problem("%post\n  x\n"), "a header with Bootstrap must come before the sections");
+  EXPECT_EQ(first_problem("%post\n  x\nBootstrap: docker\nFrom: a\n"),
+            "a header with Bootstrap must come before the sections");
   EXPECT_EQ(first_problem("Bootstrap: dokcer\nFrom: a\n"), "dokcer is not a bootstrap agent");
   EXPECT_EQ(first_problem("Bootstrap: docker\nFrom: A:b:c\n"), "A:b:c is not an image name");
   EXPECT_EQ(first_problem("Bootstrap: docker\nFrom: a\n%psot\n  x\n"), "%psot is not a section");
