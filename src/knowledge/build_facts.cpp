@@ -33,7 +33,8 @@ BuildFacts BuildFacts::read(const TableSet& tables) {
   uses.each([&](const Json& row) {
     const std::string pattern = text_at(row, "pattern");
     out.capabilities.push_back({text_at(row, "on"), pattern, text_at(row, "capability"),
-                                text_at(row, "what"), uses.source(row, pattern)});
+                                text_at(row, "what"), uses.source(row, pattern),
+                                row["only_some"].bool_or(false)});
   });
   const TableRows images(tables, kBuildTable, "image_capabilities");
   images.each([&](const Json& row) {

@@ -15,6 +15,7 @@ struct CapabilityUseRow {
   std::string on;       ///< "package", "word" of a command, "variable" (NAME=value)
   std::string pattern;  ///< with '*'
   std::string capability, what, source;
+  bool only_some = false;  ///< programs that use it: most do without
 };
 
 struct ImageCapabilitiesRow {

@@ -77,7 +77,12 @@ std::vector<CapabilityUse> capability_uses(const FileView& view, const StageStep
     if (text.size() > 500 || out.size() > 100) return;
     for (const auto& row : rows)
       if (row.on == on && matches_pattern(row.pattern, text)) {
-        if (said.insert(row.capability).second) out.push_back({&row, span, std::string(text)});
+        const CapabilityUse use{&row, span, std::string(text)};
+        if (said.insert(row.capability).second)
+          out.push_back(use);
+        else if (!row.only_some)  // what surely needs it tells more
+          for (CapabilityUse& one : out)
+            if (one.row->only_some && one.row->capability == row.capability) one = use;
         return;
       }
   };
@@ -174,6 +179,7 @@ void driver_capabilities(const FileView& view, const StageSteps& steps, FindingS
                  fmt::format("{} needs the driver's {} libraries, and the container gets only {}",
                              use.seen, use.row->capability, fmt::join(has, ",")));
     found.evidence = {use.row->what, use.row->source, evidence};
+    found.pedantic = use.row->only_some;
     found.fix = "add ENV NVIDIA_DRIVER_CAPABILITIES=" + kept;
     if (set.empty()) continue;
     found.fix = "write NVIDIA_DRIVER_CAPABILITIES=" + kept;
