@@ -322,6 +322,21 @@ class Layers {
     });
   }
 
+  /// wget installer.sh && sh installer.sh && rm installer.sh: the layer has it no more.
+  bool gone_at_once(const Written& one) const {
+    const Step* maker = steps_.find(one.step);
+    if (maker == nullptr || one.step->keyword != Keyword::kRun) return false;
+    bool gone = false;
+    each_command(*maker, [&](const StepCommand& command, const std::string& directory) {
+      if (command.program != "rm") return;
+      for (const Argument& word : command.arguments)
+        if (const std::string path = path_of(*maker, word.text, directory);
+            !path.empty() && path != "/" && lies_in(one.path, path))
+          gone = true;
+    });
+    return gone;
+  }
+
   /// Whether this user, as chown names it, ran all the steps that wrote into a directory.
   bool made_by(std::string_view owner, std::string_view path, const Step& step) const {
     const std::size_t colon = owner.find(':');
@@ -359,7 +374,7 @@ class Layers {
         const bool sized =
             copy && one.step->flag("from") == nullptr && !one.download && sent_.known();
         const std::uint64_t bytes = sized ? copied_bytes(one, path) : 0;
-        if (sized && bytes < kWorth) continue;
+        if ((sized && bytes < kWorth) || gone_at_once(one)) continue;
         Finding& found = sink_.add(
             "chown-in-own-layer", *view_.file, command.shell->span,
             fmt::format("{} -R writes every file of {} into a second layer{}", command.program,
