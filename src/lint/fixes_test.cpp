@@ -82,6 +82,32 @@ TEST_F(Fixes, AWholeTagWhereItsCudnnIsSpeltOtherwise) {
                   .contains("write nvidia/cuda:12.4.1-cudnn-runtime-ubuntu22.04"));
 }
 
+TEST_F(Fixes, ARetiredTagsSuccessorIsMaintained) {
+  const auto fix = [&](std::string_view rule, std::string_view tag) {
+    const std::string text = said(std::string(rule), "FROM nvidia/cuda:" + std::string(tag) + "\n");
+    return text.substr(std::min(text.find("| "), text.size()));
+  };
+  EXPECT_EQ(fix("cuda-tag-unsupported", "11.1.1-cudnn8-runtime-ubuntu18.04"),
+            "| move to nvidia/cuda:11.8.0-cudnn8-runtime-ubuntu22.04, which is maintained; it "
+            "changes ubuntu18.04 to ubuntu22.04");
+  EXPECT_EQ(fix("cuda-tag-unsupported", "11.4.0-devel-rockylinux8"),
+            "| move to nvidia/cuda:11.4.3-devel-rockylinux8, which is maintained");
+  // 11.4 has no image on a distribution of the family that is alive.
+  EXPECT_EQ(fix("cuda-tag-unsupported", "11.4.0-devel-ubuntu20.04"),
+            "| move to nvidia/cuda:11.8.0-devel-ubuntu22.04, which is maintained; it changes "
+            "ubuntu20.04 to ubuntu22.04");
+  EXPECT_EQ(fix("cuda-tag-unsupported", "12.1.0-cudnn8-devel-ubuntu22.04"),
+            "| move to nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04, which is maintained");
+  EXPECT_EQ(fix("cuda-tag-unsupported", "12.3.1-cudnn8-runtime-centos7"),
+            "| move to nvidia/cuda:12.3.2-cudnn9-runtime-rockylinux8, which is maintained; it "
+            "changes cudnn8 to cudnn9, centos7 to rockylinux8");
+  EXPECT_EQ(fix("cuda-tag-deleted", "10.2-cudnn7-devel-ubuntu18.04"),
+            "| move to nvidia/cuda:13.4.1-cudnn-devel-ubuntu24.04, which is maintained; it changes "
+            "cudnn7 to cudnn, ubuntu18.04 to ubuntu24.04");
+  EXPECT_EQ(fix("cuda-tag-deleted", "10.1-base"),
+            "| move to nvidia/cuda:13.4.1-base-ubuntu24.04, which is maintained");
+}
+
 TEST_F(Fixes, AnAptCacheIsKeptByTheBaseToo) {
   const std::string run =
       "RUN --mount=type=cache,target=/var/cache/apt apt-get update && apt-get install -y curl && "

@@ -78,14 +78,73 @@ std::string tag_of(const ImageUse& use, const knowledge::CudaImageRow& row) {
                   use.name->tag.contains("cudnn"));
 }
 
+bool fits(const knowledge::CudaImageRow& row, const knowledge::CudaDistributionRow& base) {
+  return (base.first.empty() || compare_versions(row.cuda, base.first) >= 0) &&
+         (base.last.empty() || compare_versions(major_minor(row.cuda), base.last) <= 0);
+}
+
+/// Its own distribution where that has not ended and the version is built on it, or else one of the
+/// same family; empty: none.
+std::string living_distribution(const ImageUse& use, const knowledge::CudaImageRow& row) {
+  const std::string& own = use.image->distribution.value;
+  std::vector<std::string> names{own};
+  const auto family = [&](std::string old, std::string recent) {
+    if (first_number(row.cuda) != first_number(use.image->cuda.value)) std::swap(old, recent);
+    names.insert(names.end(), {old, recent});
+  };
+  if (own.empty() || own.starts_with("ubuntu")) family("ubuntu22.04", "ubuntu24.04");
+  if (own.starts_with("centos") || own.starts_with("rocky")) family("rockylinux8", "rockylinux9");
+  if (own.starts_with("ubi")) family("ubi8", "ubi9");
+  for (const std::string& name : names) {
+    const auto* base = use.tables->cuda_distribution(name);
+    const auto* life = use.tables->distribution(name);
+    if (base != nullptr && fits(row, *base) &&
+        (life == nullptr || life->end.empty() || life->end >= use.tables->date))
+      return name;
+  }
+  return {};
+}
+
+/// The tag to move to, and what it changes beside the version.
+struct Successor {
+  const knowledge::CudaImageRow* row = nullptr;
+  std::string tag, changes;
+};
+
+Successor successor(const ImageUse& use) {
+  const knowledge::Images& images = *use.tables;
+  const std::string& cuda = use.image->cuda.value;
+  const bool cudnn = use.name->tag.contains("cudnn");
+  // The update of its minor, the newest of its major, the newest.
+  std::vector<const knowledge::CudaImageRow*> rows{images.cuda_near(cuda)};
+  const knowledge::CudaImageRow* same_major = nullptr;
+  for (const knowledge::CudaImageRow& row : images.cuda)
+    if (row.state.empty() && first_number(row.cuda) == first_number(cuda) &&
+        (same_major == nullptr || compare_versions(row.cuda, same_major->cuda) > 0))
+      same_major = &row;
+  rows.insert(rows.end(), {same_major, images.newest_cuda()});
+  for (const knowledge::CudaImageRow* row : rows) {
+    if (row == nullptr || (cudnn && (row->cudnn.empty() || row->cudnn == "none"))) continue;
+    const std::string base = living_distribution(use, *row);
+    if (base.empty()) continue;
+    Successor out{row, cuda_tag(images, *row, use.image->flavour.value, base, cudnn), {}};
+    const auto change = [&](std::string_view from, std::string_view to) {
+      if (!from.empty() && from != to)
+        out.changes += fmt::format("{}{} to {}", out.changes.empty() ? "" : ", ", from, to);
+    };
+    const std::string& tag = use.name->tag;
+    const std::size_t at = tag.find("cudnn");
+    if (cudnn) change(std::string_view(tag).substr(at, tag.find('-', at) - at), row->cudnn);
+    change(use.image->distribution.value, base);
+    return out;
+  }
+  return {};
+}
+
 void retired_tag(const ImageUse& use, FindingSink& sink) {
   const auto* row = use.tables->cuda_version(use.image->cuda.value);
   if (row == nullptr || row->state.empty()) return;
-  const auto* better = use.tables->cuda_near(row->cuda);
-  const std::string& flavour = use.image->flavour.value;
-  const std::string instead = better == nullptr
-                                  ? current_tag(*use.tables, flavour.empty() ? "base" : flavour)
-                                  : tag_of(use, *better) + ", which is maintained";
+  const Successor better = successor(use);
   const bool deleted = row->state == "deleted";
   Finding& found = sink.add(
       deleted ? "cuda-tag-deleted" : "cuda-tag-unsupported", *use.file, use.span,
@@ -98,9 +157,12 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
   found.evidence = {row->source};
   found.pedantic = use.replaced;
   if (!row->document.empty()) found.evidence.push_back(row->document);
-  found.fix = fmt::format("move to {}", instead);
-  const bool same_minor = better != nullptr && major_minor(better->cuda) == major_minor(row->cuda);
-  if (!deleted && same_minor) replace_version(use, *row, *better, found);
+  if (better.row == nullptr) return;
+  found.fix = fmt::format("move to {}, which is maintained", better.tag);
+  if (!better.changes.empty()) found.fix += fmt::format("; it changes {}", better.changes);
+  const bool same_minor = major_minor(better.row->cuda) == major_minor(row->cuda);
+  if (!deleted && same_minor && better.changes.empty())
+    replace_version(use, *row, *better.row, found);
 }
 
 /// False: nothing is known to be wrong with the tag.
