@@ -38,7 +38,7 @@ class DefinitionReader {
   ApptainerDefinition read() {
     for (std::size_t number = 1; number <= source_.line_count(); ++number) line(number);
     end_section(source_.text().size());
-    if (headless_) refuse(out_.stages.front().span, "the header has no Bootstrap");
+    if (!headless_.empty()) refuse(headless_, "the header has no Bootstrap");
     if (out_.stages.empty()) refuse({0, 0}, "the file has no header: Bootstrap and From");
     return std::move(out_);
   }
@@ -74,16 +74,16 @@ class DefinitionReader {
       return;
     }
     // A Bootstrap behind the other keys belongs to them.
-    if (header && headless_ && out_.stages.back().sections.empty() &&
+    if (header && !headless_.empty() && out_.stages.back().sections.empty() &&
         out_.stages.back().bootstrap.empty()) {
-      refuse(word(content).span, "Bootstrap must come first");
-      headless_ = false;
+      refuse(headless_, "Bootstrap must come first");
+      headless_ = {};
     } else if (header) {
       if (out_.stages.size() >= kMostStages) return;
       out_.stages.emplace_back().span = span;
     }
     if (out_.stages.empty()) {
-      headless_ = true;
+      headless_ = word(content).span;
       out_.stages.emplace_back().span = span;
     }
     set(key, word(trim_space(content.substr(0, colon))),
@@ -192,7 +192,7 @@ class DefinitionReader {
   std::vector<ParseProblem>& problems_;
   ApptainerDefinition out_;
   bool in_section_ = false;
-  bool headless_ = false;  ///< keys of a header without Bootstrap came first
+  Span headless_;  ///< the first key of a header without Bootstrap
 };
 
 }  // namespace
