@@ -183,10 +183,10 @@ void StageBuilder::base(Stage& stage, State& state, const RawInstruction& raw) {
   const auto filled_in = [&](char mark) {
     return name.text.contains(mark) && !stage.base.text.contains(mark);
   };
-  const bool given = stage.base.text.contains('$') &&
-                     (name.text.contains("//") || name.text.starts_with('/') ||
-                      name.text.ends_with('/') || name.text.ends_with(':') || filled_in('?') ||
-                      (filled_in('<') && filled_in('>')));
+  const bool given =
+      stage.base.text.contains('$') &&
+      (name.text.contains("//") || name.text.starts_with('/') || name.text.ends_with('/') ||
+       name.text.ends_with(':') || filled_in('?') || (filled_in('<') && filled_in('>')));
   if (std::string why = image_problem(name.text); !why.empty() && !given)
     refuse(stage.base.span, std::move(why));
 }

@@ -45,8 +45,8 @@ std::vector<const YamlNode*> services_of(const Project& project) {
 /// Ports by which the pods of one job find each other: of Ray, of torchrun, of SSH.
 bool joins_by(std::string_view name, std::int64_t port) {
   const bool number = port == 22 || port == 2222 || port == 6379 || port == 10001 || port == 29500;
-  return number || has_part(to_lower(name), "-_", {"gcs", "ray", "ssh", "rdzv", "rendezvous",
-                                                   "master", "nccl", "dist"});
+  return number || has_part(to_lower(name), "-_",
+                            {"gcs", "ray", "ssh", "rdzv", "rendezvous", "master", "nccl", "dist"});
 }
 
 bool has_joining_port(const YamlNode& ports) {
