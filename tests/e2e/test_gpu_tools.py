@@ -66,6 +66,7 @@ class GpuTools(harness.Case):
         done = self.regions("sm_90", "1", DRIVER_HANGS="yes")
         self.assertEqual(done.returncode, 1, done.stdout)
         self.assertIn(b"0 of 6 regions", done.stdout)
+        self.assertRegex(done.stdout, rb"libfake.so: region 0 of the original has not ended")
 
     def test_reports_a_wrong_prune(self):
         done = self.regions("sm_80")

@@ -5,6 +5,7 @@ that fails. With SECONDS those that are drawn in that time, in a fixed order tha
 Regions are paired by the wrappers that point at them, in order: slimming moves regions but never
 drops a registered one."""
 
+import array
 import collections
 import functools
 import math
@@ -99,17 +100,32 @@ def open_driver():
     return driver
 
 
+def begin(places, counter):
+    """In each process: where it says what it is loading, for when that does not end."""
+    global doing
+    with counter.get_lock():
+        doing = memoryview(places.get_obj()).cast("B").cast("q")[counter.value * 3:counter.value * 3 + 3]
+        counter.value += 1
+
+
 def load(task):
     """(name, seconds, [(number, status of the original, status of what became of it)]) for the regions that hold
     something."""
-    original, slim, name, numbers = task
+    index, original, slim, name, numbers = task
     old, new = (open_library(os.path.join(tree, name)) for tree in (original, slim))
     driver, started, result = open_driver(), time.monotonic(), []
+
+    def status(number, side, region):
+        doing[:] = array.array("q", [index, number, side])
+        try:
+            return driver.load_fat_binary(region)
+        finally:
+            doing[2] = 0
     for number in numbers:
         first, second = old.region(number), new.region(number)
         if first or second:
-            before = driver.load_fat_binary(first)
-            result.append((number, before, driver.load_fat_binary(second) if first != second else before))
+            before = status(number, 1, first)
+            result.append((number, before, status(number, 2, second) if first != second else before))
     return name, time.monotonic() - started, result
 
 
@@ -133,18 +149,24 @@ def main(original, slim, limit="inf"):
         elif old:
             print(f"{name}: {len(new)} regions, {sum(size for _, size in old)} -> {sum(size for _, size in new)} bytes")
             wanted += len(old)
-            tasks += [(original, slim, name, range(at, min(at + AT_A_TIME, len(old))))
+            tasks += [(len(tasks) + at // AT_A_TIME, original, slim, name, range(at, min(at + AT_A_TIME, len(old))))
                       for at in range(0, len(old), AT_A_TIME)]
+    names = [name for _, _, _, name, _ in tasks]
     random.Random(len(tasks)).shuffle(tasks)
     statuses, seconds, started = collections.Counter(), collections.Counter(), time.monotonic()
     # A process that has a context of the driver must not be forked.
-    with multiprocessing.get_context("spawn").Pool(min(PROCESSES, os.cpu_count())) as pool:
+    context, processes = multiprocessing.get_context("spawn"), min(PROCESSES, os.cpu_count())
+    places = context.Array("q", 3 * processes)
+    with context.Pool(processes, begin, (places, context.Value("i", 0))) as pool:
         results = pool.imap_unordered(load, tasks)
         for _ in tasks:
             left = float(limit) - (time.monotonic() - started)
             try:
                 name, spent, loaded = results.next(timeout=None if left == math.inf else max(left, 0))
             except multiprocessing.TimeoutError:
+                for index, number, side in zip(*[iter(places)] * 3):
+                    if side:
+                        print(f"{names[index]}: region {number} of the {'original' if side == 1 else 'slim one'} has not ended")
                 break
             seconds[name] += spent
             for number, before, after in loaded:
