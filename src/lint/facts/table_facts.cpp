@@ -62,13 +62,9 @@ std::string companion_of(const knowledge::Knowledge& known, std::string_view pac
   return out;
 }
 
-std::vector<std::string> cuda_variants_of(const knowledge::Knowledge& known,
-                                          std::string_view torch) {
+std::vector<std::string> known_cuda_variants_of(const knowledge::Knowledge& known,
+                                                std::string_view torch) {
   std::vector<std::string> out;
-  // Of newer ones variants came later than the first release.
-  if (torch.find('.') == std::string_view::npos || !version_at_least(torch, "1.10") ||
-      version_at_least(torch, "2.9"))
-    return out;
   for (const knowledge::FrameworkBuild& row : known.frameworks.builds)
     if (row.package == "torch" && row.variant.starts_with("cu") &&
         knowledge::within(torch, row.from, row.to) &&
@@ -76,6 +72,15 @@ std::vector<std::string> cuda_variants_of(const knowledge::Knowledge& known,
       out.push_back(row.variant);
   std::ranges::sort(out);
   return out;
+}
+
+std::vector<std::string> cuda_variants_of(const knowledge::Knowledge& known,
+                                          std::string_view torch) {
+  // Of newer ones variants came later than the first release.
+  if (torch.find('.') == std::string_view::npos || !version_at_least(torch, "1.10") ||
+      version_at_least(torch, "2.9"))
+    return {};
+  return known_cuda_variants_of(known, torch);
 }
 
 std::string last_torch_of(const knowledge::Knowledge& known, std::string_view variant,

@@ -34,6 +34,9 @@ std::string companion_of(const knowledge::Knowledge& known, std::string_view pac
 /// The CUDA variants that wheels of a torch have ("cu118", "cu121"); empty: the table is not sure.
 std::vector<std::string> cuda_variants_of(const knowledge::Knowledge& known,
                                           std::string_view torch);
+/// The same, of any release: there may be more.
+std::vector<std::string> known_cuda_variants_of(const knowledge::Knowledge& known,
+                                                std::string_view torch);
 
 /// The last torch of the index of one CUDA, where PyPI has a newer one for a Python ("3.10"; empty:
 /// a current one): "2.5" of cu121; empty: it has the newest too, or is not known.

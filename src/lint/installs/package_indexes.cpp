@@ -123,15 +123,14 @@ bool replaces_pypi(const ProjectFile& file, const Word& index) {
          (holds(head, "--index-url") || holds(head, "--default-index") || holds(head, "-i "));
 }
 
-/// torch==2.9.0 of an index for cu121, which had ended: no later torch comes for that CUDA.
-bool is_over(const knowledge::Knowledge& known, const std::string& variant,
-             std::string_view torch) {
+/// The index had its last torch more than a minor before 2.9, so that no later one came for that
+/// CUDA.
+bool is_over(const knowledge::Knowledge& known, const std::string& variant) {
   const std::string last = last_torch_of(known, variant, {});
-  return version_at_least(torch, "2.9") && !version_at_least(torch, "2.11") && !last.empty() &&
-         compare_versions(last, "2.8") < 0;
+  return !last.empty() && compare_versions(last, "2.8") < 0;
 }
 
-/// torch==2.0.1 of an index for cu121, which came later.
+/// torch==2.0.1 of an index for cu121, which came later; torch==2.9.0 of it, which had ended.
 void wheel_of_no_index(const Project& project, const PlacedList& place, FindingSink& sink) {
   const PackageList& list = *place.list;
   const ProjectFile& file = *place.file;
@@ -153,8 +152,8 @@ void wheel_of_no_index(const Project& project, const PlacedList& place, FindingS
     if (knowledge::cuda_of_variant(wanted).empty() || wanted.size() < 5) continue;
     const std::string plain = request.version.substr(0, request.version.find('+'));
     auto variants = cuda_variants_of(*project.knowledge, plain);
-    if (variants.empty() && is_over(*project.knowledge, wanted, plain))
-      variants = {"cu130", "cu128", "cu126"};
+    if (version_at_least(plain, "2.9") && is_over(*project.knowledge, wanted))
+      variants = known_cuda_variants_of(*project.knowledge, plain);
     if (variants.empty() || std::ranges::find(variants, wanted) != variants.end()) continue;
     const auto* of_pypi = beside ? tables_of(project).default_variant(plain) : nullptr;
     Finding& found =
