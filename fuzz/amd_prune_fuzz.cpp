@@ -23,10 +23,11 @@ void require(bool condition) {
 
 using Content = std::vector<std::pair<std::string, std::string>>;
 
-std::optional<Content> content_of(Bytes bytes, const device::AmdBundle& bundle) {
+std::optional<Content> content_of(Bytes bytes, const device::AmdBundle& bundle,
+                                  device::BundleHash hash) {
   Content out;
   const auto status = device::with_plain_bundle(
-      bytes.subspan(bundle.offset), bundle, std::filesystem::temp_directory_path(),
+      bytes.subspan(bundle.offset), bundle, std::filesystem::temp_directory_path(), hash,
       [&](const device::PlainBundle& plain) -> Result<void> {
         for (const device::AmdRow& row : plain.table.rows)
           out.emplace_back(row.id, as_text(plain.bytes.subspan(row.offset, row.size)));
@@ -50,7 +51,7 @@ void check_repack(Bytes bytes, const device::AmdBundle& bundle) {
   std::vector<bool> keep(bundle.entries.size());
   for (std::size_t i = 0; i < keep.size(); ++i) keep[i] = i % 2 == 0;
   const auto scratch = std::filesystem::temp_directory_path();
-  const auto before = content_of(bytes, bundle);
+  const auto before = content_of(bytes, bundle, device::BundleHash::kSkip);
   const auto repacked = device::repack(bytes, bundle, keep, 1u << 30, scratch);
   require(!repacked.has_value() || before.has_value());
   if (!repacked) return;
@@ -60,7 +61,7 @@ void check_repack(Bytes bytes, const device::AmdBundle& bundle) {
   require(text.size() == repacked->size);
   const auto again = device::read_amd_bundles(as_bytes(text));
   require(again.has_value() && !again->empty() && again->front().offset == 0);
-  const auto after = content_of(as_bytes(text), again->front());
+  const auto after = content_of(as_bytes(text), again->front(), device::BundleHash::kCompare);
   require(after.has_value());
   Content kept;
   std::size_t entry = 0;
