@@ -182,6 +182,7 @@ class Commands(harness.Case):
             os.makedirs(f"{cls.world}/{folder}")
         files = {"requirements.txt": "fake_gpu==1.5+cu13\nplain==2.0\n", "config.json": '{"process": {"args": ["sh"]}, "linux": {}}',
                  "Dockerfile": "FROM nvidia/cuda\nRUN nvcc --version\n", "docker/Dockerfile": "FROM debian:12\n",
+                 "build.log": "RuntimeError: No CUDA GPUs are available\n",
                  "k8s/pod.yaml": "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: a, image: app:1}]}\n"}
         for name, text in files.items():
             with open(f"{cls.world}/{name}", "w") as out:
