@@ -101,11 +101,13 @@ def open_driver():
 
 
 def begin(places, counter):
-    """In each process: where it says what it is loading, for when that does not end."""
+    """In each process: where it says what it is loading, for when that does not end. One that takes the place of
+    another that died takes one of theirs."""
     global doing
     with counter.get_lock():
-        doing = memoryview(places.get_obj()).cast("B").cast("q")[counter.value * 3:counter.value * 3 + 3]
+        at = counter.value * 3 % len(places)
         counter.value += 1
+    doing = memoryview(places.get_obj()).cast("B").cast("q")[at:at + 3]
 
 
 def load(task):

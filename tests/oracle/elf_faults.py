@@ -46,6 +46,14 @@ for one in (".nv_fatbin", ".hip_fatbin"):
     bits_of(one, 10)
 
 
+@elf_kind("hash of a packed bundle", 4, ".hip_fatbin")
+def _(elf, chance):
+    start, size, _ = elf.place(".hip_fatbin")
+    # Clang's documentation, "Offload Bundler", compressed bundles of version 2: 16 bytes, then the hash.
+    packed = [at for at in range(start, start + size) if elf.data[at:at + 6] == b"CCOB\2\0"]
+    elf.flip(packed[0] + 16 + chance.randrange(8), chance.randrange(8))
+
+
 @elf_kind("bit of any loaded byte", 12, every=True)
 def _(elf, chance):
     at = chance.choice(elf.loads())
