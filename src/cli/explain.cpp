@@ -60,11 +60,12 @@ struct Asked {
   bool read = false;  ///< from a file or standard input
 };
 
-/// Words, ids and numbers have no dot or slash, so no file takes the place of one.
+/// Ids and numbers have no dot or slash, so no file takes the place of one; /dev/nvidia0 is a word.
 bool names_file(const std::string& word) {
   std::error_code error;
-  return word.find_first_of("./") != std::string::npos && std::filesystem::exists(word, error) &&
-         !std::filesystem::is_directory(word, error);
+  const auto type = std::filesystem::status(word, error).type();
+  return word.find_first_of("./") != std::string::npos &&
+         (type == std::filesystem::file_type::regular || type == std::filesystem::file_type::fifo);
 }
 
 Result<Asked> what_is_asked(const std::vector<std::string>& words) {

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 
 import harness
 import hosts
@@ -295,7 +296,13 @@ class Doctor(harness.Case):
         # A word stays a word where a file has its name.
         file("804", failed)
         self.assertEqual(self.flense("explain", "804", cwd=self.work).out, self.flense("explain", "804").out)
-        self.flense("explain", self.work, expect=2)
+        for no_file in (self.work, self.path("none.log"), "/dev/zero"):
+            self.assertIn(f"nothing is known about '{no_file}'", self.flense("explain", no_file, expect=2).err)
+        os.mkfifo(self.path("piped.log"))
+        writer = threading.Thread(target=file, args=("piped.log", failed))
+        writer.start()
+        self.assertEqual(self.flense("explain", self.path("piped.log")).out, self.flense("explain", failed).out)
+        writer.join()
 
     def test_wrong_usage(self):
         self.flense("doctor", "--env", "CUDA_VISIBLE_DEVICES", expect=2)
