@@ -24,20 +24,29 @@ bool is_conda(std::string_view program) {
   return is_one_of(program, {"conda", "mamba", "micromamba"});
 }
 
-/// "envs/NAME/bin" of `conda run -n NAME …`; empty: the environment that is active.
+/// What -n, --name, -p or --prefix names, where the word is one; else empty.
+std::string_view environment_at(const std::vector<ShellWord>& words, std::size_t at) {
+  const std::string_view word = words[at].text;
+  if (is_one_of(word, {"-n", "--name", "-p", "--prefix"}))
+    return at + 1 < words.size() ? std::string_view(words[at + 1].text) : std::string_view();
+  return starts_with_any(word, {"--name=", "--prefix="}) ? word.substr(word.find('=') + 1)
+                                                         : std::string_view();
+}
+
+/// "envs/NAME/bin"; empty: the environment that is active.
+std::string directory_of_environment(std::string_view name) {
+  return name.empty() || name == "base" ? std::string()
+                                        : fmt::format("envs/{}/bin", file_name(name));
+}
+
+/// Of `conda run -n NAME …`.
 std::string environment_of_run(const ShellCommand& command, std::size_t first) {
   const auto& words = command.words;
   std::size_t at = first + 1;
   while (at < words.size() && words[at].text != "run") ++at;
   for (++at; at < words.size() && words[at].text.starts_with('-'); ++at) {
-    std::string_view value;
-    for (const std::string_view option : {"--name=", "--prefix="})
-      if (words[at].text.starts_with(option))
-        value = std::string_view(words[at].text).substr(option.size());
-    if (is_one_of(words[at].text, {"-n", "--name", "-p", "--prefix"}) && at + 1 < words.size())
-      value = words[at + 1].text;
-    if (!value.empty())
-      return value == "base" ? std::string() : fmt::format("envs/{}/bin", file_name(value));
+    if (const std::string_view name = environment_at(words, at); !name.empty())
+      return directory_of_environment(name);
     if (is_one_of(words[at].text, {"--cwd", "-r", "--root-prefix", "-e", "--env"})) ++at;
   }
   return {};
@@ -82,18 +91,11 @@ std::string conda_environment(const Install& install) {
   if (install.command.manager != PackageManager::kConda) return {};
   const ShellCommand* command = command_at(*install.instruction, install.command.span);
   if (command == nullptr) return {};
-  const auto& words = command->words;
   std::string_view name;
-  for (std::size_t at = 0; at < words.size(); ++at) {
-    if (is_one_of(words[at].text, {"-n", "--name", "-p", "--prefix"}) && at + 1 < words.size())
-      name = words[at + 1].text;
-    for (const std::string_view option : {"--name=", "--prefix="})
-      if (words[at].text.starts_with(option))
-        name = std::string_view(words[at].text).substr(option.size());
-  }
+  for (std::size_t at = 0; at < command->words.size(); ++at)
+    if (const std::string_view one = environment_at(command->words, at); !one.empty()) name = one;
   if (name.empty() && !install.files.empty()) name = install.files.front()->packages->name;
-  return name.empty() || name == "base" ? std::string()
-                                        : fmt::format("envs/{}/bin", file_name(name));
+  return directory_of_environment(name);
 }
 
 TorchInstalls torch_installs(const Project& project, const FileView& view, const StageView& stage,
