@@ -182,7 +182,11 @@ std::string cache_directory(const Step& step, const ShellCommand* command,
   const auto from = [&](std::string_view name) {
     return variable_at(*step.instruction, command, name);
   };
-  const std::string &home = step.home, &directory = step.directory;
+  const std::string& directory = step.directory;
+  // Whose home sudo leaves depends on the distribution.
+  const bool other = command != nullptr && !command->words.empty() && !is_root(step.user) &&
+                     command->words.front().text == "sudo";
+  const std::string home = other ? std::string() : step.home;
   if (command != nullptr)
     for (std::size_t at = 0; at < command->words.size(); ++at) {
       const std::string_view text = command->words[at].text;

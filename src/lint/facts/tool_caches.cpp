@@ -17,32 +17,26 @@ bool is_large(const PackageRequest& request) {
   if (request.name == "jax")
     return std::ranges::any_of(request.extras,
                                [](const std::string& extra) { return extra.starts_with("cuda"); });
-  return is_one_of(request.name, {"torch",
-                                  "torchvision",
-                                  "torchaudio",
-                                  "pytorch",
-                                  "pytorch-gpu",
-                                  "pytorch-cuda",
-                                  "tensorflow",
-                                  "tensorflow-gpu",
-                                  "tf-nightly",
-                                  "vllm",
-                                  "sglang",
-                                  "xformers",
-                                  "flash-attn",
-                                  "triton",
-                                  "tensorrt",
-                                  "tensorrt-llm",
-                                  "torch-tensorrt",
-                                  "onnxruntime-gpu",
-                                  "paddlepaddle-gpu",
-                                  "cudf",
-                                  "cuml",
-                                  "cudatoolkit",
-                                  "cuda-toolkit",
-                                  "cuda-runtime"}) ||
+  return is_one_of(
+             request.name,
+             {"torch",          "torchvision",     "torchaudio",       "pytorch",    "pytorch-gpu",
+              "pytorch-cuda",   "tensorflow",      "tensorflow-gpu",   "tf-nightly", "vllm",
+              "sglang",         "xformers",        "flash-attn",       "tensorrt",   "tensorrt-llm",
+              "torch-tensorrt", "onnxruntime-gpu", "paddlepaddle-gpu", "cudf",       "cuml",
+              "cudatoolkit",    "cuda-toolkit",    "cuda-runtime"}) ||
          starts_with_any(request.name, {"nvidia-cu", "nvidia-nccl", "nvidia-dali", "cudf-cu",
                                         "cuml-cu", "tensorrt-cu", "mxnet-cu"});
+}
+
+/// Of a branch or a tag pip keeps no wheel: "…@COMMIT" alone stays what it is.
+bool is_of_branch(const PackageRequest& request) {
+  if (!request.url.starts_with("git+")) return false;
+  std::string_view url = request.url;
+  url = url.substr(0, url.find('#'));
+  const std::size_t at = url.rfind('@');
+  if (at == url.npos) return true;
+  const std::string_view revision = url.substr(at + 1);
+  return revision.size() != 40 || revision.find_first_not_of("0123456789abcdef") != revision.npos;
 }
 
 /// flash-attn of the Triton backend, or without its CUDA code, is a few megabytes of Python.
@@ -92,6 +86,9 @@ bool empties(const Instruction& run, std::string_view directory, std::string_vie
         }
       }
     }
+    if (command.program == "find" && command.has("-delete") && !command.arguments.empty() &&
+        lies_in(directory, normal_path(command.arguments.front().text)))
+      return true;
     const bool cache = command.has("cache");
     if (holds(command.program, tool) && cache && (command.has("purge") || command.has("clean")))
       return true;
@@ -133,7 +130,8 @@ bool brings_much(const FileView& view, const Install& install) {
                        lists_of(*other),
                        [&](const PackageList* had) { return had->find(request.name) != nullptr; });
           });
-      if (is_large(request) && !held && !local && !met && !is_without_kernels(install, request) &&
+      if (is_large(request) && !held && !local && !met && !is_of_branch(request) &&
+          !is_without_kernels(install, request) &&
           !(request.specifier.empty() &&
             holds_extension(*view.project->knowledge, base.repository, request.name)))
         return true;

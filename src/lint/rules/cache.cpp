@@ -19,6 +19,52 @@ Span behind_keyword(const Instruction& run) {
   return {run.keyword_span.end, run.keyword_span.end};
 }
 
+/// A file of settings for pip, or `pip config set`: nothing is known of what it says.
+bool configures_pip(const FileView& view, const Instruction& step) {
+  const std::string_view text = view.text(step.span);
+  return holds(text, "pip.conf") || holds(text, "no-cache-dir true") ||
+         holds(text, "no-cache-dir false") || holds(text, "no-cache-dir 1") ||
+         holds(text, "PIP_CONFIG_FILE");
+}
+
+/// Whether a step before made the user's home, which `useradd` alone does not: pip keeps nothing
+/// where it may not write.
+bool has_home(const FileView& view, const StageSteps& steps, const Step& step) {
+  if (is_root(step.user)) return true;
+  const auto& row = view.stages.back().image.row;
+  if (row != nullptr && row->user == step.user) return true;
+  if (environment_of(*step.instruction).contains("HOME")) return true;
+  return std::ranges::any_of(steps.all(), [&](const Step& other) {
+    if (other.instruction == step.instruction || other.instruction->keyword != Keyword::kRun)
+      return false;
+    return std::ranges::any_of(commands_of(*other.instruction), [&](const StepCommand& command) {
+      const bool named = command.has(step.user) || command.has(step.home);
+      if (command.program == "adduser")
+        return named && !command.has("--no-create-home") && !command.has("-H");
+      if (command.program == "useradd")
+        return named && std::ranges::any_of(command.arguments, [](const Argument& word) {
+                 return word.text == "--create-home" ||
+                        (word.text.starts_with('-') && !word.text.starts_with("--") &&
+                         holds(word.text, "m"));
+               });
+      return command.program == "chown" &&
+             std::ranges::any_of(command.arguments, [&](const Argument& word) {
+               return word.text.starts_with(step.home);
+             });
+    });
+  });
+}
+
+/// A later step of the stage empties it: removed-in-later-layer says what that is worth.
+bool emptied_later(const StageSteps& steps, const Instruction& run, std::string_view directory,
+                   std::string_view tool) {
+  return std::ranges::any_of(steps.all(), [&](const Step& other) {
+    return other.instruction->keyword == Keyword::kRun &&
+           other.instruction->span.begin > run.span.begin &&
+           empties(*other.instruction, directory, tool, false);
+  });
+}
+
 /// One list of one manager for each RUN of the final image.
 struct CachedInstall {
   const Install* install;
@@ -52,7 +98,9 @@ std::vector<CachedInstall> cached_installs(const FileView& view, const StageStep
 }
 
 void left_in_layer(const FileView& view, const StageSteps& steps, FindingSink& sink) {
-  if (!is_gpu_file(view)) return;
+  if (!is_gpu_file(view) ||
+      view.stages.back().image.repository.starts_with("mcr.microsoft.com/windows"))
+    return;
   for (const CachedInstall& one : cached_installs(view, steps)) {
     const Instruction& run = *one.install->instruction;
     const std::string directory = cache_directory(*one.step, one.command, *one.tool);
@@ -63,6 +111,15 @@ void left_in_layer(const FileView& view, const StageSteps& steps, FindingSink& s
              holds(mount.target, one.tool->tool);
     });
     if (mounted || empties(run, directory, one.tool->tool, true)) continue;
+    const auto covers = [&](const std::string& target) { return lies_in(directory, target); };
+    if (std::ranges::any_of(mount_targets(run), covers)) continue;
+    if (!has_home(view, steps, *one.step) || emptied_later(steps, run, directory, one.tool->tool))
+      continue;
+    if (one.tool->tool == "pip" && std::ranges::any_of(steps.all(), [&](const Step& before) {
+          return before.instruction->span.begin <= run.span.begin &&
+                 configures_pip(view, *before.instruction);
+        }))
+      continue;
     Span span = one.install->command.span;
     Finding& found = sink.add(
         "package-cache-in-layer", *view.file, span,
@@ -73,8 +130,10 @@ void left_in_layer(const FileView& view, const StageSteps& steps, FindingSink& s
         fmt::format("no cache mount there, no {}, no {}",
                     one.tool->options.empty() ? "option against it" : one.tool->options.front(),
                     one.tool->off.empty() ? "variable" : one.tool->off.front())};
-    found.pedantic = !brings_much(view, *one.install);
-    const std::string target = directory.empty() ? "/root/" + one.tool->home : directory;
+    found.pedantic = !brings_much(view, *one.install) || directory.empty();
+    // poetry's environments lie in its cache too.
+    const std::string target = (directory.empty() ? "/root/" + one.tool->home : directory) +
+                               (one.tool->tool == "poetry" ? "/artifacts" : "");
     const std::string owner = mount_owner(one.step->user);
     const std::string mount =
         fmt::format("--mount=type=cache,target={}{}{}", target, owner.empty() ? "" : ",", owner);

@@ -243,8 +243,7 @@ void apt_mounts(const FileView& view, const StageView& stage, FindingSink& sink)
       const StepCommand* emptying = nullptr;
       const std::vector<StepCommand>& commands = commands_of(run);
       for (const StepCommand& command : commands) {
-        const bool clean = archives && command.program.starts_with("apt") &&
-                           (command.has("clean") || command.has("autoclean"));
+        const bool clean = archives && command.program.starts_with("apt") && command.has("clean");
         const bool removed = lists && command.program == "rm" &&
                              std::ranges::any_of(command.arguments, [](const Argument& word) {
                                return word.text.starts_with("/var/lib/apt/lists");
