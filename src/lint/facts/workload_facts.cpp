@@ -205,9 +205,11 @@ const knowledge::LaunchImageRow* known_image(const Workload& workload,
 
 std::uint64_t gpu_count(const Workload& workload) {
   std::uint64_t out = 0;
-  for (const GpuAsk& ask : workload.gpus)
-    out = std::max<std::uint64_t>(
-        out, std::max<std::uint64_t>(ask.count.value_or(1), ask.devices.size()));
+  for (const GpuAsk& ask : workload.gpus) {
+    // Shares of one, as a device plugin slices its time.
+    const std::uint64_t count = ask.resource.ends_with(".shared") ? 1 : ask.count.value_or(1);
+    out = std::max<std::uint64_t>(out, std::max<std::uint64_t>(count, ask.devices.size()));
+  }
   return out;
 }
 
@@ -233,6 +235,22 @@ bool is_complete(const ProjectFile& file, const Workload& workload) {
   // Without an image it is an override file or a patch.
   if (workload.image.text.empty() && !workload.build_context) return false;
   return workload.node->find("extends") == nullptr;
+}
+
+bool is_patched(const Project& project, const Workload& workload,
+                std::initializer_list<std::string_view> keys) {
+  if (workload.object == nullptr) return false;
+  const std::string_view name = (*workload.object)["metadata"]["name"].text_or();
+  for (const auto& file : project.files) {
+    if (file->kind != FileKind::kKubernetes) continue;
+    for (const Workload& other : file->workloads)
+      if (other.image.text.empty() && other.node != nullptr && other.object != nullptr &&
+          other.name == workload.name && (*other.object)["metadata"]["name"].text_or() == name &&
+          std::ranges::any_of(
+              keys, [&](std::string_view key) { return other.node->find(key) != nullptr; }))
+        return true;
+  }
+  return false;
 }
 
 const Variable* variable(const Workload& workload, std::string_view name) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -54,6 +55,10 @@ bool takes_all_gpus(const Workload& workload);
 /// False where part of it is defined elsewhere: a template, `extends`, an override file or a patch.
 /// What is missing here may then be there.
 bool is_complete(const ProjectFile& file, const Workload& workload);
+
+/// Whether a patch of a container, as Kustomize merges it into this one, has one of these keys.
+bool is_patched(const Project& project, const Workload& workload,
+                std::initializer_list<std::string_view> keys);
 
 const Variable* variable(const Workload& workload, std::string_view name);
 

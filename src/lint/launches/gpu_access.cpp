@@ -33,6 +33,11 @@ bool needs_other_hardware(const Workload& workload) {
   // Its profiling counters want SYS_ADMIN.
   if (workload.image_name && workload.image_name->familiar().ends_with("dcgm-exporter"))
     return true;
+  // Docker in a container.
+  if (workload.image_name && (file_name(workload.image_name->repository) == "docker" ||
+                              workload.image_name->tag.contains("dind") ||
+                              workload.image_name->repository.contains("dind")))
+    return true;
   const auto is_other = [](std::string_view path) {
     if (path == "/dev" || path == "/dev/" || path.starts_with("/run/udev")) return true;
     return path.starts_with("/dev/") &&
@@ -197,6 +202,8 @@ class GpuAccessRules {
       return ask.vendor == "amd" && !ask.devices.empty();
     });
     if (by_name || (workload_.runtime && workload_.runtime->text == "amd")) return;
+    // WSL's node in place of both.
+    if (has_device(workload_, "/dev/dxg")) return;
     const bool kfd = has_device(workload_, "/dev/kfd"), dri = has_device(workload_, "/dev/dri");
     if (kfd && dri) return;
     // A service that only builds or converts has neither, and does not need a GPU.

@@ -182,7 +182,27 @@ class IoRules {
            !(starts_with_any(one.name, {"--out", "--log"}) || one.name == "OUTPUT_DIR");
   }
 
+  /// The command uploads its results, or another container of the pod has the volume too.
+  bool sends_results(const WorkloadMount* mount) const {
+    constexpr auto kUploads =
+        std::to_array<std::string_view>({"push_to_hub", "push-to-hub", "hub_model_id", "s3://",
+                                         "gs://", "gsutil", "rclone", "azcopy", "upload"});
+    if (std::ranges::any_of(command_words(workload_), [&](const Word& word) {
+          return std::ranges::any_of(kUploads,
+                                     [&](std::string_view one) { return word.text.contains(one); });
+        }))
+      return true;
+    return mount != nullptr && workload_.pod != nullptr &&
+           std::ranges::any_of(file_.workloads, [&](const Workload& other) {
+             return &other != &workload_ && other.pod == workload_.pod && !other.init_container &&
+                    std::ranges::any_of(other.mounts, [&](const WorkloadMount& its) {
+                      return its.kind == mount->kind && its.source == mount->source;
+                    });
+           });
+  }
+
   void output(const NamedPath& one, const WorkloadMount* mount) {
+    if (sends_results(mount)) return;
     if (mount == nullptr) {
       if (!knows_mounts()) return;
       Finding& found = sink_.add(

@@ -97,9 +97,10 @@ class ProbeRules {
           return word.text.contains("--model-control-mode=explicit");
         }))
       return;
+    // The others are ready at once, and load a model when they are asked for it, or a small one.
+    if (image != nullptr && !image->large) return;
     restarted(image);
-    // The others are ready at once, and load a model when they are asked for it.
-    if (image == nullptr || image->large) asked_too_early();
+    asked_too_early();
   }
 
  private:
@@ -107,6 +108,7 @@ class ProbeRules {
     const YamlNode& liveness = node_["livenessProbe"];
     const YamlNode& startup = node_["startupProbe"];
     const bool has_startup = startup.is_mapping();
+    if (is_patched(project_, workload_, {"startupProbe", "livenessProbe"})) return;
     if (!has_startup && !liveness.is_mapping()) return;
     const YamlNode& probe = has_startup ? startup : liveness;
     if (!asks_program(probe)) return;
@@ -138,12 +140,14 @@ class ProbeRules {
   void asked_too_early() {
     if (node_.find("readinessProbe") != nullptr || node_.find("startupProbe") != nullptr ||
         workload_.object == nullptr || !is_complete(file_, workload_) ||
+        is_patched(project_, workload_, {"startupProbe", "readinessProbe"}) ||
         is_joined(workload_, node_))
       return;
     const YamlNode& labels = (*workload_.object)["spec"]["template"]["metadata"]["labels"];
     const auto service = std::ranges::find_if(services_, [&](const YamlNode* one) {
       const YamlNode& spec = (*one)["spec"];
-      if (spec["publishNotReadyAddresses"].text_or() == "true" || has_joining_port(spec["ports"]))
+      if (spec["publishNotReadyAddresses"].text_or() == "true" ||
+          spec["clusterIP"].text_or() == "None" || has_joining_port(spec["ports"]))
         return false;
       return std::ranges::all_of(spec["selector"].members, [&](const YamlMember& label) {
         const std::string_view value = label.value->text_or();

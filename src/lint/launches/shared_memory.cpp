@@ -144,12 +144,16 @@ bool requests_one(const Workload& workload) {
   });
 }
 
-void judge_pod(const ProjectFile& file, const Workload& workload, FindingSink& sink) {
+void judge_pod(const Project& project, const ProjectFile& file, const Workload& workload,
+               FindingSink& sink) {
+  // A server that does not use it.
+  const knowledge::LaunchImageRow* image = known_image(workload, *project.knowledge);
+  if (image != nullptr && image->role == "serve" && !image->shm && !image->large) return;
   if (gpu_count(workload) < 2 || workload.host_ipc || only_waits(workload) ||
       operator_mounts_memory(workload) || !is_complete(file, workload) || requests_one(workload))
     return;
   const WorkloadMount* shm = mount_of(workload, "/dev/shm");
-  if (shm != nullptr) return;
+  if (shm != nullptr || is_patched(project, workload, {"volumeMounts"})) return;
   Finding& found = sink.add("kubernetes-shm", file, workload.span,
                             fmt::format("{} has {} GPUs and the default /dev/shm of 64 MiB",
                                         title(workload), gpu_count(workload)));
@@ -174,13 +178,13 @@ void judge_host_ipc(const ProjectFile& file, const Workload& workload, FindingSi
   found.fix = "delete hostIPC and mount emptyDir: {medium: Memory, sizeLimit: 8Gi} at /dev/shm";
 }
 
-void judge_kubernetes(const ProjectFile& file, FindingSink& sink) {
+void judge_kubernetes(const Project& project, const ProjectFile& file, FindingSink& sink) {
   std::set<const text::YamlNode*> pods;
   for (const Workload& workload : file.workloads) {
     if (workload.node == nullptr || workload.pod == nullptr) continue;
     if (!workload.init_container) {
       judge_memory_volumes(file, workload, sink);
-      judge_pod(file, workload, sink);
+      judge_pod(project, file, workload, sink);
     }
     if (workload.host_ipc && !workload.gpus.empty() && pods.insert(workload.pod).second)
       judge_host_ipc(file, workload, sink);
@@ -192,7 +196,7 @@ void judge_kubernetes(const ProjectFile& file, FindingSink& sink) {
 void judge_shared_memory(const Project& project, const std::vector<FileView>& /*views*/,
                          FindingSink& sink) {
   for (const auto& file : project.files) {
-    if (file->kind == FileKind::kKubernetes) judge_kubernetes(*file, sink);
+    if (file->kind == FileKind::kKubernetes) judge_kubernetes(project, *file, sink);
     for (const Workload& workload : file->workloads)
       judge_engine(*file, workload, *project.knowledge, sink);
   }
