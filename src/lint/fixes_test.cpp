@@ -103,9 +103,11 @@ TEST_F(Fixes, ARetiredTagsSuccessorIsMaintained) {
             "changes cudnn8 to cudnn9, centos7 to rockylinux8");
   EXPECT_EQ(fix("cuda-tag-deleted", "10.2-cudnn7-devel-ubuntu18.04"),
             "| move to nvidia/cuda:13.4.1-cudnn-devel-ubuntu24.04, which is maintained; it changes "
-            "cudnn7 to cudnn, ubuntu18.04 to ubuntu24.04");
+            "cudnn7 to cudnn, ubuntu18.04 to ubuntu24.04; what is built for CUDA 10 has to be "
+            "renewed with it");
   EXPECT_EQ(fix("cuda-tag-deleted", "10.1-base"),
-            "| move to nvidia/cuda:13.4.1-base-ubuntu24.04, which is maintained");
+            "| move to nvidia/cuda:13.4.1-base-ubuntu24.04, which is maintained; what is built for "
+            "CUDA 10 has to be renewed with it");
 }
 
 TEST_F(Fixes, AnAptCacheIsKeptByTheBaseToo) {

@@ -64,8 +64,8 @@ bool is_user_of_system(const PackageRequest& request) {
        "libretranslate",
        // wheels that are linked with it
        "llama-cpp-python", "stable-diffusion-cpp-python", "pywhispercpp", "ctransformers",
-       "sherpa-onnx", "paddlepaddle-gpu", "pycuda", "torchcodec", "cuda-python", "tiny-cuda-nn",
-       "chainer", "theano"});
+       "sherpa-onnx", "pyannote-audio", "pynvvideocodec", "nemo-toolkit", "paddlepaddle-gpu",
+       "pycuda", "torchcodec", "cuda-python", "tiny-cuda-nn", "chainer", "theano"});
   constexpr auto kFamilies = std::to_array<std::string_view>(
       {"cupy", "dgl", "nvidia-dali", "nvidia-nvimgcodec", "tensorrt", "mxnet", "cudf", "cuml",
        "cugraph", "cucim", "cuvs", "pylibraft", "rmm", "faiss-gpu"});
@@ -89,6 +89,8 @@ bool is_of_system_cuda(const PackageRequest& request) {
 
 bool uses_system_cuda(const PackageList& list) {
   const bool system = list.manager == PackageManager::kApt || list.manager == PackageManager::kDnf;
+  // torch without the wheels that it requires loads the base's libraries.
+  if (list.has_option("--no-deps") && list.find("torch") != nullptr) return true;
   return std::ranges::any_of(list.packages, [&](const PackageRequest& request) {
     return system ? is_of_system_cuda(request) : is_user_of_system(request);
   });
@@ -156,6 +158,13 @@ bool copies_wheels(const Instruction& copy) {
 }
 
 }  // namespace
+
+bool has_other_cuda_user(const FileView& view, std::size_t stage) {
+  for (const Install* install : view.installs_in(stage))
+    for (const PackageList* list : lists_of(*install))
+      if (uses_system_cuda(*list)) return true;
+  return false;
+}
 
 std::optional<UnusedCuda> unused_cuda_of(const FileView& view) {
   const StageView* base = final_base(view);

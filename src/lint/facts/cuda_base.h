@@ -22,6 +22,9 @@ std::string cuda_tag(const knowledge::Images& images, const knowledge::CudaImage
 /// Whether the table holds the release that an image of nvidia/cuda names, or is not to be asked.
 bool cuda_tag_known(const knowledge::Images& images, const GpuImage& image);
 
+/// Whether the stage installs what loads the system's CUDA: onnxruntime-gpu, CTranslate2, CuPy.
+bool has_other_cuda_user(const FileView& view, std::size_t stage);
+
 struct UnusedCuda {
   std::string variant;  ///< of torch: "cu124"; empty: not known
   std::string instead;  ///< "nvidia/cuda:12.4.1-base-ubuntu22.04", a tag that exists

@@ -47,8 +47,9 @@ bool is_put_aside(std::string_view project_path) {
                                       starts_with_any(name, {"retired_", "retired-"}) ||
                                       ends_with_any(name, {"_deprecated", "-deprecated"});
                              }) ||
-         has_part(file_name(project_path), "._-",
-                  {"old", "bak", "backup", "deprecated", "obsolete"});
+         has_part(
+             file_name(project_path), "._-",
+             {"old", "bak", "backup", "deprecated", "obsolete", "composeold", "dockerfileold"});
 }
 
 bool is_devcontainer(const ProjectFile& file) {

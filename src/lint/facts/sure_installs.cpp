@@ -47,6 +47,12 @@ bool surely_runs(const Install& install) {
   return !is_decided(all, at);
 }
 
+bool may_fail(const Instruction& run, Span command) {
+  auto at = std::ranges::find(run.commands, command, &ShellCommand::span);
+  while (at != run.commands.end() && is_one_of(at->joined_by, {"&&", "|"})) ++at;
+  return at != run.commands.end() && at->joined_by == "||";
+}
+
 bool surely_installs(const FileView& view, const Install& install, const PackageList& list,
                      const PackageRequest& request) {
   // Of a project the groups that the command asks for are known, of a lock what they lead to.

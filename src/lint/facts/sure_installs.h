@@ -9,6 +9,9 @@ namespace flense::lint {
 /// depends on but the steps before, and no variable.
 bool surely_runs(const Install& install);
 
+/// What follows lets the command fail: `pip install flash-attn || echo "without it"`.
+bool may_fail(const Instruction& run, Span command);
+
 /// The stage gets this package of one of the install's lists in every build: a command that surely
 /// runs asks for it, by itself, by a plain list or by a project's extra, and no marker is at it.
 bool surely_installs(const FileView& view, const Install& install, const PackageList& list,

@@ -2,10 +2,13 @@
 // are no more.
 #include <algorithm>
 #include <array>
+#include <map>
+#include <optional>
 
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "knowledge/table_rows.h"
+#include "lint/facts/build_steps.h"
 #include "lint/facts/placed_lists.h"
 #include "lint/facts/sure_installs.h"
 #include "lint/packages/requirement_text.h"
@@ -32,12 +35,48 @@ struct Missing {
   bool several() const { return names.contains(','); }
 };
 
+/// A step up to this one may have named other repositories: a script of unknown content, a list
+/// that is copied, one with the words of another release.
+bool may_have_other_sources(const FileView& view, const Install& install) {
+  constexpr auto kReleases = std::to_array<std::string_view>(
+      {"bionic", "focal", "jammy", "noble", "buster", "bullseye", "bookworm", "trixie", "sid"});
+  constexpr auto kHarmless = std::to_array<std::string_view>(
+      {"nodesource", "rustup", "astral.sh", "install-poetry", "get-pip", "ollama", "nvidia"});
+  for (const std::size_t one : view.dockerfile->lineage(install.stage))
+    for (const Instruction& step : view.dockerfile->stages[one].instructions) {
+      if (one == install.stage && step.span.begin > install.instruction->span.begin) break;
+      const std::string_view text = view.text(step.span);
+      if (step.copies() && text.contains("/etc/apt")) return true;
+      if (step.keyword != Keyword::kRun) continue;
+      if ((text.contains("sources.list") || text.contains("deb http")) &&
+          std::ranges::any_of(kReleases,
+                              [&](std::string_view name) { return text.contains(name); }))
+        return true;
+      for (const StepCommand& command : commands_of(step)) {
+        if (command.program.ends_with(".sh") ||
+            (is_shell(command.program) &&
+             std::ranges::any_of(command.arguments,
+                                 [](const Argument& word) { return word.text.ends_with(".sh"); })))
+          return true;
+        // curl … | bash
+        if (is_shell(command.program) && text.contains("curl") &&
+            !std::ranges::any_of(command.arguments,
+                                 [](const Argument& word) { return word.text == "-c"; }) &&
+            std::ranges::none_of(kHarmless,
+                                 [&](std::string_view word) { return text.contains(word); }))
+          return true;
+      }
+    }
+  return false;
+}
+
 void missing_packages(const FileView& view, FindingSink& sink) {
   const knowledge::Images& images = view.project->knowledge->images;
   for (const Install& install : view.installs) {
     if (install.command.manager != PackageManager::kApt) continue;
     const GpuImage& image = view.stages[install.stage].image;
     if (!image.distribution.known()) continue;
+    std::optional<bool> sure;  // asked once
     std::map<const knowledge::MissingPackageRow*, bool> known;
     const auto supplied = [&](const knowledge::MissingPackageRow& row) {
       const auto [at, added] = known.emplace(&row, false);
@@ -76,6 +115,10 @@ void missing_packages(const FileView& view, FindingSink& sink) {
                             one.several() ? "come" : "comes", image.distribution.value)
               : fmt::format("{} has no package{} {}", image.distribution.value,
                             one.several() ? "s" : "", one.names));
+      if (!sure)
+        sure = !may_fail(*install.instruction, install.command.span) &&
+               !may_have_other_sources(view, install);
+      found.pedantic = !*sure;
       found.evidence = {one.row->source, image.distribution.evidence};
       if (!one.row->document.empty()) found.evidence.push_back(one.row->document);
       found.fix = one.repository ? "begin with nvidia/cuda, or install the package cuda-keyring of "

@@ -5,6 +5,7 @@
 
 #include "base/format.h"
 #include "base/version_numbers.h"
+#include "lint/facts/cuda_base.h"
 #include "lint/facts/placed_lists.h"
 #include "lint/facts/purpose.h"
 #include "lint/facts/table_facts.h"
@@ -169,6 +170,7 @@ void wheel_against_base(const Project& project, const PlacedList& place, Finding
       found.fix = "take a wheel for CUDA, or a base without it";
       // Of a server of its own the base's CUDA is that server's.
       found.pedantic = !is_sure(place, *one.request) ||
+                       has_other_cuda_user(*place.view, place.install->stage) ||
                        is_one_of(file_name(image.repository),
                                  {"tritonserver", "deepstream", "tensorrt", "tritonserver-pb"}) ||
                        has_other_use(*place.view, place.install->stage);
@@ -201,6 +203,7 @@ void wheel_against_base(const Project& project, const PlacedList& place, Finding
     if (devel && !major) found.severity = Severity::kInfo;
     // Each of two may have its user.
     found.pedantic = (devel && !major) || !is_sure(place, *one.request) ||
+                     (!devel && has_other_cuda_user(*place.view, place.install->stage)) ||
                      (!devel && has_other_use(*place.view, place.install->stage));
   }
 }

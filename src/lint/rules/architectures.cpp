@@ -224,6 +224,24 @@ void cmake_lists(const FileView& view, const StageView& stage, FindingSink& sink
   }
 }
 
+/// llama.cpp and its kin ask for the builder's GPU by a CMake of 3.24 and newer, unless they are
+/// told not to; else a list of theirs serves every GPU.
+bool has_list_of_its_own(const FileView& view, const StageView& stage,
+                         const ShellCommand& command) {
+  for (const ShellWord& word : command.words)
+    if (word.text == "-DGGML_NATIVE=OFF" || word.text == "-DGGML_NATIVE=0" ||
+        word.text == "-DLLAMA_NATIVE=OFF")
+      return true;
+  if (!is_one_of(stage.image.distribution.value, {"ubuntu22.04", "ubuntu20.04", "ubuntu18.04"}))
+    return false;
+  for (const std::string_view newer : {"kitware", "cmake-"})
+    if (commands_mention(view, stage.index, newer)) return false;
+  // The distribution's own is older.
+  return std::ranges::none_of(view.installs_in(stage.index), [](const Install* install) {
+    return !is_of_system(install->command.manager) && install->command.find("cmake") != nullptr;
+  });
+}
+
 /// cmake -DGGML_CUDA=ON without any list of architectures.
 void unset_lists(const FileView& view, const StageView& stage, FindingSink& sink) {
   if (stage.image.flavour.value != "devel" || stage.image.vendor.value != "nvidia") return;
@@ -246,7 +264,8 @@ void unset_lists(const FileView& view, const StageView& stage, FindingSink& sink
             "decides, which is the builder's GPU, every GPU, or the oldest");
         found.evidence = {stage.image.flavour.evidence, "ggml-org/llama.cpp#18413"};
         // Others may have a list of their own, as OpenCV, CTranslate2 and DGL have.
-        found.pedantic = !compiles_for_cmake_architectures(*view.project->knowledge, name);
+        found.pedantic = !compiles_for_cmake_architectures(*view.project->knowledge, name) ||
+                         has_list_of_its_own(view, stage, command) || may_fail(run, command.span);
         found.fix = "add -DCMAKE_CUDA_ARCHITECTURES=\"80;90\" with the GPUs it shall serve";
         break;
       }

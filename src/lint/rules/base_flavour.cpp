@@ -192,6 +192,7 @@ void rocm_builder(const FileView& view, FindingSink& sink) {
 struct NvccUse {
   Span span;
   std::string what;
+  bool optional = false;  ///< a branch, or the build goes on without it
 };
 
 std::optional<NvccUse> nvcc_use(const FileView& view, const StageView& stage) {
@@ -199,21 +200,23 @@ std::optional<NvccUse> nvcc_use(const FileView& view, const StageView& stage) {
     if (run.keyword != Keyword::kRun) continue;
     for (const StepCommand& command : commands_of(run))
       if (command.program == "nvcc" && command.shell->depth == 0)
-        return NvccUse{command.program_span, "nvcc"};
+        return NvccUse{command.program_span, "nvcc", may_fail(run, command.shell->span)};
   }
   for (const Install& install : view.installs) {
     // -f and an index of its own may hold wheels.
     if (install.stage != stage.index || !install.command.installs ||
         !install.command.indexes.empty())
       continue;
+    const bool optional =
+        !surely_runs(install) || may_fail(*install.instruction, install.command.span);
     for (const PackageRequest& request : install.command.packages)
       if (request.name == "flash-attn" && request.url.empty() && !is_conda(request))
-        return NvccUse{request.span, request.name};
+        return NvccUse{request.span, request.name, optional};
       else if (request.url.starts_with("git+") &&
                is_one_of(request.name, {"flash-attention", "apex", "pytorch3d", "causal-conv1d",
                                         "mamba", "tiny-cuda-nn", "diff-gaussian-rasterization",
                                         "simple-knn", "nvdiffrast", "transformerengine", "gsplat"}))
-        return NvccUse{request.span, request.name};
+        return NvccUse{request.span, request.name, optional};
   }
   return std::nullopt;
 }
@@ -250,6 +253,7 @@ void missing_compiler(const FileView& view, const StageView& stage, FindingSink&
                         use->what, image.flavour.value));
   found.evidence = {image.flavour.evidence,
                     "images.json, flavours: the compiler is in devel alone"};
+  found.pedantic = use->optional;
   found.fix = fmt::format(
       "compile in a stage that begins with the flavour devel, and COPY --from what it built{}",
       use->what == "flash-attn" ? "; or install the wheel of the project's releases by its address"

@@ -53,7 +53,7 @@ void missing_tag(const ImageUse& use, FindingSink& sink) {
   if (!tag.empty() && tag != "latest") return;
   Finding& found =
       sink.add("cuda-tag-missing", *use.file, use.span,
-               fmt::format("nvidia/cuda has no tag 'latest'{}: the build ends with \"manifest "
+               fmt::format("nvidia/cuda has no tag 'latest'{}: pulling it ends with \"manifest "
                            "unknown\"",
                            tag.empty() ? ", which is what a name without a tag means" : ""));
   found.evidence = {"nvidia-docker#1454: the tag was removed in 2021"};
@@ -148,7 +148,7 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
   const bool deleted = row->state == "deleted";
   Finding& found = sink.add(
       deleted ? "cuda-tag-deleted" : "cuda-tag-unsupported", *use.file, use.span,
-      deleted ? fmt::format("the tags of nvidia/cuda:{} have been deleted: the build ends with "
+      deleted ? fmt::format("the tags of nvidia/cuda:{} have been deleted: pulling one ends with "
                             "\"manifest unknown\"",
                             row->cuda)
               : fmt::format("nvidia/cuda:{} is no longer supported: its tags get no fixes and are "
@@ -160,6 +160,9 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
   if (better.row == nullptr) return;
   found.fix = fmt::format("move to {}, which is maintained", better.tag);
   if (!better.changes.empty()) found.fix += fmt::format("; it changes {}", better.changes);
+  if (first_number(better.row->cuda) != first_number(row->cuda))
+    found.fix += fmt::format("; what is built for CUDA {} has to be renewed with it",
+                             first_number(row->cuda).value_or(0));
   const bool same_minor = major_minor(better.row->cuda) == major_minor(row->cuda);
   if (!deleted && same_minor && better.changes.empty())
     replace_version(use, *row, *better.row, found);
@@ -240,8 +243,23 @@ bool names_gpu(std::string_view name) {
   return has_part(name, "-_.", {"cuda", "rocm", "nvidia", "cudnn"});
 }
 
+/// Whether a kustomization of the project says which release it is: images: [{name, newTag}].
+bool is_set_by_kustomization(const Project& project, const ImageUse& use) {
+  if (use.file->kind != FileKind::kKubernetes) return false;
+  for (const auto& file : project.files) {
+    if (file->kind != FileKind::kKubernetes || !file->yaml) continue;
+    for (const text::YamlNode* document : file->yaml->documents)
+      for (const text::YamlNode* image : (*document)["images"].items)
+        if ((*image)["name"].text_or() == use.name->familiar() &&
+            (image->find("newTag") != nullptr || image->find("digest") != nullptr ||
+             image->find("newName") != nullptr))
+          return true;
+  }
+  return false;
+}
+
 /// Of the other vendors' images only what has no tag can be told to move.
-void floating_tag(const ImageUse& use, FindingSink& sink) {
+void floating_tag(const Project& project, const ImageUse& use, FindingSink& sink) {
   const std::string& tag = use.name->tag;
   // Somebody's image for GPUs by its name: whether it has that tag at all only its owner knows.
   if (!use.image->official && use.image->repository.find('/') != std::string::npos &&
@@ -258,7 +276,8 @@ void floating_tag(const ImageUse& use, FindingSink& sink) {
     return;
   }
   if (!use.image->official || !use.image->vendor.known() || !use.name->digest.empty() ||
-      (!use.name->tag.empty() && use.name->tag != "latest"))
+      (!use.name->tag.empty() && use.name->tag != "latest") ||
+      is_set_by_kustomization(project, use))
     return;
   Finding& found = sink.add(
       "gpu-image-floating", *use.file, use.span,
@@ -277,8 +296,8 @@ void floating_tag(const ImageUse& use, FindingSink& sink) {
   found.fix = fmt::format("write a release: {}:VERSION", use.name->familiar());
 }
 
-void judge_use(const ImageUse& use, FindingSink& sink) {
-  if (!is_cuda_tag(use)) return floating_tag(use, sink);
+void judge_use(const Project& project, const ImageUse& use, FindingSink& sink) {
+  if (!is_cuda_tag(use)) return floating_tag(project, use, sink);
   missing_tag(use, sink);
   // Of a tag that is not there it does not matter how old it would be.
   if (!unknown_tag(use, sink)) retired_tag(use, sink);
@@ -312,7 +331,8 @@ void started_images(const Project& project, FindingSink& sink) {
           (only_looks(workload) || is_for_processor(workload) ||
            is_for_other_vendor(workload, image)))
         continue;
-      judge_use({file.get(),
+      judge_use(project,
+                {file.get(),
                  workload.image.span,
                  &*workload.image_name,
                  &image,
@@ -329,7 +349,7 @@ void named_images(const Project& project, FindingSink& sink) {
       const GpuImage image = describe_image(one.name, project.knowledge->images);
       const ImageUse use{file.get(), one.text.span, &one.name, &image, &project.knowledge->images,
                          {}};
-      if (is_cuda_tag(use)) judge_use(use, sink);
+      if (is_cuda_tag(use)) judge_use(project, use, sink);
     }
 }
 
@@ -358,7 +378,8 @@ void given_bases(const Project& project, const ProjectFile& file, const std::str
     const auto name = at == args.end() || !text ? std::nullopt : parse_image_name(*text);
     if (!name || at->second.span.empty()) continue;
     const GpuImage image = describe_image(*name, project.knowledge->images);
-    judge_use({&file, at->second.span, &*name, &image, &project.knowledge->images, {}}, sink);
+    judge_use(project, {&file, at->second.span, &*name, &image, &project.knowledge->images, {}},
+              sink);
   }
 }
 
@@ -451,7 +472,8 @@ void judge_base_image(const Project& project, const std::vector<FileView>& views
     for (const StageView& stage : view.stages) {
       if (stage.own_base && stage.stage->image) {
         const auto unused = &stage == final_base(view) ? unused_cuda_of(view) : std::nullopt;
-        judge_use({view.file, stage.stage->base.span, &*stage.stage->image, &stage.image,
+        judge_use(project,
+                  {view.file, stage.stage->base.span, &*stage.stage->image, &stage.image,
                    &images_of(view), unused ? unused->instead : std::string(),
                    takes_heads(view, stage), given.contains(stage.stage)},
                   sink);

@@ -1,5 +1,6 @@
 // Bases past their time: superseded repositories, distributions without updates, old releases.
 #include <algorithm>
+#include <array>
 
 #include "base/format.h"
 #include "base/version_numbers.h"
@@ -29,6 +30,15 @@ bool installs_from_system(const FileView& view, const StageView& stage) {
     return is_one_of(install.command.program, {"apt", "apt-get", "yum", "dnf", "microdnf"}) &&
            std::ranges::find(lineage, stage.index) != lineage.end();
   });
+}
+
+/// The sources are rewritten to the archive, which keeps what the servers had.
+bool uses_archive(const FileView& view, std::size_t stage) {
+  return std::ranges::any_of(
+      std::to_array<std::string_view>({"vault.centos.org", "archive.debian.org",
+                                       "snapshot.debian.org", "old-releases.ubuntu.com",
+                                       "centos-vault", "debian-archive", "vault.epel"}),
+      [&](std::string_view word) { return commands_mention(view, stage, word); });
 }
 
 void past_its_life(const FileView& view, const StageView& stage, FindingSink& sink) {
@@ -63,7 +73,8 @@ void past_its_life(const FileView& view, const StageView& stage, FindingSink& si
                         row->name, gone));
   found.evidence = {stage.image.distribution.evidence, row->source};
   // It builds and runs as before; without its servers it does not even build.
-  found.pedantic = gone.empty() || !installs_from_system(view, stage);
+  found.pedantic =
+      gone.empty() || !installs_from_system(view, stage) || uses_archive(view, stage.index);
 }
 
 void old_release(const FileView& view, const StageView& stage, FindingSink& sink) {

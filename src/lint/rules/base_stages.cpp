@@ -160,7 +160,9 @@ void libc_between(const FileView& view, const StageCopy& copy, FindingSink& sink
                                ? "it ends with \"version `GLIBC_…' not found\""
                                : "what calls a function that is new in between does not start"));
   found.evidence = {built->source, here->source};
-  found.pedantic = !surely_breaks(built->glibc, here->glibc);
+  // Who collects libraries by ldd may take the C library along.
+  found.pedantic =
+      !surely_breaks(built->glibc, here->glibc) || commands_mention(view, copy.from->index, "ldd");
   found.fix = fmt::format("begin both stages with {}", copy.to->image.distribution.value);
 }
 

@@ -164,7 +164,9 @@ void environment_path(const FileView& view, FindingSink& sink) {
           fmt::format("{} names the environment '{}', and the one that is made is called '{}'",
                       where, name, all));
       found.evidence = {"environments that the stage creates: " + all};
-      found.fix = fmt::format("write {} in place of {}", *made.begin(), name);
+      found.fix = made.begin()->starts_with('/')
+                      ? fmt::format("write {}/bin", *made.begin())
+                      : fmt::format("write {} in place of {}", *made.begin(), name);
     };
     for (const Instruction& instruction : stage.stage->instructions) {
       if (instruction.keyword == Keyword::kEnv)

@@ -119,6 +119,17 @@ std::optional<std::vector<std::string>> base_capabilities(const FileView& view,
   return std::vector<std::string>{"compute", "utility"};
 }
 
+/// Whether a file that starts containers gives the capability: by the variable, or by a Compose
+/// device's capabilities.
+bool is_given_at_start(const Project& project, std::string_view capability) {
+  return std::ranges::any_of(project.files, [&](const auto& file) {
+    const std::string_view text = file->source.text();
+    return !file->dockerfile && (text.contains("NVIDIA_DRIVER_CAPABILITIES") ||
+                                 (file->kind == FileKind::kCompose &&
+                                  text.contains("capabilities:") && text.contains(capability)));
+  });
+}
+
 void driver_capabilities(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   if (view.stages.back().image.vendor.value == "amd") return;
   const std::vector<EnvironmentLine> set =
@@ -179,7 +190,7 @@ void driver_capabilities(const FileView& view, const StageSteps& steps, FindingS
                  fmt::format("{} needs the driver's {} libraries, and the container gets only {}",
                              use.seen, use.row->capability, fmt::join(has, ",")));
     found.evidence = {use.row->what, use.row->source, evidence};
-    found.pedantic = use.row->only_some;
+    found.pedantic = use.row->only_some || is_given_at_start(*view.project, use.row->capability);
     found.fix = "add ENV NVIDIA_DRIVER_CAPABILITIES=" + kept;
     if (set.empty()) continue;
     found.fix = "write NVIDIA_DRIVER_CAPABILITIES=" + kept;

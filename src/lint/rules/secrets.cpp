@@ -93,10 +93,21 @@ std::string instead_of(const Instruction& instruction, const std::string& name, 
   return fmt::format(
       "delete it; give it to the step alone: RUN --mount=type=secret,id={0},env={0} …, with "
       "docker build --secret id={0}{1}",
-      name,
-      instruction.keyword == Keyword::kEnv
-          ? "; what the program reads, to the container: docker run --env-file"
-          : "");
+      name, "; what the program reads, to the container: docker run --env-file");
+}
+
+/// The key to a service of the container itself, often a known one that its user is to replace.
+bool is_of_own_service(std::string_view name) {
+  return starts_with_any(name, {"JUPYTER_", "VNC_", "SSH_", "ROOT_"});
+}
+
+/// "$NAME" of a name that nothing above sets: empty.
+bool is_unset(const Instruction& instruction, std::string_view value) {
+  if (!value.starts_with('$')) return false;
+  std::string_view name = value.substr(1);
+  if (name.starts_with('{') && name.ends_with('}')) name = name.substr(1, name.size() - 2);
+  if (name.empty() || !std::ranges::all_of(name, is_token_letter)) return false;
+  return !environment_of(instruction).contains(std::string(name));
 }
 
 /// Whether a value is made of one of these variables: "$NAME", "${NAME:-}".
@@ -125,6 +136,7 @@ void variables(const FileView& view, FindingSink& sink) {
       const bool password = has_password(value);
       // ENV HF_TOKEN="" clears a value.
       const bool empty = (instruction.keyword == Keyword::kEnv && value.empty()) ||
+                         (instruction.keyword == Keyword::kEnv && is_unset(instruction, value)) ||
                          is_placeholder(pair.key.text, value);
       const bool written = row == nullptr && is_written_key(pair.key.text, value);
       if ((row == nullptr || empty) && form == nullptr && !password && !written) continue;
@@ -133,18 +145,24 @@ void variables(const FileView& view, FindingSink& sink) {
         arguments.insert(pair.key.text);
       else if (form == nullptr && !password && made_of(value, arguments))
         continue;
+      // Who builds gives it, or does not.
+      const bool given = instruction.keyword == Keyword::kArg && value.empty();
       Finding& found = sink.add(
           "secret-in-build-variable", *view.file,
           row != nullptr || written ? pair.key.span : pair.value->span,
-          fmt::format("{} {} {} {} in the {}", to_string(instruction.keyword), pair.key.text,
-                      shown ? "keeps" : "leaves",
-                      row != nullptr || (written && form == nullptr) ? std::string("a secret")
-                      : form != nullptr                              ? form->what
-                                                                     : std::string("a password"),
-                      shown ? "image" : "records of its build"));
+          given
+              ? fmt::format("what a build gets for ARG {} stays in the {}", pair.key.text,
+                            shown ? "image's history" : "records of the build")
+              : fmt::format("{} {} {} {} in the {}", to_string(instruction.keyword), pair.key.text,
+                            shown ? "keeps" : "leaves",
+                            row != nullptr || (written && form == nullptr) ? std::string("a secret")
+                            : form != nullptr                              ? form->what
+                                              : std::string("a password"),
+                            shown ? "image" : "records of its build"));
       // What is not written down, at most the records of a build have, which many do not make.
       found.pedantic =
-          !shown && form == nullptr && !password && (value.empty() || value.contains("$"));
+          (!shown && form == nullptr && !password && (value.empty() || value.contains("$"))) ||
+          (form == nullptr && !password && is_of_own_service(pair.key.text));
       // What the file itself says everybody has who has the file.
       if (!shown && form == nullptr && !password && !written) found.severity = Severity::kWarning;
       found.evidence = {row != nullptr    ? row->source

@@ -40,6 +40,21 @@ bool takes_addresses(const ShellCommand& command) {
   return addresses > 0;
 }
 
+/// Packages of the build's own by their paths alone: nobody signs these.
+bool takes_files(const ShellCommand& command) {
+  std::size_t files = 0;
+  bool installs = false;
+  for (const ShellWord& word : command.words) {
+    const std::string_view text = word.text;
+    if (ends_with_any(text, {".deb", ".rpm"}) && !text.contains("://"))
+      ++files;
+    else if (installs && !text.starts_with('-'))
+      return false;
+    installs = installs || is_one_of(text, {"install", "localinstall"});
+  }
+  return files > 0;
+}
+
 /// The server of the one https repository that a command writes down: "repos.example.com"; empty:
 /// another number, or other transports.
 std::string server_of_repository(const ShellCommand& command) {
@@ -96,6 +111,7 @@ void signatures(const FileView& view, FindingSink& sink) {
               kUnchecked, [&](const Unchecked& one) { return holds(word.text, one.word); });
           if (at == kUnchecked.end()) continue;
           if (at->says == "--nogpgcheck" && takes_addresses(command)) continue;
+          if (at->word.starts_with("--") && takes_files(command)) continue;
           // deb [trusted=yes] file:/…: what the image itself holds.
           if (at->says == "trusted=yes" &&
               std::ranges::any_of(command.words, [](const ShellWord& other) {
@@ -119,8 +135,9 @@ void signatures(const FileView& view, FindingSink& sink) {
           if (!server) server = server_of_repository(command);
           if (server->empty() || server->ends_with("nvidia.com")) {
             found.fix =
-                "import the key of the repository: cuda-keyring_1.1-1_all.deb for apt, rpm "
-                "--import of the repository's .pub for dnf, or signed-by= in the source line";
+                "delete it: the repositories of the base are signed. Where one is then refused, "
+                "import its key: cuda-keyring_1.1-1_all.deb for NVIDIA's with apt, rpm --import of "
+                "the repository's .pub for dnf, or signed-by= in the source line";
           } else {
             found.fix = fmt::format(
                 "if {} publishes a key, import it: rpm --import, or signed-by= in the source line",
@@ -194,6 +211,29 @@ bool is_plain_http(const StepCommand& command) {
   return has("http://") && !has("https://");
 }
 
+/// The machine itself or one of the house.
+bool is_near(std::string_view url) {
+  const std::size_t scheme = url.find("://");
+  if (scheme == url.npos) return false;
+  const std::string_view host =
+      url.substr(scheme + 3, url.find_first_of(":/", scheme + 3) - scheme - 3);
+  return starts_with_any(host, {"localhost", "127.", "10.", "192.168."}) ||
+         ends_with_any(host, {".local", ".internal", ".lan"});
+}
+
+/// Everything that is fetched is of a server nearby, or its checksum follows in the same step.
+bool is_checked(const Instruction& run, const StepCommand& command) {
+  if (command.program != "wget" && command.program != "curl") return false;
+  bool near = false, far = false;
+  for (const Argument& word : command.arguments) {
+    near = near || is_near(word.text);
+    far = far || (word.text.contains("://") && !is_near(word.text));
+  }
+  return (near && !far) || std::ranges::any_of(commands_of(run), [](const StepCommand& other) {
+           return is_one_of(other.program, {"sha256sum", "sha512sum", "sha1sum", "gpg", "gpgv"});
+         });
+}
+
 void certificates(const FileView& view, FindingSink& sink) {
   constexpr auto kVariables = std::to_array<std::string_view>(
       {"PIP_TRUSTED_HOST", "GIT_SSL_NO_VERIFY", "UV_INSECURE_HOST"});
@@ -219,7 +259,7 @@ void certificates(const FileView& view, FindingSink& sink) {
           }
       if (instruction.keyword != Keyword::kRun) continue;
       for (const StepCommand& command : commands_of(instruction)) {
-        if (is_plain_http(command)) continue;
+        if (is_plain_http(command) || is_checked(instruction, command)) continue;
         for (const ShellWord& word : command.shell->words)
           if (const std::string what = unverified(command, word); !what.empty()) {
             // Which host that is the builder says: a mirror of the same house.

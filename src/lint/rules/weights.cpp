@@ -30,6 +30,23 @@ bool may_be_small(std::string_view path) {
          path.ends_with(".plan");
 }
 
+/// Whether a name tells of gigabytes: "Qwen3-8B", "whisper-large-v3", "stable-diffusion". Of a
+/// detector or an encoder of sentences nobody need think twice.
+bool names_large(std::string_view text) {
+  const std::string low = to_lower(text);
+  for (std::size_t at = low.find('b'); at != low.npos; at = low.find('b', at + 1)) {
+    if (at == 0 || !is_digit(low[at - 1]) || (at + 1 < low.size() && is_letter(low[at + 1])))
+      continue;
+    std::size_t begin = at;
+    while (begin > 0 && (is_digit(low[begin - 1]) || low[begin - 1] == '.')) --begin;
+    if (low[begin] != '0') return true;
+  }
+  return std::ranges::any_of(
+      std::to_array<std::string_view>({"large", "xl", "flux", "diffusion", "llama", "mistral",
+                                       "mixtral", "deepseek", "falcon", "hunyuan", "cosyvoice"}),
+      [&](std::string_view word) { return low.contains(word); });
+}
+
 /// Python that fetches a tokenizer or a file of settings alone.
 bool is_small_part(std::string_view script) {
   if (holds(script, "hf_hub_download("))
@@ -92,7 +109,7 @@ std::optional<Weights> downloaded(const StepCommand& command) {
          {"from_pretrained(", "snapshot_download(", "hf_hub_download(", "load_dataset("})
       if (holds(script, call))
         return Weights{span, call == "load_dataset(" ? "a data set" : "a model",
-                       std::string(call) + "…)"};
+                       std::string(call) + "…)", !names_large(script)};
   }
   return std::nullopt;
 }
