@@ -82,7 +82,7 @@ const std::string* foreign_directory(const Project& project, std::string_view pa
 }
 
 /// What an image weighs, or how its build could be better: of no interest while it cannot be built,
-/// for its base is gone.
+/// for its base is gone, nor of one in which somebody works on the machine that builds it.
 bool waits_for_build(std::string_view rule) {
   return is_one_of(rule, {"apt-key", "apt-recommends-gpu", "base-cuda-unused", "cache-mount-unused",
                           "chown-in-own-layer", "conda-not-cleaned", "devel-final-stage",
@@ -201,7 +201,8 @@ Outcome lint(const Project& project, const LintRules& rules, const Policy& polic
         finding.pedantic || (row != nullptr && row->group == "pedantic") || is_put_aside(path) ||
         directory_above(project.retired, finding.path) != nullptr ||
         (one_layer && is_of_layers(finding.rule)) ||
-        (waits_for_build(finding.rule) && without_base.contains(finding.path)) ||
+        (waits_for_build(finding.rule) &&
+         (without_base.contains(finding.path) || (file != nullptr && is_devcontainer(*file)))) ||
         (waits_for_file(finding.rule) && of_another_time.contains(finding.path)) ||
         ((is_example(path) || trials.contains(finding.path)) && !fails_build(finding)) ||
         foreign_directory(project, finding.path) != nullptr;

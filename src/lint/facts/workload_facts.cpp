@@ -242,10 +242,11 @@ bool is_patched(const Project& project, const Workload& workload,
   if (workload.object == nullptr) return false;
   const std::string_view name = (*workload.object)["metadata"]["name"].text_or();
   for (const auto& file : project.files) {
-    if (file->kind != FileKind::kKubernetes) continue;
+    if (file->kind != FileKind::kKubernetes || !file->template_language.empty()) continue;
     for (const Workload& other : file->workloads)
-      if (other.image.text.empty() && other.node != nullptr && other.object != nullptr &&
-          other.name == workload.name && (*other.object)["metadata"]["name"].text_or() == name &&
+      if (other.node != nullptr && other.node->find("image") == nullptr &&
+          other.object != nullptr && other.name == workload.name &&
+          (*other.object)["metadata"]["name"].text_or() == name &&
           std::ranges::any_of(
               keys, [&](std::string_view key) { return other.node->find(key) != nullptr; }))
         return true;

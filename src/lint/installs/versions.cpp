@@ -250,6 +250,14 @@ bool is_for_processor(const FileView& view, const StageView& stage) {
   });
 }
 
+/// By the file's name, or the platform of its stage.
+bool is_for_arm(const FileView& view, const StageView& stage) {
+  return has_part(view.file->source.project_path(), "/._-",
+                  {"arm", "arm64", "aarch64", "arm64v8", "jetson", "m1", "apple", "mac"}) ||
+         view.text(stage.stage->base.span).contains("arm64") ||
+         (stage.stage->platform && stage.stage->platform->contains("arm"));
+}
+
 void implicit_index(const Project& project, const std::set<const ProjectFile*>& of_gpu_images,
                     const PlacedList& place, FindingSink& sink) {
   if (place.view == nullptr || place.list->manager == PackageManager::kConda) return;
@@ -263,6 +271,8 @@ void implicit_index(const Project& project, const std::set<const ProjectFile*>& 
   if (stage.stage->environment.contains("NVIDIA_VISIBLE_DEVICES") ||
       stage.image.distribution.value == "alpine")
     return;
+  // PyPI's torch for Arm is mostly for the processor; what an earlier step brought is kept.
+  if (is_for_arm(*place.view, stage) || gets_torch(project, place, true)) return;
   // The command decides where its files come from.
   if (!place.install->command.indexes.empty() || !place.list->indexes.empty()) return;
   for (const std::string& option : place.install->command.options)

@@ -122,6 +122,15 @@ bool is_met(const Use& use, const PackageRequest& request) {
          });
 }
 
+/// The command or an earlier one installs a list that is not known: it may hold the package with
+/// a version.
+bool may_be_met(const Use& use) {
+  return std::ranges::any_of(use.view->installs_in(use.stage), [&](const Install* before) {
+    return before->command.span.begin <= use.command->span.begin &&
+           before->files.size() < before->command.requirement_files.size();
+  });
+}
+
 /// "Dockerfile.gpu", "requirements/cuda.txt".
 bool is_named_for_gpus(std::string_view path) {
   const std::string name = to_lower(file_name(path));
@@ -289,7 +298,7 @@ void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const 
                           ? "no version is written"
                           : "the specifier leaves a choice: " + request.specifier};
     const auto pays = [&](const Use& use) {
-      return is_for_gpus(use, list) &&
+      return is_for_gpus(use, list) && !may_be_met(use) &&
              !(has_torch_backend(use) && request.name.starts_with("torch")) &&
              !is_cuda_decided(request, list, use.view->file->source, use.command->indexes);
     };

@@ -103,7 +103,10 @@ void left_in_layer(const FileView& view, const StageSteps& steps, FindingSink& s
     return;
   for (const CachedInstall& one : cached_installs(view, steps)) {
     const Instruction& run = *one.install->instruction;
-    const std::string directory = cache_directory(*one.step, one.command, *one.tool);
+    const auto* row = view.stages.back().image.row;
+    const bool moved = row != nullptr && row->moves_caches;  // by variables of the base
+    const std::string directory =
+        moved ? std::string() : cache_directory(*one.step, one.command, *one.tool);
     const std::vector<CacheMount> mounts = cache_mounts(run);
     // A mount for the tool that misses its directory is a separate finding.
     const bool mounted = std::ranges::any_of(mounts, [&](const CacheMount& mount) {
@@ -130,7 +133,7 @@ void left_in_layer(const FileView& view, const StageSteps& steps, FindingSink& s
         fmt::format("no cache mount there, no {}, no {}",
                     one.tool->options.empty() ? "option against it" : one.tool->options.front(),
                     one.tool->off.empty() ? "variable" : one.tool->off.front())};
-    found.pedantic = !brings_much(view, *one.install) || directory.empty();
+    found.pedantic = !brings_much(view, *one.install) || (directory.empty() && !moved);
     // poetry's environments lie in its cache too.
     const std::string target = (directory.empty() ? "/root/" + one.tool->home : directory) +
                                (one.tool->tool == "poetry" ? "/artifacts" : "");
@@ -140,6 +143,7 @@ void left_in_layer(const FileView& view, const StageSteps& steps, FindingSink& s
     found.fix =
         fmt::format("write RUN {} …, which also keeps the downloads for the next build{}", mount,
                     one.tool->options.empty() ? "" : "; or add " + one.tool->options.front());
+    if (moved && !one.tool->options.empty()) found.fix = "add " + one.tool->options.front();
     if (!is_root(one.step->user) || directory.empty() || run.exec_form || one.command == nullptr)
       continue;
     const Span place = behind_keyword(run);
