@@ -131,7 +131,8 @@ class ProbeRules {
                     member->key, seconds));
     // Four minutes are enough for many a model that is not known here.
     constexpr std::int64_t kUsualLoad = 240;
-    found.pedantic = (seconds >= kUsualLoad && !names_model()) || loads_small_file(image);
+    found.pedantic =
+        (seconds >= kUsualLoad && !names_model()) || loads_small_file(image) || is_small();
     found.fix =
         "add startupProbe with the same check, periodSeconds: 10 and failureThreshold: 60 (ten "
         "minutes); livenessProbe counts only after it";
@@ -173,6 +174,17 @@ class ProbeRules {
       if (!ends_with_any(to_lower(one.value),
                          {".pth", ".pt", ".onnx", ".pkl", ".h5", ".keras", ".joblib"}))
         return false;
+      small = true;
+    }
+    return small;
+  }
+
+  /// The one model that is named loads in seconds: facebook/opt-125m.
+  bool is_small() const {
+    bool small = false;
+    for (const NamedPath& one : named_paths(workload_, *project_.knowledge)) {
+      if (one.means != "model") continue;
+      if (!is_small_model(one.value)) return false;
       small = true;
     }
     return small;

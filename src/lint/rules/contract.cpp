@@ -231,6 +231,9 @@ void driver_packages(const FileView& view, const StageSteps& steps, FindingSink&
                   "/dev/kfd and /dev/dri",
                   names)
             : fmt::format("delete {}: the container toolkit mounts the host's files", names);
+    // With the kernel's headers it is an image that loads the driver on its node.
+    found.pedantic = commands_mention(view, view.stages.size() - 1, "linux-headers") ||
+                     commands_mention(view, view.stages.size() - 1, "kernel-devel");
   }
   for (const Step& step : steps.all())
     for (const StepCommand& command : commands_of(*step.instruction)) {
