@@ -130,9 +130,9 @@ class ProbeRules {
                     "failureThreshold = {} s",
                     member->key, seconds));
     // Four minutes are enough for many a model that is not known here.
-    constexpr std::int64_t kUsualLoad = 240;
-    found.pedantic =
-        (seconds >= kUsualLoad && !names_model()) || loads_small_file(image) || is_small();
+    constexpr std::int64_t kUsualLoad = 240, kSmallLoad = 120;
+    found.pedantic = (seconds >= kUsualLoad && !names_model()) || loads_small_file(image) ||
+                     (seconds >= kSmallLoad && is_small());
     found.fix =
         "add startupProbe with the same check, periodSeconds: 10 and failureThreshold: 60 (ten "
         "minutes); livenessProbe counts only after it";

@@ -272,10 +272,12 @@ void clones(const FileView& view, FindingSink& sink) {
         // Beside the wheels of the same image 100 MB are little.
         found.pedantic = !row->size.starts_with("over") || !stays;
         if (stays) found.evidence.push_back("this stage is part of the final image, .git with it");
-        found.fix = other_commit
-                        ? "fetch the one commit: git init, git fetch --depth 1 URL COMMIT, git "
-                          "checkout FETCH_HEAD"
-                        : "add --depth 1 --branch TAG, and --shallow-submodules";
+        const bool branch = command.has("-b") || command.has("--branch");
+        found.fix = other_commit ? "take a tag by git clone --depth 1 --branch TAG; of a commit "
+                                   "fetch that one: git init, git fetch --depth 1 URL COMMIT, git "
+                                   "checkout FETCH_HEAD"
+                    : branch     ? "add --depth 1"
+                                 : "add --depth 1, and --branch TAG for a release";
         if (row->tags)
           found.fix +=
               "; it takes its version from the tags, so set "
