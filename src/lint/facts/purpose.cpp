@@ -58,7 +58,9 @@ bool is_devcontainer(const ProjectFile& file) {
 
 bool is_trial(const ProjectFile& file) {
   if (!file.dockerfile) return false;
-  if (has_part(file_name(file.source.path()), "._-", {"debug", "example", "sample"})) return true;
+  if (has_part(file_name(file.source.path()), "._-",
+               {"debug", "example", "sample", "test", "tests"}))
+    return true;
   const std::string first = to_lower(file.source.text().substr(0, file.source.text().find('\n')));
   return first.starts_with('#') &&
          (first.contains("(example)") || first.contains("example image") ||

@@ -39,6 +39,15 @@ bool is_of_branch(const PackageRequest& request) {
   return revision.size() != 40 || revision.find_first_not_of("0123456789abcdef") != revision.npos;
 }
 
+/// torch for processors: a twentieth of the one for GPUs.
+bool is_for_processor(const Install& install, const PackageList& list,
+                      const PackageRequest& request) {
+  if (!request.name.starts_with("torch")) return false;
+  const auto is_cpu = [](const Word& index) { return variant_of_index(index.text) == "cpu"; };
+  return request.version.ends_with("+cpu") || std::ranges::any_of(list.indexes, is_cpu) ||
+         std::ranges::any_of(install.command.indexes, is_cpu);
+}
+
 /// flash-attn of the Triton backend, or without its CUDA code, is a few megabytes of Python.
 bool is_without_kernels(const Install& install, const PackageRequest& request) {
   const ShellCommand* command = command_at(*install.instruction, install.command.span);
@@ -131,7 +140,7 @@ bool brings_much(const FileView& view, const Install& install) {
                        [&](const PackageList* had) { return had->find(request.name) != nullptr; });
           });
       if (is_large(request) && !held && !local && !met && !is_of_branch(request) &&
-          !is_without_kernels(install, request) &&
+          !is_for_processor(install, *list, request) && !is_without_kernels(install, request) &&
           !(request.specifier.empty() &&
             holds_extension(*view.project->knowledge, base.repository, request.name)))
         return true;

@@ -113,6 +113,20 @@ bool is_for_developers(std::string_view path) {
                    "benchmark", "benchmarks", "builder"});
 }
 
+/// The image runs an example or a test: whoever tries something out may want the compiler too.
+bool runs_trial(const FileView& view, std::size_t stage) {
+  for (const std::size_t one : view.dockerfile->lineage(stage))
+    for (const Instruction& start : view.dockerfile->stages[one].instructions)
+      if (start.keyword == Keyword::kCmd || start.keyword == Keyword::kEntrypoint)
+        for (const StepCommand& command : commands_of(start))
+          for (const Argument& word : command.arguments)
+            if (is_example(word.text) ||
+                has_part(file_name(word.text), "._-",
+                         {"test", "tests", "smoke", "bench", "benchmark", "example", "demo"}))
+              return true;
+  return false;
+}
+
 void devel_final(const FileView& view, FindingSink& sink) {
   const StageView* base = final_base(view);
   if (base == nullptr || base->image.flavour.value != "devel") return;
@@ -149,7 +163,7 @@ void devel_final(const FileView& view, FindingSink& sink) {
   found.pedantic = !runs_wheels(view, last) || may_compile(view, last) ||
                    holds_one_of(view, last, kUseToolkit) ||
                    is_for_developers(view.file->source.project_path()) ||
-                   is_for_a_shell(view, last);
+                   is_for_a_shell(view, last) || runs_trial(view, last);
 }
 
 void unused_cuda(const FileView& view, FindingSink& sink) {
