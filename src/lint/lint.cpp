@@ -150,6 +150,18 @@ void join_same_causes(const Project& project, std::vector<Finding>& findings) {
   findings = std::move(out);
 }
 
+/// torch without a version over another torch: what is said of the two torches is the remedy of
+/// the version too.
+void leave_out_followers(std::vector<Finding>& findings) {
+  std::set<std::pair<std::string, std::size_t>> twice;
+  for (const Finding& finding : findings)
+    if (finding.rule == "torch-installed-twice" && !finding.pedantic)
+      twice.emplace(finding.path, finding.span.begin);
+  for (Finding& finding : findings)
+    if (finding.rule == "gpu-wheel-unpinned" && twice.contains({finding.path, finding.span.begin}))
+      finding.pedantic = true;
+}
+
 }  // namespace
 
 Outcome lint(const Project& project, const LintRules& rules, const Policy& policy,
@@ -220,6 +232,7 @@ Outcome lint(const Project& project, const LintRules& rules, const Policy& polic
   const auto same = std::ranges::unique(
       out.findings, [&](const Finding& a, const Finding& b) { return key(a) == key(b); });
   out.findings.erase(same.begin(), same.end());
+  if (!policy.pedantic && only.empty()) leave_out_followers(out.findings);
   join_same_causes(project, out.findings);
   out.pedantic = std::erase_if(out.findings, [](const Finding& one) { return one.pedantic; });
   if (!policy.pedantic)

@@ -58,8 +58,10 @@ bool is_devcontainer(const ProjectFile& file) {
 
 bool is_trial(const ProjectFile& file) {
   if (!file.dockerfile) return false;
-  if (has_part(file_name(file.source.path()), "._-",
-               {"debug", "example", "sample", "test", "tests"}))
+  if (has_part(file_name(file.source.path()), "._-", {"debug", "example", "sample"})) return true;
+  if (is_one_of(to_lower(file_name(file.source.path())),
+                {"dockerfile.test", "dockerfile.tests", "dockerfile-test", "dockerfile_test",
+                 "test.dockerfile", "tests.dockerfile"}))
     return true;
   const std::string first = to_lower(file.source.text().substr(0, file.source.text().find('\n')));
   return first.starts_with('#') &&

@@ -264,6 +264,10 @@ void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const 
       });
   for (const PackageRequest& request : list.packages) {
     if (!decides_cuda(request.name) || !request.url.empty() || !request.version.empty()) continue;
+    // PyPI's is a message, which package-gone tells of.
+    if (request.name == "pytorch" && list.manager != PackageManager::kConda &&
+        request.manager != PackageManager::kConda)
+      continue;
     // "==${TORCH_VERSION}" names one, although it is not known here.
     if (request.specifier.find('$') != std::string::npos ||
         request.specifier.find("==") != std::string::npos)

@@ -55,6 +55,11 @@ bool has_home(const FileView& view, const StageSteps& steps, const Step& step) {
   });
 }
 
+/// Images of jetson-containers, which set what pip does.
+bool sets_pip(const GpuImage& base) {
+  return base.repository.starts_with("dustynv/");
+}
+
 /// A later step of the stage empties it: removed-in-later-layer says what that is worth.
 bool emptied_later(const StageSteps& steps, const Instruction& run, std::string_view directory,
                    std::string_view tool) {
@@ -133,7 +138,8 @@ void left_in_layer(const FileView& view, const StageSteps& steps, FindingSink& s
         fmt::format("no cache mount there, no {}, no {}",
                     one.tool->options.empty() ? "option against it" : one.tool->options.front(),
                     one.tool->off.empty() ? "variable" : one.tool->off.front())};
-    found.pedantic = !brings_much(view, *one.install) || (directory.empty() && !moved);
+    found.pedantic = !brings_much(view, *one.install) || (directory.empty() && !moved) ||
+                     sets_pip(view.stages.back().image);
     // poetry's environments lie in its cache too.
     const std::string target = (directory.empty() ? "/root/" + one.tool->home : directory) +
                                (one.tool->tool == "poetry" ? "/artifacts" : "");
