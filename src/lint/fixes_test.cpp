@@ -43,6 +43,8 @@ TEST_F(Fixes, WhatTheShellWritesIsNamed) {
                   .contains("writes a file '=2.13.0'"));
   EXPECT_TRUE(said("specifier-redirected", from + "RUN pip install a>=1.0 b>=2.0\n")
                   .contains("writes files such as '=1.0'"));
+  EXPECT_TRUE(said("specifier-redirected", from + "RUN pip install 'a' numpy<2 b>=1.0\n")
+                  .contains("read a file '2', which is not there: nothing is installed"));
 }
 
 TEST_F(Fixes, AStageIsMounted) {

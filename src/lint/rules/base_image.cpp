@@ -287,12 +287,14 @@ void floating_tag(const Project& project, const ImageUse& use, FindingSink& sink
   found.evidence = {use.image->vendor.evidence};
   // A script is called by hand, by somebody who sees what changes; tests want to know of it. The
   // default of an argument is for those who do not choose.
-  found.pedantic = is_example(use.file->source.project_path()) ||
-                   use.file->kind == FileKind::kShell || use.file->kind == FileKind::kWorkflow ||
-                   use.heads || use.file->source.slice(use.span).contains('$') ||
-                   has_part(file_name(use.file->source.path()), "._-", {"test"}) ||
-                   is_chosen_floating(comments_above(use.file->source, use.span)) ||
-                   is_to_be_replaced(use.file->source, use.span);
+  found.pedantic =
+      is_example(use.file->source.project_path()) || use.file->kind == FileKind::kShell ||
+      use.file->kind == FileKind::kWorkflow || use.heads ||
+      use.file->source.slice(use.span).contains('$') ||
+      has_part(file_name(use.file->source.path()), "._-", {"test"}) ||
+      is_chosen_floating(comments_above(use.file->source, use.span)) ||
+      has_part(use.file->source.project_path(), "/._-", {"latest", "nightly", "edge", "canary"}) ||
+      is_to_be_replaced(use.file->source, use.span);
   found.fix = fmt::format("write a release: {}:VERSION", use.name->familiar());
 }
 

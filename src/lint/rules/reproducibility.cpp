@@ -94,7 +94,10 @@ std::vector<Redirected> redirected_in(const ShellCommand& command, std::string_v
       // torch>=2,<3: the next bound follows at once.
       for (const ShellRedirection& next : command.redirections)
         if (next.target.span.begin == whole.end + next.op.size()) whole.end = next.target.span.end;
-      out.push_back({whole, request->name, redirection.op, redirection.target.text,
+      // An expression of a workflow is not what the reader of commands saw.
+      std::string target = redirection.target.text;
+      if (target.contains("$X")) target = file.substr(bound, redirection.target.span.end - bound);
+      out.push_back({whole, request->name, redirection.op, std::move(target),
                      file.substr(whole.begin, whole.end - whole.begin).find_first_of("\"'") !=
                          std::string_view::npos});
     }
@@ -128,12 +131,19 @@ void redirected(const ProjectFile& file, const ShellCommand& command, FindingSin
     words += fmt::format("{}{}{}{}", words.empty() ? "" : " ", quote, plain, quote);
   }
   const Redirected& first = all.front();
-  const bool writes = first.op == ">";
+  // A file that is to be read ends the command before it begins.
+  const auto read = std::ranges::find_if(command.redirections, [](const ShellRedirection& one) {
+    return one.op == "<" && is_bound(one);
+  });
   Finding& found = sink.add(
       "specifier-redirected", file, first.span,
-      fmt::format("without quotes the shell {} {} '{}': {} {} installed in any version",
-                  writes ? "writes" : "reads", all.size() == 1 ? "a file" : "files such as",
-                  first.target, names, all.size() == 1 ? "is" : "are"));
+      read != command.redirections.end()
+          ? fmt::format("without quotes the shell wants to read a file '{}', which is not there: "
+                        "nothing is installed",
+                        read->target.text)
+          : fmt::format("without quotes the shell writes {} '{}': {} {} installed in any version",
+                        all.size() == 1 ? "a file" : "files such as", first.target, names,
+                        all.size() == 1 ? "is" : "are"));
   found.evidence = {"POSIX shell: redirection"};
   found.fix = fmt::format("write {}", words);
   for (const Redirected& one : all)
