@@ -65,12 +65,16 @@ const knowledge::ToolCacheRow* tool_of(const FileView& view, const PackageList& 
   return view.project->knowledge->build.cache(to_string(list.manager));
 }
 
+// pip takes every value of PIP_NO_CACHE_DIR for a yes, "0" and "off" too
+// (_internal/cli/cmdoptions.py).
 std::string switched_off(const Instruction& run, const ShellCommand* command,
                          const PackageList& list, const knowledge::ToolCacheRow& tool) {
   for (const std::string& option : tool.options)
     if (list.has_option(option)) return option;
   for (const std::string& name : tool.off)
-    if (variable_at(run, command, name).on()) return name;
+    if (const VariableState state = variable_at(run, command, name);
+        name == "PIP_NO_CACHE_DIR" ? state.set && state.value.value_or("?") != "" : state.on())
+      return name;
   return {};
 }
 

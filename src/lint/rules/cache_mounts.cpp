@@ -78,6 +78,10 @@ void unused_mounts(const FileView& view, const StageView& stage, const StageStep
       found.evidence = {tool->source, fmt::format("the mount covers {}", directory)};
       found.fix = emptied ? "delete the command that empties it: a mount is not part of the layer"
                           : fmt::format("delete {}: a mount is not part of the layer", off);
+      if (!emptied && !off.starts_with('-'))
+        found.fix += fmt::format(
+            "; where other steps of {} have no mount, env -u {} in front of this one's command",
+            tool->tool, off);
       if (emptied || command == nullptr) break;
       for (const ShellWord& word : command->words)
         if (word.text == off && view.text(word.span) == off)

@@ -211,10 +211,7 @@ class Layers {
       const Step* own = steps_.find(install->instruction);
       if (pip && tool != nullptr && own != nullptr) {
         const ShellCommand* at = command_at(*install->instruction, list.span);
-        bool off = false;
-        for (const std::string& option : tool->options) off = off || list.has_option(option);
-        for (const std::string& name : tool->off)
-          off = off || variable_at(*install->instruction, at, name).on();
+        const bool off = !switched_off(*install->instruction, at, list, *tool).empty();
         if (!off && lies_in(cache_directory(*own, at, *tool), path)) {
           maker = install->instruction;
           what = fmt::format("{} fills {}", tool->tool, path);
