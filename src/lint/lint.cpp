@@ -151,12 +151,19 @@ void join_same_causes(const Project& project, std::vector<Finding>& findings) {
 }
 
 /// torch without a version over another torch: what is said of the two torches is the remedy of
-/// the version too.
+/// the version too. What conda leaves, and cleans too late, is one cause.
 void leave_out_followers(std::vector<Finding>& findings) {
   std::set<std::pair<std::string, std::size_t>> twice;
   for (const Finding& finding : findings)
     if (finding.rule == "torch-installed-twice" && !finding.pedantic)
       twice.emplace(finding.path, finding.span.begin);
+  std::set<std::string> uncleaned;
+  for (const Finding& finding : findings)
+    if (finding.rule == "conda-not-cleaned" && !finding.pedantic) uncleaned.insert(finding.path);
+  for (Finding& finding : findings)
+    if (finding.rule == "removed-in-later-layer" && finding.message.starts_with("the packages") &&
+        uncleaned.contains(finding.path))
+      finding.pedantic = true;
   for (Finding& finding : findings)
     if (finding.rule == "gpu-wheel-unpinned" && twice.contains({finding.path, finding.span.begin}))
       finding.pedantic = true;

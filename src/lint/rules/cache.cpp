@@ -118,7 +118,8 @@ void left_in_layer(const FileView& view, const StageSteps& steps, FindingSink& s
       return mount.target.empty() || directory.empty() || lies_in(directory, mount.target) ||
              holds(mount.target, one.tool->tool);
     });
-    if (mounted || empties(run, directory, one.tool->tool, true)) continue;
+    if (mounted || lies_in(directory, "/dev") || empties(run, directory, one.tool->tool, true))
+      continue;
     const auto covers = [&](const std::string& target) { return lies_in(directory, target); };
     if (std::ranges::any_of(mount_targets(run), covers)) continue;
     if (!has_home(view, steps, *one.step) || emptied_later(steps, run, directory, one.tool->tool))

@@ -132,7 +132,9 @@ void variables(const FileView& view, FindingSink& sink) {
       const auto* row = facts.secret(pair.key.text);
       const std::string_view value =
           pair.value ? std::string_view(pair.value->text) : std::string_view();
-      const auto* form = token_in(value, facts);
+      const auto* form = value.contains("xxxx") || value.contains("XXXX")
+                             ? nullptr  // for the reader to fill in
+                             : token_in(value, facts);
       const bool password = has_password(value);
       // ENV HF_TOKEN="" clears a value.
       const bool empty = (instruction.keyword == Keyword::kEnv && value.empty()) ||
