@@ -47,6 +47,23 @@ TEST_F(Fixes, WhatTheShellWritesIsNamed) {
                   .contains("read a file '2', which is not there: nothing is installed"));
 }
 
+TEST_F(Fixes, OneCauseIsToldOnce) {
+  const auto rules = [&](std::string dockerfile) {
+    std::string out;
+    const Project project =
+        read_project({{"Dockerfile", std::move(dockerfile)}}, {}, {}, knowledge_);
+    for (const Finding& one : lint(project, rules_, {}).findings) out += one.rule + " ";
+    return out;
+  };
+  EXPECT_EQ(rules("FROM continuumio/miniconda3:25.1.1-2\nRUN conda install -y pytorch-gpu=2.6.0\n"
+                  "RUN conda clean -afy\n"),
+            "conda-not-cleaned ");
+  EXPECT_EQ(rules("FROM nvidia/cuda:12.8.1-base-ubuntu22.04\n"
+                  "RUN pip install --no-cache-dir torch==2.7.0\n"
+                  "RUN pip install --no-cache-dir torchvision\n"),
+            "torch-installed-twice ");
+}
+
 TEST_F(Fixes, AStageIsMounted) {
   EXPECT_TRUE(said("removed-in-later-layer",
                    "FROM python:3.12-slim AS build\nRUN pip wheel -w /wheels torch\n"
