@@ -231,7 +231,7 @@ class Lint(harness.Case):
         self.assertEqual({one["path"] for one in self.findings("Dockerfile", expect=1)}, {"Dockerfile"})
 
     def test_the_same_words_are_one_finding(self):
-        self.write("Dockerfile", "FROM nvidia/cuda:12.8.1-base-ubuntu24.04\nRUN pip install torch==2.6.0\nRUN pip install triton==3.2.0\n")
+        self.write("Dockerfile", "FROM nvidia/cuda:12.8.1-base-ubuntu24.04\nRUN pip install torch==2.6.0\nRUN pip install xformers==0.0.29.post3\n")
         found = [one for one in self.findings() if one["rule"] == "package-cache-in-layer"]
         self.assertEqual(len(found), 1)
         self.assertIn("also in line 3", found[0]["evidence"])

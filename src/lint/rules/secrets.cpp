@@ -154,7 +154,7 @@ void variables(const FileView& view, FindingSink& sink) {
           row != nullptr || written ? pair.key.span : pair.value->span,
           given
               ? fmt::format("what a build gets for ARG {} stays in the {}", pair.key.text,
-                            shown ? "image's history" : "records of the build")
+                            shown ? "image's history" : "records of its build")
               : fmt::format("{} {} {} {} in the {}", to_string(instruction.keyword), pair.key.text,
                             shown ? "keeps" : "leaves",
                             row != nullptr || (written && form == nullptr) ? std::string("a secret")
