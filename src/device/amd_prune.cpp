@@ -1,7 +1,12 @@
 #include "device/amd_prune.h"
 
 #include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
 
+#include "base/format.h"
+#include "codec/sha256.h"
 #include "device/amd_repack.h"
 #include "device/amd_target.h"
 #include "device/layout.h"
@@ -10,8 +15,10 @@
 namespace flense::device {
 namespace {
 
-/// Recompressed bundles of one file stay in memory until the file is written.
-constexpr std::uint64_t kMostPacked = 256u << 20;
+/// A bundle that would still be larger stays as it is: it is packed in memory.
+constexpr std::uint64_t kMostPacked = 256U << 20;
+/// Measuring, which several threads do at a time, keeps no larger one; it is packed once more then.
+constexpr std::uint64_t kMostPackedAhead = 32U << 20;
 /// What the bundles of one file may unpack to, in all.
 constexpr std::uint64_t kMostUnpackedOfFile = 32ULL << 30;
 
@@ -57,81 +64,132 @@ bool any_drop(const std::vector<AmdDecision>& decisions) {
   return std::ranges::any_of(decisions, [](const AmdDecision& one) { return is_drop(one.reason); });
 }
 
+/// What a bundle packed anew is found by. Its header has a digest of its content; if that lies, the
+/// edit does not prove itself.
+std::string packed_key(Bytes stored, const std::vector<bool>& keep) {
+  constexpr std::size_t kHead = 64U << 10;
+  std::string rule = fmt::format("bundle {} ", stored.size());
+  for (const bool one : keep) rule += one ? '+' : '-';
+  codec::Sha256 hash;
+  hash.update(as_bytes(rule));
+  hash.update(stored.first(std::min(stored.size(), kHead)));
+  return hash.hex();
+}
+
+/// What becomes of a bundle.
+struct Outcome {
+  std::uint64_t size = 0;  ///< 0: it stays as it is
+  std::vector<elf::PiecePart> parts;
+  std::optional<FrameStore::Frame> frame;  ///< instead of parts
+};
+
 /// The bundles of one file, one after the other.
 class Planner {
  public:
   Planner(const elf::File& file, const AmdCode& code, const PruneOptions& options, PlanUse use)
-      : file_(file), code_(code), options_(options), use_(use) {}
+      : file_(file), code_(code), options_(options), use_(use), store_(options.frames) {}
 
-  /// Sets the reasons of one bundle and its piece; `piece` is the unchanged bundle.
-  Result<void> plan(std::size_t index, const RegionStanding& standing, elf::Piece& piece) {
+  /// Sets the reasons of one bundle.
+  Result<Outcome> decide(std::size_t index, const RegionStanding& standing) {
     const AmdBundle& bundle = code_.bundles[index];
     std::vector<AmdDecision> decisions = decide_bundle(bundle, index, options_);
+    Outcome out;
     if (!standing.movable || standing.standing != Standing::kRegistered) {
       set_reason(decisions, standing.standing == Standing::kUnregistered ? Reason::kUnregistered
                                                                          : Reason::kPinned);
     } else if (any_drop(decisions)) {
-      TRY_DO(shrink(bundle, decisions, piece));
+      TRY(out, shrink(bundle, decisions));
     }
-    changed_ |= any_drop(decisions);
-    out_.decisions.insert(out_.decisions.end(), decisions.begin(), decisions.end());
-    return {};
+    decisions_.insert(decisions_.end(), decisions.begin(), decisions.end());
+    return out;
   }
 
-  /// Whether a bundle was changed since the last call.
-  bool take_changed() { return std::exchange(changed_, false); }
-  AmdPlan take() { return std::move(out_); }
-  void add(elf::SectionEdit edit) { out_.sections.push_back(std::move(edit)); }
+  std::vector<AmdDecision> take_decisions() { return std::move(decisions_); }
+  /// Where all frames are; none where nothing is going to be written.
+  Result<std::optional<MappedFile>> frames() const {
+    if (use_ == PlanUse::kMeasure || !any_frame_) return std::nullopt;
+    return store_->map();
+  }
 
  private:
-  Result<void> shrink(const AmdBundle& bundle, std::vector<AmdDecision>& decisions,
-                      elf::Piece& piece) {
+  Result<Outcome> shrink(const AmdBundle& bundle, std::vector<AmdDecision>& decisions) {
     std::vector<bool> keep;
     for (const AmdDecision& decision : decisions) keep.push_back(!is_drop(decision.reason));
+    if (bundle.compressed != 0) return pack(bundle, keep, decisions);
+    Result<Repacked> repacked = repack(file_.bytes(), bundle, keep, 0, options_.scratch_directory);
+    if (!repacked) return leave(repacked.error(), decisions);
+    if (repacked->size >= bundle.size) return leave(Reason::kNotSmaller, decisions);
+    return Outcome{repacked->size, std::move(repacked->parts), {}};
+  }
+
+  Result<Outcome> pack(const AmdBundle& bundle, const std::vector<bool>& keep,
+                       std::vector<AmdDecision>& decisions) {
+    const Bytes stored = file_.bytes().subspan(bundle.offset, bundle.size);
+    const auto header = parse_amd_compressed(stored);
+    const std::uint64_t unpacked = header ? header->unpacked : 0;
+    if (unpacked > kMostUnpackedOfFile - unpacked_) return leave(Reason::kNotSmaller, decisions);
+    unpacked_ += unpacked;
     const bool measure = use_ == PlanUse::kMeasure;
-    if (bundle.compressed != 0) {
-      const auto header = parse_amd_compressed(file_.bytes().subspan(bundle.offset, bundle.size));
-      const std::uint64_t unpacked = header ? header->unpacked : 0;
-      if (unpacked > kMostUnpackedOfFile - unpacked_) {
-        set_reason(decisions, Reason::kNotSmaller);
-        return {};
+    const std::string key = packed_key(stored, keep);
+    std::optional<FrameStore::Frame> frame = store_ ? store_->find(key) : std::nullopt;
+    std::uint64_t size = frame ? frame->size : 0;
+    if (!frame) {
+      const std::uint64_t most = measure ? (store_ ? kMostPackedAhead : 0) : kMostPacked;
+      Result<Repacked> repacked = repack(file_.bytes(), bundle, keep, std::min(bundle.size, most),
+                                         options_.scratch_directory);
+      if (!repacked) return leave(repacked.error(), decisions);
+      size = repacked->size;
+      if (!repacked->packed.empty()) {
+        TRY(frame, keep_frame(key, repacked->packed));
       }
-      unpacked_ += unpacked;
     }
-    const std::uint64_t room = std::min(bundle.size, kMostPacked - packed_);
-    Result<Repacked> repacked =
-        repack(file_.bytes(), bundle, keep, measure ? 0 : room, options_.scratch_directory);
-    if (!repacked) {
-      if (repacked.error().code != Code::kBadInput) return std::unexpected(repacked.error());
-      set_reason(decisions, Reason::kNotUnderstood);
-      return {};
+    if (size >= std::min(bundle.size, kMostPacked)) return leave(Reason::kNotSmaller, decisions);
+    any_frame_ |= frame.has_value();
+    if (frame) return Outcome{size, {}, frame};
+    return Outcome{size, {{bundle.offset, size, {}}}, {}};
+  }
+
+  Result<FrameStore::Frame> keep_frame(const std::string& key, Bytes packed) {
+    if (!store_) {
+      TRY(store_, FrameStore::create(options_.scratch_directory));
     }
-    const std::uint64_t held = bundle.compressed != 0 ? repacked->size : 0;
-    if (repacked->size >= bundle.size || held > room) {
-      set_reason(decisions, Reason::kNotSmaller);
-      return {};
-    }
-    packed_ += held;
-    piece.new_size = repacked->size;
-    if (bundle.compressed == 0) {
-      piece.parts = std::move(repacked->parts);
-    } else if (measure) {
-      piece.parts = {{bundle.offset, repacked->size, {}}};
-    } else {
-      out_.packed.push_back(std::move(repacked->packed));
-      piece.parts = {{0, repacked->size, {}, out_.packed.back()}};
-    }
+    return store_->add(key, packed);
+  }
+
+  static Outcome leave(Reason reason, std::vector<AmdDecision>& decisions) {
+    set_reason(decisions, reason);
     return {};
+  }
+  static Result<Outcome> leave(const Error& error, std::vector<AmdDecision>& decisions) {
+    if (error.code != Code::kBadInput) return std::unexpected(error);
+    return leave(Reason::kNotUnderstood, decisions);
   }
 
   const elf::File& file_;
   const AmdCode& code_;
   const PruneOptions& options_;
   PlanUse use_;
-  std::uint64_t packed_ = 0, unpacked_ = 0;
-  bool changed_ = false;
-  AmdPlan out_;
+  std::shared_ptr<FrameStore> store_;
+  std::uint64_t unpacked_ = 0;
+  bool any_frame_ = false;
+  std::vector<AmdDecision> decisions_;
 };
+
+/// The region as a piece of its section, changed as decided; `frames` may be null in a measure.
+elf::Piece piece_of(const Region& region, Outcome& outcome, const MappedFile* frames) {
+  elf::Piece out{
+      region.address, region.size, region.address, region.size, {{region.offset, region.size, {}}}};
+  if (outcome.size == 0) return out;
+  out.new_size = outcome.size;
+  if (!outcome.frame)
+    out.parts = std::move(outcome.parts);
+  else if (frames == nullptr)
+    out.parts = {{region.offset, outcome.size, {}}};
+  else
+    out.parts = {
+        {0, outcome.size, {}, frames->bytes().subspan(outcome.frame->offset, outcome.size)}};
+  return out;
+}
 
 /// Nobody is known to reach any bundle.
 Classified unknown_standings(const FileCode& places) {
@@ -151,24 +209,31 @@ Result<AmdPlan> plan_amd(const elf::File& file, const AmdCode& code, const Prune
     if (const auto references = references_into(file, code.places))
       classified = classify(code.places, *references);
   Planner planner(file, code, options, use);
+  std::vector<Outcome> outcomes;
+  for (std::size_t s = 0; s < code.places.sections.size(); ++s) {
+    for (const RegionStanding& standing : classified.standings[s]) {
+      TRY(Outcome outcome, planner.decide(outcomes.size(), standing));
+      outcomes.push_back(std::move(outcome));
+    }
+  }
+  AmdPlan out;
+  out.decisions = planner.take_decisions();
+  TRY(out.frames, planner.frames());
   std::size_t bundle = 0;
   for (std::size_t s = 0; s < code.places.sections.size(); ++s) {
     const SectionCode& section = code.places.sections[s];
     std::vector<elf::Piece> pieces;
-    for (std::size_t r = 0; r < section.regions.size(); ++r, ++bundle) {
-      const Region& region = section.regions[r];
-      pieces.push_back({region.address,
-                        region.size,
-                        region.address,
-                        region.size,
-                        {{region.offset, region.size, {}}}});
-      TRY_DO(planner.plan(bundle, classified.standings[s][r], pieces.back()));
+    bool changed = false;
+    for (const Region& region : section.regions) {
+      Outcome& outcome = outcomes[bundle++];
+      changed |= outcome.size != 0;
+      pieces.push_back(piece_of(region, outcome, out.frames ? &*out.frames : nullptr));
     }
-    if (planner.take_changed())
-      planner.add(place(section, classified.standings[s], classified.pinned_gaps[s],
-                        std::move(pieces), kBundleAlignment));
+    if (changed)
+      out.sections.push_back(place(section, classified.standings[s], classified.pinned_gaps[s],
+                                   std::move(pieces), kBundleAlignment));
   }
-  return planner.take();
+  return out;
 }
 
 void add_amd_gains(const std::vector<AmdDecision>& decisions,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,7 +14,7 @@ namespace flense::device {
 struct AmdPlan {
   std::vector<AmdDecision> decisions;
   std::vector<elf::SectionEdit> sections;
-  std::vector<std::vector<std::byte>> packed;  ///< that parts of `sections` point at
+  std::optional<MappedFile> frames;  ///< bundles packed anew, which parts of `sections` point at
 };
 
 /// `movable` false: nothing is known of who reaches the bundles, and none may change. Errors are of

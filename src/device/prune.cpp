@@ -169,9 +169,9 @@ std::uint64_t wanted_bytes(const elf::File& file, const FileCode& code, const Pr
 void leave_alone(PrunePlan& plan, std::string why) {
   plan.left_alone = std::move(why);
   plan.edit = {};
-  plan.packed.clear();
   plan.recompressed = {};
   plan.frames.reset();
+  plan.bundles.reset();
   for (EntryDecision& decision : plan.decisions) decision.reason = Reason::kFileLeft;
   for (AmdDecision& decision : plan.amd) decision.reason = Reason::kFileLeft;
 }
@@ -289,7 +289,7 @@ Result<PrunePlan> plan_prune(const elf::File& file, const FileCode& code, const 
   plan.amd = std::move(of_amd.decisions);
   const bool known = why_not.empty();
   if (known) {
-    plan.packed = std::move(of_amd.packed);
+    plan.bundles = std::move(of_amd.frames);
     InVain in_vain;
     while (true) {
       const auto places = places_to_pack(code, classified.standings, plan.decisions, in_vain);

@@ -101,13 +101,12 @@ struct PrunePlan {
   /// Bytes that the rules take and that stay: all of a file left alone, with debug sections and
   /// symbol tables, or the entries of kFreesNothing.
   std::uint64_t withheld = 0;
-  /// Recompressed bundles and entries, which parts of `edit` point at.
-  std::vector<std::vector<std::byte>> packed;
-  std::optional<MappedFile> frames;
+  /// Recompressed entries and bundles, which parts of `edit` point at.
+  std::optional<MappedFile> frames, bundles;
 };
 
 /// What a plan is for: one that is only measured does not hold the bundles that it packs, and must
-/// not be applied.
+/// not be applied. With PruneOptions::frames it leaves them there for the one that is.
 enum class PlanUse : std::uint8_t { kMeasure, kApply };
 
 /// Bytes a bolder rule would give on top, by rule name ("empty registered regions",

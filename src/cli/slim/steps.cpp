@@ -151,9 +151,7 @@ Result<slim::Workplace> workplace_of(const SlimRequest& request, const knowledge
                       tables.tables.dates()};
   TRY(out.max_unpacked, max_unpacked(io));
   TRY(out.registry, registry_limits(io));
-  if (request.options.cuts.recompress != device::CodeCompression::kKeep) {
-    TRY(out.frames, device::FrameStore::create(out.scratch_directory, io.stop));
-  }
+  TRY(out.frames, device::FrameStore::create(out.scratch_directory, io.stop));
   return out;
 }
 

@@ -307,5 +307,27 @@ TEST_F(RewriteAmd, AMeasuredPlanSaysWhatAnAppliedOneGives) {
   EXPECT_EQ(total, stored);
 }
 
+TEST_F(RewriteAmd, WhatMeasuringPackedIsNotPackedAgain) {
+  const std::string plain = plain_bundle(kTargets);
+  const std::string input =
+      link({compressed_bundle(2, plain), compressed_bundle(3, plain)}, 2, {"-shared", "-fPIC"});
+  const auto file = elf::File::parse(as_bytes(input), "input");
+  const auto code = device::find_amd_code(*file);
+  RewriteOptions with = options({"gfx942"});
+  const std::string alone = rewritten(input, with);
+  ASSERT_FALSE(alone.empty()) << left_alone_;
+
+  with.prune.frames = device::FrameStore::create(with.scratch_directory).value();
+  ASSERT_TRUE(device::plan_prune(*file, {}, *code, with.prune, device::PlanUse::kMeasure));
+  const auto ahead = with.prune.frames->map().value();
+  ASSERT_TRUE(ahead);
+  EXPECT_EQ(rewritten(input, with), alone);
+  EXPECT_EQ(with.prune.frames->map().value()->bytes().size(), ahead->bytes().size());
+  // Other targets need other frames.
+  with.prune.targets = device::make_targets({"gfx906"}).value();
+  EXPECT_NE(rewritten(input, with), alone);
+  EXPECT_GT(with.prune.frames->map().value()->bytes().size(), ahead->bytes().size());
+}
+
 }  // namespace
 }  // namespace flense::slim

@@ -105,7 +105,7 @@ struct SlimOptions {
 /// What slim works with, no part of what was asked for.
 struct Workplace {
   std::filesystem::path scratch_directory;
-  /// What --recompress-code has packed so far; null where it packs nothing.
+  /// Device code that was packed anew so far; null: nothing is kept for the next who needs it.
   std::shared_ptr<device::FrameStore> frames = {};
   Progress* progress = nullptr;                    ///< may be null below slim/job
   std::stop_token stop = {};                       ///< ends what runs in the image
