@@ -7,6 +7,7 @@
 #include "base/format.h"
 #include "lint/facts/build_steps.h"
 #include "lint/facts/sure_installs.h"
+#include "lint/source/blanks.h"
 
 namespace flense::lint {
 

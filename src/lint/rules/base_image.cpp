@@ -11,6 +11,7 @@
 #include "lint/facts/rolling_images.h"
 #include "lint/facts/sure_installs.h"
 #include "lint/facts/table_facts.h"
+#include "lint/facts/tied_base.h"
 #include "lint/facts/workload_facts.h"
 #include "lint/facts/workload_purpose.h"
 #include "lint/readers/reader_values.h"
@@ -20,10 +21,6 @@
 namespace flense::lint {
 
 namespace {
-
-const knowledge::Images& images_of(const FileView& view) {
-  return view.project->knowledge->images;
-}
 
 /// A tag of the newest CUDA with the flavour and distribution that most people want.
 std::string current_tag(const knowledge::Images& images, std::string_view flavour) {
@@ -38,10 +35,12 @@ struct ImageUse {
   Span span;
   const ImageName* name = nullptr;
   const GpuImage* image = nullptr;
-  const knowledge::Images* tables = nullptr;
+  const knowledge::Knowledge* knowledge = nullptr;
   std::string smaller;    ///< the tag that suffices, as the base's libraries go unused; empty: none
   bool heads = false;     ///< takes_heads()
   bool replaced = false;  ///< the default of an argument that a file of the project gives
+  bool looks = false;     ///< a script starts it for a look at the machine
+  const ProjectFile* built = nullptr;  ///< the Dockerfile that is built on it; null: none
 };
 
 bool is_cuda_tag(const ImageUse& use) {
@@ -58,7 +57,8 @@ void missing_tag(const ImageUse& use, FindingSink& sink) {
                            tag.empty() ? ", which is what a name without a tag means" : ""));
   found.evidence = {"nvidia-docker#1454: the tag was removed in 2021"};
   found.pedantic = use.replaced;
-  found.fix = "write version, flavour and distribution: " + current_tag(*use.tables, "base");
+  found.fix =
+      "write version, flavour and distribution: " + current_tag(use.knowledge->images, "base");
 }
 
 /// The tag with its version replaced; only where the words are in the file and the flavour is
@@ -74,8 +74,8 @@ void replace_version(const ImageUse& use, const knowledge::CudaImageRow& now,
 
 /// The tag of another version with the same cuDNN, flavour and distribution, where it has them.
 std::string tag_of(const ImageUse& use, const knowledge::CudaImageRow& row) {
-  return cuda_tag(*use.tables, row, use.image->flavour.value, use.image->distribution.value,
-                  use.name->tag.contains("cudnn"));
+  return cuda_tag(use.knowledge->images, row, use.image->flavour.value,
+                  use.image->distribution.value, use.name->tag.contains("cudnn"));
 }
 
 bool fits(const knowledge::CudaImageRow& row, const knowledge::CudaDistributionRow& base) {
@@ -96,10 +96,10 @@ std::string living_distribution(const ImageUse& use, const knowledge::CudaImageR
   if (own.starts_with("centos") || own.starts_with("rocky")) family("rockylinux8", "rockylinux9");
   if (own.starts_with("ubi")) family("ubi8", "ubi9");
   for (const std::string& name : names) {
-    const auto* base = use.tables->cuda_distribution(name);
-    const auto* life = use.tables->distribution(name);
+    const auto* base = use.knowledge->images.cuda_distribution(name);
+    const auto* life = use.knowledge->images.distribution(name);
     if (base != nullptr && fits(row, *base) &&
-        (life == nullptr || life->end.empty() || life->end >= use.tables->date))
+        (life == nullptr || life->end.empty() || life->end >= use.knowledge->images.date))
       return name;
   }
   return {};
@@ -109,10 +109,26 @@ std::string living_distribution(const ImageUse& use, const knowledge::CudaImageR
 struct Successor {
   const knowledge::CudaImageRow* row = nullptr;
   std::string tag, changes;
+  std::string distribution;
 };
 
-Successor successor(const ImageUse& use) {
-  const knowledge::Images& images = *use.tables;
+/// The newest CUDA with a maintained tag that compiles for a GPU; null: the newest of all does, or
+/// none.
+const knowledge::CudaImageRow* last_that_compiles(const knowledge::Knowledge& known,
+                                                  const std::string& gpu) {
+  const auto* architecture = known.architectures.find(gpu);
+  if (architecture == nullptr || architecture->last_cuda.empty()) return nullptr;
+  const knowledge::CudaImageRow* out = nullptr;
+  for (const knowledge::CudaImageRow& row : known.images.cuda)
+    if (row.state.empty() &&
+        compare_versions(major_minor(row.cuda), architecture->last_cuda) <= 0 &&
+        (out == nullptr || compare_versions(row.cuda, out->cuda) > 0))
+      out = &row;
+  return out;
+}
+
+Successor successor(const ImageUse& use, const std::vector<std::string>& gpus) {
+  const knowledge::Images& images = use.knowledge->images;
   const std::string& cuda = use.image->cuda.value;
   const bool cudnn = use.name->tag.contains("cudnn");
   // The update of its minor, the newest of its major, the newest.
@@ -122,12 +138,14 @@ Successor successor(const ImageUse& use) {
     if (row.state.empty() && first_number(row.cuda) == first_number(cuda) &&
         (same_major == nullptr || compare_versions(row.cuda, same_major->cuda) > 0))
       same_major = &row;
-  rows.insert(rows.end(), {same_major, images.newest_cuda()});
+  rows.push_back(same_major);
+  for (const std::string& gpu : gpus) rows.push_back(last_that_compiles(*use.knowledge, gpu));
+  rows.push_back(images.newest_cuda());
   for (const knowledge::CudaImageRow* row : rows) {
     if (row == nullptr || (cudnn && (row->cudnn.empty() || row->cudnn == "none"))) continue;
     const std::string base = living_distribution(use, *row);
     if (base.empty()) continue;
-    Successor out{row, cuda_tag(images, *row, use.image->flavour.value, base, cudnn), {}};
+    Successor out{row, cuda_tag(images, *row, use.image->flavour.value, base, cudnn), {}, base};
     const auto change = [&](std::string_view from, std::string_view to) {
       if (!from.empty() && from != to)
         out.changes += fmt::format("{}{} to {}", out.changes.empty() ? "" : ", ", from, to);
@@ -141,21 +159,90 @@ Successor successor(const ImageUse& use) {
   return {};
 }
 
+/// Of the GPUs that the file compiles for.
+std::string no_longer_compiled(const ImageUse& use, const knowledge::CudaImageRow& better,
+                               const std::vector<std::string>& gpus) {
+  std::string lost;
+  for (const std::string& gpu : gpus) {
+    const auto* row = use.knowledge->architectures.find(gpu);
+    if (row != nullptr && !row->last_cuda.empty() &&
+        compare_versions(major_minor(better.cuda), row->last_cuda) > 0)
+      lost += fmt::format("{}{}", lost.empty() ? "" : ", ", gpu);
+  }
+  return lost.empty()
+             ? lost
+             : fmt::format("; it no longer compiles for {}: take that off the lists", lost);
+}
+
+/// The archive that NVIDIA keeps of every CUDA, on the distribution's own image.
+std::string from_archive(const ImageUse& use, std::string_view cuda) {
+  std::string base = use.image->distribution.value;
+  for (const std::string_view name : {"ubuntu", "centos"})
+    if (base.starts_with(name)) base.insert(name.size(), ":");
+  return fmt::format("begin with {} and CUDA {} from NVIDIA's archive", base, cuda);
+}
+
+/// What the file takes from its distribution, and the successor's has not: an update on the same
+/// distribution, or the old image.
+bool tie_fix(const ImageUse& use, const knowledge::CudaImageRow& row, const Successor& better,
+             Finding& found) {
+  const knowledge::Images& images = use.knowledge->images;
+  const std::string& own = use.image->distribution.value;
+  if (use.built == nullptr || own.empty() || own == better.distribution) return false;
+  const std::vector<std::string> ties =
+      ties_to_distribution(*use.built, images, own, better.distribution);
+  if (ties.empty()) return false;
+  const std::string held = fmt::format("{}", fmt::join(ties, ", "));
+  found.evidence.push_back(fmt::format("{} names {}", file_name(use.built->source.path()), held));
+  const auto* base = images.cuda_distribution(own);
+  const auto* near = images.cuda_near(row.cuda);
+  const bool cudnn = use.name->tag.contains("cudnn");
+  const bool deleted = row.state == "deleted";
+  const bool same_minor = near != nullptr && major_minor(near->cuda) == major_minor(row.cuda);
+  if (near != nullptr && base != nullptr && first_number(near->cuda) == first_number(row.cuda) &&
+      fits(*near, *base) && (!cudnn || near->cudnn == row.cudnn)) {
+    found.fix = fmt::format("move to {}: a newer distribution has not {}",
+                            cuda_tag(images, *near, use.image->flavour.value, own, cudnn), held);
+    // The last update of a minor is held on purpose.
+    if (!same_minor) {
+      found.pedantic = found.pedantic || !deleted;
+      if (!deleted) found.fix += "; or keep a copy of the old image in a registry of your own";
+      return true;
+    }
+    if (!deleted) replace_version(use, row, *near, found);
+    return true;
+  }
+  // Who holds on to the last update of a minor can do no more than keep a copy.
+  found.pedantic = found.pedantic || !deleted;
+  found.fix = fmt::format("{}{}: {} is maintained, and has not {}",
+                          deleted ? "" : "keep a copy of it in a registry of your own, or ",
+                          from_archive(use, row.cuda), better.tag, held);
+  return true;
+}
+
 void retired_tag(const ImageUse& use, FindingSink& sink) {
-  const auto* row = use.tables->cuda_version(use.image->cuda.value);
+  const auto* row = use.knowledge->images.cuda_version(use.image->cuda.value);
   if (row == nullptr || row->state.empty()) return;
-  const Successor better = successor(use);
+  std::vector<std::string> gpus =
+      use.built == nullptr ? std::vector<std::string>() : compiled_for(*use.built);
+  // What this CUDA does not compile for either is not lost.
+  std::erase_if(gpus, [&](const std::string& gpu) {
+    const auto* one = use.knowledge->architectures.find(gpu);
+    return one == nullptr || (!one->last_cuda.empty() &&
+                              compare_versions(major_minor(row->cuda), one->last_cuda) > 0);
+  });
+  const Successor better = successor(use, gpus);
   const bool deleted = row->state == "deleted";
   Finding& found = sink.add(
       deleted ? "cuda-tag-deleted" : "cuda-tag-unsupported", *use.file, use.span,
       deleted ? fmt::format("the tags of nvidia/cuda:{} have been deleted: pulling one ends with "
                             "\"manifest unknown\"",
                             row->cuda)
-              : fmt::format("nvidia/cuda:{} is no longer supported: its tags get no fixes and are "
-                            "due for deletion",
+              : fmt::format("nvidia/cuda:{} is no longer supported: its tags get no fixes, and "
+                            "NVIDIA deletes them in time",
                             row->cuda));
   found.evidence = {row->source};
-  found.pedantic = use.replaced;
+  found.pedantic = use.replaced || (use.looks && !deleted);
   if (!row->document.empty()) found.evidence.push_back(row->document);
   if (better.row == nullptr) return;
   found.fix = fmt::format("move to {}, which is maintained", better.tag);
@@ -163,6 +250,8 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
   if (first_number(better.row->cuda) != first_number(row->cuda))
     found.fix += fmt::format("; what is built for CUDA {} has to be renewed with it",
                              first_number(row->cuda).value_or(0));
+  found.fix += no_longer_compiled(use, *better.row, gpus);
+  if (tie_fix(use, *row, better, found)) return;
   const bool same_minor = major_minor(better.row->cuda) == major_minor(row->cuda);
   if (!deleted && same_minor && better.changes.empty())
     replace_version(use, *row, *better.row, found);
@@ -171,7 +260,7 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
 /// False: nothing is known to be wrong with the tag.
 bool unknown_tag(const ImageUse& use, FindingSink& sink) {
   if (!use.image->cuda.known()) return false;
-  const knowledge::Images& images = *use.tables;
+  const knowledge::Images& images = use.knowledge->images;
   const std::string& cuda = use.image->cuda.value;
   const std::string& tag = use.name->tag;
   const auto* newest = images.newest_cuda();
@@ -184,6 +273,11 @@ bool unknown_tag(const ImageUse& use, FindingSink& sink) {
   const std::size_t cudnn = tag.find("cudnn");
   const bool respelt = better != nullptr && cudnn != tag.npos &&
                        tag.substr(cudnn, tag.find('-', cudnn) - cudnn) != better->cudnn;
+  // Pins that ask for the Python of an older distribution.
+  std::string distribution = use.image->distribution.value;
+  if (distribution.empty() && use.built != nullptr &&
+      !ties_to_distribution(*use.built, images, {}, "ubuntu22.04").empty())
+    distribution = "ubuntu20.04";
   const std::string instead = better == nullptr
                                   ? std::string()
                                   : "write " + (respelt ? tag_of(use, *better) : better->cuda);
@@ -191,7 +285,8 @@ bool unknown_tag(const ImageUse& use, FindingSink& sink) {
     message = fmt::format("tags of nvidia/cuda begin with three numbers, '{}' has two", cuda);
     // None is without a distribution.
     fix = better != nullptr && use.image->distribution.value.empty()
-              ? "write " + tag_of(use, *better)
+              ? "write " + cuda_tag(images, *better, use.image->flavour.value, distribution,
+                                    cudnn != tag.npos)
               : instead;
     evidence = "images.json, cuda_versions: every tag since 11.0.3 names the update";
   } else if (row == nullptr && compare_versions(cuda, "11.0.3") >= 0) {
@@ -333,14 +428,10 @@ void started_images(const Project& project, FindingSink& sink) {
           (only_looks(workload) || is_for_processor(workload) ||
            is_for_other_vendor(workload, image)))
         continue;
-      judge_use(project,
-                {file.get(),
-                 workload.image.span,
-                 &*workload.image_name,
-                 &image,
-                 &project.knowledge->images,
-                 {}},
-                sink);
+      ImageUse use{file.get(), workload.image.span, &*workload.image_name,
+                   &image,     project.knowledge,   {}};
+      use.looks = file->kind == FileKind::kShell && only_looks(workload);
+      judge_use(project, use, sink);
     }
 }
 
@@ -349,8 +440,7 @@ void named_images(const Project& project, FindingSink& sink) {
   for (const auto& file : project.files)
     for (const NamedImage& one : file->names.images) {
       const GpuImage image = describe_image(one.name, project.knowledge->images);
-      const ImageUse use{file.get(), one.text.span, &one.name, &image, &project.knowledge->images,
-                         {}};
+      const ImageUse use{file.get(), one.text.span, &one.name, &image, project.knowledge, {}};
       if (is_cuda_tag(use)) judge_use(project, use, sink);
     }
 }
@@ -380,8 +470,9 @@ void given_bases(const Project& project, const ProjectFile& file, const std::str
     const auto name = at == args.end() || !text ? std::nullopt : parse_image_name(*text);
     if (!name || at->second.span.empty()) continue;
     const GpuImage image = describe_image(*name, project.knowledge->images);
-    judge_use(project, {&file, at->second.span, &*name, &image, &project.knowledge->images, {}},
-              sink);
+    ImageUse use{&file, at->second.span, &*name, &image, project.knowledge, {}};
+    use.built = built;
+    judge_use(project, use, sink);
   }
 }
 
@@ -474,11 +565,16 @@ void judge_base_image(const Project& project, const std::vector<FileView>& views
     for (const StageView& stage : view.stages) {
       if (stage.own_base && stage.stage->image) {
         const auto unused = &stage == final_base(view) ? unused_cuda_of(view) : std::nullopt;
-        judge_use(project,
-                  {view.file, stage.stage->base.span, &*stage.stage->image, &stage.image,
-                   &images_of(view), unused ? unused->instead : std::string(),
-                   takes_heads(view, stage), given.contains(stage.stage)},
-                  sink);
+        ImageUse use{view.file,
+                     stage.stage->base.span,
+                     &*stage.stage->image,
+                     &stage.image,
+                     view.project->knowledge,
+                     unused ? unused->instead : std::string(),
+                     takes_heads(view, stage),
+                     given.contains(stage.stage)};
+        use.built = view.file;
+        judge_use(project, use, sink);
       }
       musl_base(view, stage, sink);
     }

@@ -1,0 +1,154 @@
+#include "lint/facts/tied_base.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include "base/ascii.h"
+#include "base/format.h"
+#include "base/version_numbers.h"
+#include "lint/source/blanks.h"
+
+namespace flense::lint {
+
+namespace {
+
+constexpr std::size_t kMostWords = 20'000;
+
+/// The words of the lines that are no comments.
+std::vector<std::string_view> words_of(const ProjectFile& file) {
+  std::vector<std::string_view> out;
+  for (const std::string_view line : parts_of(file.source.text(), "\n")) {
+    if (trim_space(line).starts_with('#')) continue;
+    for (const std::string_view word : parts_of(line, " \t\r\"'\\;&|(),[]")) {
+      if (out.size() == kMostWords) return out;
+      out.push_back(word);
+    }
+  }
+  return out;
+}
+
+/// "60" is 6.0, "120" 12.0; empty: no such number.
+std::string capability(std::string_view digits) {
+  if (digits.size() < 2 || digits.size() > 3 || !all_digits(digits)) return {};
+  return fmt::format("{}.{}", digits.substr(0, digits.size() - 1), digits.back());
+}
+
+std::string_view digits_at(std::string_view text, std::size_t at) {
+  std::size_t end = at;
+  while (end < text.size() && is_digit(text[end])) ++end;
+  return text.substr(at, end - at);
+}
+
+/// "clang-6.0" or "g++-7": a compiler that no distribution of 2022 or later has.
+bool is_old_compiler(std::string_view word) {
+  const auto number = [&](std::string_view name) -> std::optional<std::uint64_t> {
+    if (!word.starts_with(name)) return std::nullopt;
+    return first_number(word.substr(name.size()));
+  };
+  for (const std::string_view name : {"clang-", "clang++-", "llvm-"})
+    if (const auto found = number(name)) return *found <= 10;
+  for (const std::string_view name : {"gcc-", "g++-", "gfortran-"})
+    if (const auto found = number(name)) return *found <= 8;
+  return false;
+}
+
+/// The Python that a pinned release was the first with wheels for.
+struct FirstWheels {
+  std::string_view package, python, version;
+};
+constexpr auto kFirstWheels = std::to_array<FirstWheels>({{"torch", "3.10", "1.11"},
+                                                          {"torch", "3.12", "2.2"},
+                                                          {"tensorflow", "3.10", "2.8"},
+                                                          {"tensorflow", "3.12", "2.16"},
+                                                          {"tensorflow-gpu", "3.10", "2.8"}});
+
+/// "torch==1.7.1+cu110" where the Python has no such wheel.
+bool lacks_wheel(std::string_view word, std::string_view python) {
+  const std::size_t equals = word.find("==");
+  if (equals == word.npos || python.empty()) return false;
+  const std::string_view version = word.substr(equals + 2, word.find('+', equals) - equals - 2);
+  if (!is_version(version)) return false;
+  return std::ranges::any_of(kFirstWheels, [&](const FirstWheels& row) {
+    return word.substr(0, equals) == row.package && compare_versions(python, row.python) >= 0 &&
+           compare_versions(version, row.version) < 0;
+  });
+}
+
+/// Something else than the distribution brings Python.
+bool has_other_python(std::string_view text) {
+  const std::string low = to_lower(text);
+  return std::ranges::any_of(std::to_array<std::string_view>(
+                                 {"miniconda", "anaconda", "miniforge", "mambaforge", "micromamba",
+                                  "conda install", "conda create", "conda env", "deadsnakes",
+                                  "pyenv", "uv python", "uv venv", "uv sync", "python.org"}),
+                             [&](std::string_view word) { return low.contains(word); });
+}
+
+std::string python_of(const knowledge::Images& images, std::string_view distribution) {
+  const auto* row = images.distribution(distribution);
+  return row == nullptr ? std::string() : row->python;
+}
+
+}  // namespace
+
+std::vector<std::string> compiled_for(const ProjectFile& file) {
+  std::vector<std::string> out;
+  const auto add = [&](std::string one) {
+    if (!one.empty() && std::ranges::find(out, one) == out.end()) out.push_back(std::move(one));
+  };
+  bool list = false;  // the word behind the name of a list
+  for (const std::string_view word : words_of(file)) {
+    for (const std::string_view sign : {"sm_", "compute_"})
+      for (std::size_t at = word.find(sign); at != word.npos; at = word.find(sign, at + 1))
+        add(capability(digits_at(word, at + sign.size())));
+    const std::size_t equals = word.find('=');
+    const std::string_view name = word.substr(0, equals);
+    const bool named = std::ranges::any_of(
+        std::to_array<std::string_view>(
+            {"TORCH_CUDA_ARCH_LIST", "CMAKE_CUDA_ARCHITECTURES", "CUDAARCHS", "CUDA_ARCH_BIN"}),
+        [&](std::string_view one) { return name.ends_with(one); });
+    const std::string_view value = named && equals != word.npos ? word.substr(equals + 1)
+                                   : list                       ? word
+                                                                : std::string_view();
+    for (std::string_view one : parts_of(value, "; ,")) {
+      one = one.substr(0, one.find_first_of("+-"));
+      const std::string number = all_digits(one) ? capability(one) : std::string(one);
+      if (number.contains('.') && is_version(number)) add(number);
+    }
+    list = named && value.empty();
+  }
+  std::ranges::sort(
+      out, [](const std::string& a, const std::string& b) { return compare_versions(a, b) < 0; });
+  return out;
+}
+
+std::vector<std::string> ties_to_distribution(const ProjectFile& file,
+                                              const knowledge::Images& images, std::string_view own,
+                                              std::string_view other) {
+  constexpr std::size_t kMost = 3;
+  std::vector<std::string> out;
+  const auto add = [&](std::string_view one) {
+    if (out.size() < kMost && std::ranges::find(out, one) == out.end()) out.emplace_back(one);
+  };
+  const bool other_python = has_other_python(file.source.text());
+  const std::string old_python = python_of(images, own), python = python_of(images, other);
+  for (const std::string_view word : words_of(file)) {
+    if (is_old_compiler(word) || word == "centos-release-scl" ||
+        starts_with_any(word, {"devtoolset-", "rh-python", "cuda-cross-"}))
+      add(word);
+    if (word.starts_with("manylinux") || word == "auditwheel") add("the glibc of its wheels");
+    if (other_python) continue;
+    if (!old_python.empty() && old_python != python)
+      if (const std::size_t at = word.find("python3."); at != word.npos) {
+        const std::string_view minor = digits_at(word, at + 8);
+        if (fmt::format("3.{}", minor) == old_python) add(fmt::format("python{}", old_python));
+      }
+    if (lacks_wheel(word, python)) add(word);
+  }
+  if (has_part(file_name(file.source.path()), "._-", {"pypi", "wheel", "wheels", "manylinux"}))
+    add("the glibc of its wheels");
+  return out;
+}
+
+}  // namespace flense::lint

@@ -1,0 +1,23 @@
+// What ties a build to the base that it names: GPUs that newer toolkits no longer compile for, and
+// what a newer distribution has not.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "knowledge/knowledge.h"
+#include "lint/project/project.h"
+
+namespace flense::lint {
+
+/// The GPUs that a file names for its compilers, each once, the oldest first: "6.0".
+std::vector<std::string> compiled_for(const ProjectFile& file);
+
+/// What a file takes from its distribution and another one has not, at most three words:
+/// "clang-6.0", "python3.8", "torch==1.7.1". An empty name is a distribution that is not known.
+std::vector<std::string> ties_to_distribution(const ProjectFile& file,
+                                              const knowledge::Images& images, std::string_view own,
+                                              std::string_view other);
+
+}  // namespace flense::lint
