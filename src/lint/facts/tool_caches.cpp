@@ -143,7 +143,9 @@ bool brings_much(const FileView& view, const Install& install) {
                        lists_of(*other),
                        [&](const PackageList* had) { return had->find(request.name) != nullptr; });
           });
-      if (is_large(request) && !held && !local && !met && !is_of_branch(request) &&
+      const bool alone = install.command.has_option("--no-deps") &&
+                         is_one_of(request.name, {"sglang", "torchvision", "torchaudio"});
+      if (is_large(request) && !alone && !held && !local && !met && !is_of_branch(request) &&
           !is_for_processor(install, *list, request) && !is_without_kernels(install, request) &&
           !(request.specifier.empty() &&
             holds_extension(*view.project->knowledge, base.repository, request.name)))

@@ -1,5 +1,6 @@
 // Caches of package managers that stay in a layer.
 #include <algorithm>
+#include <cstdint>
 #include <set>
 
 #include "base/ascii.h"
@@ -60,6 +61,44 @@ bool sets_pip(const GpuImage& base) {
   return base.repository.starts_with("dustynv/");
 }
 
+/// Who runs a step of somebody's image, which the table does not know.
+enum class UserOfBase : std::uint8_t {
+  kKnown,    ///< the table, or a step that does what root alone may
+  kUnknown,  ///< nothing tells
+  kOther,    ///< there are signs of another user than root
+};
+
+UserOfBase user_of_base(const FileView& view, const StageSteps& steps, const Step& step) {
+  const GpuImage& image = view.stages.back().image;
+  if (!is_root(step.user) || image.row != nullptr || image.official ||
+      image.repository.ends_with("nvidia/cuda") ||
+      is_one_of(image.repository, {"ubuntu", "debian", "python", "fedora", "centos", "rockylinux",
+                                   "almalinux", "amazonlinux", "buildpack-deps"}))
+    return UserOfBase::kKnown;
+  const std::string_view text = view.file->source.text();
+  // Images of Jupyter keep their HOME, and S2I's their user, whoever installs.
+  for (const std::string_view word : {"jovyan", "NB_UID", "NB_USER", "/opt/app-root"})
+    if (text.contains(word)) return UserOfBase::kOther;
+  const bool root =
+      text.contains("/root") || std::ranges::any_of(steps.all(), [](const Step& other) {
+        const Instruction& one = *other.instruction;
+        if (one.keyword == Keyword::kUser && !one.words.empty() && is_root(one.words.front().text))
+          return true;
+        return is_root(other.user) && one.keyword == Keyword::kRun &&
+               std::ranges::any_of(commands_of(one), [](const StepCommand& command) {
+                 return command.shell->words.front().text != "sudo" &&
+                        is_one_of(command.program,
+                                  {"apt-get", "apt", "yum", "dnf", "microdnf", "apk", "zypper",
+                                   "chown", "useradd", "adduser", "groupadd", "ldconfig"});
+               });
+      });
+  if (root) return UserOfBase::kKnown;
+  if (text.contains("sudo ") || text.contains("/home/") ||
+      has_part(image.repository, "/-_", {"ray", "jupyter", "notebook", "notebooks", "s2i"}))
+    return UserOfBase::kOther;
+  return UserOfBase::kUnknown;
+}
+
 /// A later step of the stage empties it: removed-in-later-layer says what that is worth.
 bool emptied_later(const StageSteps& steps, const Instruction& run, std::string_view directory,
                    std::string_view tool) {
@@ -110,8 +149,10 @@ void left_in_layer(const FileView& view, const StageSteps& steps, FindingSink& s
     const Instruction& run = *one.install->instruction;
     const auto* row = view.stages.back().image.row;
     const bool moved = row != nullptr && row->moves_caches;  // by variables of the base
+    const UserOfBase user = user_of_base(view, steps, *one.step);
+    const bool unknown = user != UserOfBase::kKnown;
     const std::string directory =
-        moved ? std::string() : cache_directory(*one.step, one.command, *one.tool);
+        moved || unknown ? std::string() : cache_directory(*one.step, one.command, *one.tool);
     const std::vector<CacheMount> mounts = cache_mounts(run);
     // A mount for the tool that misses its directory is a separate finding.
     const bool mounted = std::ranges::any_of(mounts, [&](const CacheMount& mount) {
@@ -139,7 +180,8 @@ void left_in_layer(const FileView& view, const StageSteps& steps, FindingSink& s
         fmt::format("no cache mount there, no {}, no {}",
                     one.tool->options.empty() ? "option against it" : one.tool->options.front(),
                     one.tool->off.empty() ? "variable" : one.tool->off.front())};
-    found.pedantic = !brings_much(view, *one.install) || (directory.empty() && !moved) ||
+    found.pedantic = !brings_much(view, *one.install) ||
+                     (directory.empty() && !moved && user != UserOfBase::kUnknown) ||
                      sets_pip(view.stages.back().image);
     // poetry's environments lie in its cache too.
     const std::string target = (directory.empty() ? "/root/" + one.tool->home : directory) +
@@ -150,7 +192,8 @@ void left_in_layer(const FileView& view, const StageSteps& steps, FindingSink& s
     found.fix =
         fmt::format("write RUN {} …, which also keeps the downloads for the next build{}", mount,
                     one.tool->options.empty() ? "" : "; or add " + one.tool->options.front());
-    if (moved && !one.tool->options.empty()) found.fix = "add " + one.tool->options.front();
+    if ((moved || unknown) && !one.tool->options.empty())
+      found.fix = "add " + one.tool->options.front();
     if (!is_root(one.step->user) || directory.empty() || run.exec_form || one.command == nullptr)
       continue;
     const Span place = behind_keyword(run);
