@@ -40,6 +40,8 @@ bool is_small_package(std::string_view name) {
                           "gnupg",
                           "gnupg2",
                           "unzip",
+                          "yasm",
+                          "nasm",
                           "zip",
                           "xz-utils",
                           "libcap2-bin",

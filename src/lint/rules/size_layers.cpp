@@ -5,6 +5,7 @@
 
 #include "base/ascii.h"
 #include "base/format.h"
+#include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
 #include "lint/facts/layer_paths.h"
 #include "lint/facts/sent_files.h"
@@ -131,6 +132,16 @@ class Layers {
     }
   }
 
+  /// What no image of CUDA holds under this name: a link to the toolkit's directory, samples, which
+  /// left the toolkit with 11.6, and libraries that are of several parts.
+  static bool is_not_there(const GpuImage& base, std::string_view path) {
+    if (path == "/usr/local/cuda") return true;
+    if (!path.starts_with("/usr/local/cuda")) return false;
+    const std::string_view name = file_name(path);
+    return (name == "samples" && base.cuda.known() && version_at_least(base.cuda.value, "11.6")) ||
+           is_one_of(name, {"libnpp_static.a", "libnvblas_static.a", "libnvtoolsext_static.a"});
+  }
+
   /// What the base brought: its layers keep it.
   bool of_base(const Step& step, Span span, const std::string& path) {
     const StageView& last = view_.stages.back();
@@ -147,11 +158,16 @@ class Layers {
     // Bases of nvidia/cuda hold cuDNN in some flavours alone.
     const bool absent = path.contains("cudnn") && last.image.repository.ends_with("nvidia/cuda") &&
                         !last.image.cudnn.known();
-    if (!large || hidden || absent || makes_files(*step.instruction)) return false;
+    if (!large || hidden || absent || is_not_there(last.image, path) ||
+        makes_files(*step.instruction))
+      return false;
     const Stage* root = nullptr;
     for (const StageView& stage : view_.stages)
       if (stage.final && stage.own_base) root = stage.stage;
-    if (root == nullptr) return false;
+    // Of NVIDIA's -min images there is none that is smaller.
+    if (root == nullptr || (root->image && root->image->tag.ends_with("-min"))) return false;
+    // What a step removes of it has one cause.
+    if (!told_.insert(step.instruction).second) return true;
     Finding& found =
         sink_.add("removed-in-later-layer", *view_.file, span,
                   fmt::format("{} stays in the layers of the base: this only hides it", path));
@@ -402,6 +418,7 @@ class Layers {
   const SentFiles& sent_;
   FindingSink& sink_;
   std::vector<Written> written_;
+  std::set<const Instruction*> told_;  ///< of what the base brought
   std::size_t asked_ = 0;
 };
 
