@@ -33,6 +33,8 @@ void companions(const Project& project, const PackageList& list, const ProjectFi
       }))
     return;
   const std::string plain = without_local(torch->version);
+  const PackageRequest* first = nullptr;
+  std::string made_for, evidence, fix;
   for (const PackageRequest& request : list.packages) {
     if (!is_companion(request.name) || request.version.empty() || request.group != torch->group ||
         !request.marker.empty() || !torch->marker.empty())
@@ -43,14 +45,22 @@ void companions(const Project& project, const PackageList& list, const ProjectFi
     if (needed.torch.empty() || fitting.empty() || needed.torch == plain ||
         fitting == without_local(request.version))
       continue;
-    Finding& found =
-        sink.add("torch-companion-mismatch", file, request.span,
-                 fmt::format("{} {} is made for torch {}, and this asks for torch {}: pip finds no "
-                             "solution, or the import fails",
-                             request.name, request.version, needed.torch, torch->version));
-    found.evidence = {needed.source};
-    found.fix = fmt::format("write {}=={}", request.name, fitting);
+    // The others of the list have the same cause.
+    if (first == nullptr) {
+      first = &request;
+      made_for = needed.torch;
+      evidence = needed.source;
+    }
+    fix += fmt::format("{}{}=={}", fix.empty() ? "write " : ", ", request.name, fitting);
   }
+  if (first == nullptr) return;
+  Finding& found =
+      sink.add("torch-companion-mismatch", file, first->span,
+               fmt::format("{} {} is made for torch {}, and this asks for torch {}: pip finds no "
+                           "solution, or the import fails",
+                           first->name, first->version, made_for, torch->version));
+  found.evidence = {evidence};
+  found.fix = fix;
 }
 
 /// The newest torchaudio requires no torch: it comes beside any.
