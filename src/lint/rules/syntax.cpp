@@ -117,14 +117,17 @@ bool is_repeated_key(const ParseProblem& problem) {
   return problem.message.contains("occurs twice");
 }
 
-/// A file in which two Compose files stand one behind the other: every key that both have occurs
-/// twice.
-const ParseProblem* second_compose_file(const ProjectFile& file,
-                                        const std::vector<ParseProblem>& problems) {
-  if (file.kind != FileKind::kCompose) return nullptr;
+/// A file in which two Compose files, or two objects of Kubernetes, stand one behind the other:
+/// every key that both have occurs twice.
+const ParseProblem* second_document(const ProjectFile& file,
+                                    const std::vector<ParseProblem>& problems) {
+  const bool compose = file.kind == FileKind::kCompose;
+  if (!compose && file.kind != FileKind::kKubernetes) return nullptr;
+  const std::string_view sign =
+      compose ? "\"services\" occurs twice" : "\"apiVersion\" occurs twice";
   const auto at = std::ranges::find_if(problems, [&](const ParseProblem& problem) {
     // At the beginning of its line: the file's own.
-    return problem.message.contains("\"services\" occurs twice") && !problem.span.empty() &&
+    return problem.message.contains(sign) && !problem.span.empty() &&
            (problem.span.begin == 0 || file.source.text()[problem.span.begin - 1] == '\n');
   });
   return at == problems.end() ? nullptr : &*at;
@@ -154,16 +157,27 @@ void judge_syntax(const Project& project, const std::vector<FileView>& views, Fi
       continue;
     }
     std::size_t foreign = 0;
-    const ParseProblem* joined = second_compose_file(*file, problems);
+    const ParseProblem* joined = second_document(*file, problems);
     for (const ParseProblem& problem : problems) {
       if (joined != nullptr && is_repeated_key(problem)) {
         if (&problem != joined) continue;
-        Finding& found = sink.add("syntax", *file, problem.span,
-                                  "a second Compose file begins here: of every key that occurs "
-                                  "twice, Compose takes the last, or refuses the file");
-        found.fix = "keep one of the two, or make two files of them";
+        const bool compose = file->kind == FileKind::kCompose;
+        Finding& found = sink.add(
+            "syntax", *file, problem.span,
+            compose ? "a second Compose file begins here: of every key that occurs twice, Compose "
+                      "takes the last, or refuses the file"
+                    : "a second object begins here without a line --- in front: of every key that "
+                      "occurs twice the last is taken, or the file is refused");
+        found.fix = compose ? "keep one of the two, or make two files of them"
+                            : "write a line --- in front of it";
         continue;
       }
+      // Of an empty ARG above, which is told.
+      if (problem.message.contains("has no value here") &&
+          std::ranges::any_of(problems, [](const ParseProblem& other) {
+            return other.message == "ARG needs at least one argument";
+          }))
+        continue;
       // A head of YAML, or a text that is no Dockerfile: one cause.
       if (problem.message.contains("is not an instruction") && ++foreign > 1) continue;
       Finding& found = sink.add("syntax", *file, problem.span, problem.message);
