@@ -114,6 +114,12 @@ void additive_index(const Project& project, const PlacedList& place, FindingSink
   found.pedantic = why.empty() || place.view == nullptr || !is_sure(place, *loose);
   found.fix = fmt::format("name the index alone (--index-url), or write the variant: {}==…+{}",
                           loose->name, variant_of_index(extra->text));
+  // Of a list with others, the index alone would not have those.
+  if (!torch_alone && !why.empty() && extra->text.contains("/nightly"))
+    found.fix = "add --pre to the command, or delete the index";
+  else if (!torch_alone)
+    found.fix =
+        fmt::format("write the variant: {}==…+{}", loose->name, variant_of_index(extra->text));
   const std::string_view text = place.file->source.text();
   const std::size_t at = text.rfind("--extra-index-url", extra->span.begin);
   if (command && torch_alone && list.requirement_files.empty() && at != text.npos) {

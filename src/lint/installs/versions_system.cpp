@@ -5,6 +5,7 @@
 #include "base/ascii.h"
 #include "base/format.h"
 #include "base/version_numbers.h"
+#include "lint/facts/cuda_base.h"
 #include "lint/facts/placed_lists.h"
 #include "lint/facts/sure_installs.h"
 #include "lint/rules/rules.h"
@@ -123,6 +124,38 @@ void cudnn_of_base(const Project& project, const PlacedList& place, FindingSink&
   }
 }
 
+/// A tag of nvidia/cuda with the CUDA and cuDNN that a release of the package loads, its newest
+/// where it is left open; empty: the tables do not tell.
+std::string base_for(const Project& project, const PackageRequest& request, const GpuImage& base) {
+  const knowledge::Frameworks& tables = tables_of(project);
+  const knowledge::Images& images = project.knowledge->images;
+  const auto find = [&](const auto& rows, const auto* given) {
+    if (!request.version.empty()) return given;
+    for (const auto& row : rows)
+      if (row.package == request.name &&
+          (given == nullptr || compare_versions(row.from, given->from) > 0))
+        given = &row;
+    return given;
+  };
+  const auto* cudnn = find(tables.cudnn, tables.cudnn_of(request.name, request.version));
+  const auto* cuda = find(tables.cuda, tables.cuda_of(request.name, request.version));
+  if (cudnn == nullptr) return {};
+  const auto major = first_number(cuda == nullptr ? base.cuda.value : cuda->cuda);
+  const auto fits = [&](const knowledge::CudaImageRow& row) {
+    const bool eight = row.cudnn == "cudnn8";
+    return row.state.empty() && first_number(row.cuda) == major &&
+           (cudnn->major == 8 ? eight : row.cudnn == "cudnn" || row.cudnn == "cudnn9");
+  };
+  const knowledge::CudaImageRow* best = images.cuda_version(base.cuda.value);
+  if (best == nullptr || !fits(*best)) {
+    best = nullptr;
+    for (const knowledge::CudaImageRow& row : images.cuda)
+      if (fits(row) && (best == nullptr || compare_versions(row.cuda, best->cuda) > 0)) best = &row;
+  }
+  return best == nullptr ? std::string()
+                         : cuda_tag(images, *best, "runtime", base.distribution.value, true);
+}
+
 /// Packages that load cuDNN from the system, and bring none.
 bool loads_cudnn(const PackageRequest& request) {
   // The later ones are a message alone.
@@ -164,13 +197,15 @@ void no_cudnn(const PlacedList& place, FindingSink& sink) {
                                  : "finds no GPU"));
     found.evidence = {fmt::format("tag {}", root.image->tag),
                       "tensorflow/tensorflow#38164, StatCan/aaw-kubeflow-containers#122"};
-    const std::string cuda = image.cuda.known() ? image.cuda.value : std::string("…");
-    found.fix = request.name == "tensorflow"
-                    ? fmt::format(
-                          "begin with nvidia/cuda:{}-cudnn…-runtime-…, or install "
-                          "tensorflow[and-cuda], which brings its own",
-                          cuda)
-                    : fmt::format("begin with nvidia/cuda:{}-cudnn…-runtime-…", cuda);
+    std::string tag = base_for(*view.project, request, image);
+    if (tag.empty())
+      tag = fmt::format("nvidia/cuda:{}-cudnn…-runtime-…",
+                        image.cuda.known() ? image.cuda.value : std::string("…"));
+    found.fix = fmt::format("begin with {}", tag);
+    if (request.name == "tensorflow")
+      found.fix += ", or install tensorflow[and-cuda], which brings its own";
+    else if (request.version.empty())
+      found.fix += fmt::format(", and write the version of {} that is made for it", request.name);
     found.pedantic = !is_sure(place, request) || !knows_all_installs(view, stage);
     return;
   }

@@ -278,7 +278,8 @@ void quotas(const ProjectFile& file, FindingSink& sink) {
   if (!file.yaml) return;
   for (const YamlNode* document : file.yaml->documents) {
     if ((*document)["kind"].text_or() != "ResourceQuota") continue;
-    for (const YamlMember& member : (*document)["spec"]["hard"].members) {
+    const YamlNode& hard = (*document)["spec"]["hard"];
+    for (const YamlMember& member : hard.members) {
       std::string_view name = member.key;
       if (name.starts_with("limits.")) name.remove_prefix(7);
       if (!is_gpu_resource(name)) continue;
@@ -290,7 +291,9 @@ void quotas(const ProjectFile& file, FindingSink& sink) {
       found.severity = Severity::kWarning;
       found.evidence = {
           "Kubernetes documentation, Resource Quotas, extended resources; kubeflow/website#2460"};
-      found.fix = fmt::format("write requests.{}", name);
+      const bool there = hard.find(fmt::format("requests.{}", name)) != nullptr;
+      found.fix = there ? fmt::format("delete it: requests.{} stands beside", name)
+                        : fmt::format("write requests.{}", name);
       return;
     }
   }
