@@ -179,6 +179,12 @@ struct Clash {
   bool has(std::string_view name) const { return first->name == name || second->name == name; }
 };
 
+/// conda's tensorflow-gpu has no files: it asks for a build of tensorflow.
+bool is_metapackage(const PackageRequest& a, const PackageRequest& b) {
+  return a.manager == PackageManager::kConda && b.manager == PackageManager::kConda &&
+         a.name.starts_with("tensorflow") && b.name.starts_with("tensorflow");
+}
+
 /// `view`: the Dockerfile whose stage installs the lists; null: none does.
 std::optional<Clash> clash_in(const std::vector<HeldList>& lists,
                               const knowledge::VariantSetRow& row, const FileView* view,
@@ -196,8 +202,8 @@ std::optional<Clash> clash_in(const std::vector<HeldList>& lists,
           request.version == "0")
         continue;
       for (const auto& [first, first_list] : found)
-        if (first->name != request.name && together(*first, request) && !gone(*first) &&
-            !gone(request))
+        if (first->name != request.name && !is_metapackage(*first, request) &&
+            together(*first, request) && !gone(*first) && !gone(request))
           return Clash{first, &request, first_list, &held};
       if (found.size() < kMost) found.emplace_back(&request, &held);
     }

@@ -88,6 +88,11 @@ bool is_rocm_image(const Workload& workload, const knowledge::LaunchImageRow* ro
                                  workload.image_name->repository.find("rocm") != std::string::npos);
 }
 
+/// Programs that compile, install or look, and use no GPU.
+constexpr auto kTools = std::to_array<std::string_view>(
+    {"nvcc", "make", "cmake", "ninja", "pip",   "pip3",  "conda", "git",  "ls",   "cat",
+     "cp",   "tar",  "rsync", "find",  "chmod", "which", "echo",  "true", "wget", "curl"});
+
 class GpuAccessRules {
  public:
   GpuAccessRules(FindingSink& sink, const Project& project, const ProjectFile& file,
@@ -333,15 +338,12 @@ class GpuAccessRules {
 
   /// What compiles, installs or looks: a program, or the commands of `bash -c`.
   bool needs_no_gpu() const {
-    constexpr auto kPrograms = std::to_array<std::string_view>(
-        {"nvcc", "make", "cmake", "ninja", "pip",   "pip3",  "conda", "git",  "ls",   "cat",
-         "cp",   "tar",  "rsync", "find",  "chmod", "which", "echo",  "true", "wget", "curl"});
     const std::vector<Word> words = command_words(workload_);
     if (words.empty()) return false;
-    if (is_one_of(file_name(words.front().text), kPrograms)) return true;
+    if (is_one_of(file_name(words.front().text), kTools)) return true;
     return is_shell(words.front().text) && std::ranges::any_of(words, [&](const Word& word) {
              return std::ranges::any_of(parts_of(word.text, " ;&|\n"), [&](std::string_view part) {
-               return is_one_of(part, kPrograms);
+               return is_one_of(part, kTools);
              });
            });
   }
@@ -411,6 +413,8 @@ class GpuAccessRules {
     const bool has = !workload_.gpus.empty() || !workload_.devices.empty() ||
                      workload_.privileged || workload_.runtime ||
                      workload_.image_name->tag.find("cpu") != std::string::npos;
+    if (!workload_.command.empty() && is_one_of(file_name(workload_.command.front().text), kTools))
+      return;  // another program than the image's own
     if (has || (serves && image_->vendor == "amd") || has_unknown_options() ||
         is_added_elsewhere([](const Workload& one) {
           return one.image.text.empty() && (!one.gpus.empty() || one.runtime);

@@ -174,8 +174,23 @@ void torch_lists(const FileView& view, const StageView& stage, FindingSink& sink
   }
 }
 
+/// Whether an ENV of this name, which CMake does not read, only gives torch its list.
+bool is_for_torch(const FileView& view, const Setting& setting) {
+  if (setting.name != "CMAKE_CUDA_ARCHITECTURES" || setting.instruction == nullptr ||
+      (setting.instruction->keyword != Keyword::kEnv &&
+       setting.instruction->keyword != Keyword::kArg))
+    return false;
+  const std::string_view text = view.file->source.text();
+  for (const std::string_view use : {"TORCH_CUDA_ARCH_LIST=${CMAKE_CUDA_ARCHITECTURES}",
+                                     "TORCH_CUDA_ARCH_LIST=\"${CMAKE_CUDA_ARCHITECTURES}\"",
+                                     "TORCH_CUDA_ARCH_LIST=$CMAKE_CUDA_ARCHITECTURES"})
+    if (text.contains(use) && !text.contains("-DCMAKE_CUDA_ARCHITECTURES")) return true;
+  return false;
+}
+
 void cmake_lists(const FileView& view, const StageView& stage, FindingSink& sink) {
   for (const Setting& setting : settings_of(view, stage.index, kCmakeNames)) {
+    if (is_for_torch(view, setting)) continue;
     const Listed at{"cuda-architectures", &view, &stage, setting.name, setting.span, setting.exact};
     const ArchitectureList list = read_architectures(setting.value, ArchitectureSyntax::kCmake);
     if (!list.well_spelt) {

@@ -135,7 +135,10 @@ class OldOptions {
 
   bool report(Span span, std::string_view text) {
     for (const OldOption& old : kOld) {
-      if (option_at(text, old.name) == text.npos) continue;
+      // Beside its new name the old one is idle, where it is not refused.
+      if (option_at(text, old.name) == text.npos ||
+          (!old.refused && option_at(text, old.now) != text.npos))
+        continue;
       Finding& found = sink_.add(
           "build-option-gone", *view_.file, span,
           old.refused

@@ -1,11 +1,14 @@
 // The shared libraries of an image: the driver's own in it, where the loader looks for them, stubs
 // that it would load, and what stripping breaks.
 #include <algorithm>
+#include <array>
 
 #include "base/ascii.h"
 #include "base/format.h"
+#include "base/version_numbers.h"
 #include "knowledge/table_rows.h"
 #include "lint/facts/final_environment.h"
+#include "lint/facts/purpose.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
@@ -34,6 +37,7 @@ void driver_libraries(const FileView& view, const StageSteps& steps, FindingSink
         "/usr/local/cuda/lib64/stubs in the build stage";
   };
   const std::string globs = "the pattern takes libcuda or libnvidia-ml along";
+  const std::string file = to_lower(view.file->source.text());
   for (const Step& step : steps.all()) {
     const Instruction& copy = *step.instruction;
     const auto judge = [&](std::string_view path, Span span) {
@@ -43,6 +47,11 @@ void driver_libraries(const FileView& view, const StageSteps& steps, FindingSink
       }
       const std::string_view name = file_name(path);
       if (name != "libnv*" && name != "libnvidia*" && name != "libcuda*" && name != "libnvidia-*")
+        return false;
+      // Of TensorRT: libnvinfer, libnvonnxparser.
+      if (name == "libnv*" &&
+          std::ranges::any_of(std::to_array<std::string_view>({"tensorrt", "nvinfer", "trtexec"}),
+                              [&](std::string_view word) { return holds(file, word); }))
         return false;
       // The toolkit's directory holds none of the driver's: libnvrtc, libcudart.
       if (path.contains("/usr/local/cuda") || path.contains("/targets/")) return false;
@@ -103,6 +112,17 @@ bool driver_goes_first(const std::vector<EnvironmentLine>& paths, const Environm
   return false;
 }
 
+/// A comment of some length above the step, or above its stage, that speaks of the compat
+/// libraries.
+bool says_why(const FileView& view, const Instruction& step) {
+  constexpr std::size_t kSome = 200;
+  for (const Span span : {step.span, view.stages.back().stage->base.span}) {
+    const std::string_view comment = comments_above(view.file->source, span);
+    if (comment.size() > kSome && comment.contains("compat")) return true;
+  }
+  return false;
+}
+
 /// The part with one of its colons, so that the rest stays a list.
 Span with_colon(std::string_view text, Span span) {
   if (span.end < text.size() && text[span.end] == ':') return {span.begin, span.end + 1};
@@ -155,6 +175,8 @@ void library_path(const FileView& view, const StageSteps& steps, FindingSink& si
                     [&](const StepCommand& one) { return one.program == tool; });
               });
             });
+        // Who says why means it.
+        found.pedantic = says_why(view, *env.step);
         // A linker without a driver finds libcuda.so.1 there.
         found.fix = links ? fmt::format(
                                 "write it before the command that links, and not as ENV: RUN "
@@ -228,9 +250,18 @@ void compat_for_loader(const FileView& view, const StageSteps& steps, FindingSin
       found.fix =
           "leave it out: the toolkit and NVIDIA's entry point use it only where it helps; a linker "
           "takes LD_LIBRARY_PATH of its own command";
-      // A cache that the toolkit makes anew at each start.
-      found.pedantic = !configures;
+      // A cache that the toolkit makes anew at each start; and who says why means it.
+      found.pedantic = !configures || says_why(view, *step.instruction);
     }
+}
+
+/// "/usr/local/cuda-8.0/…/stubs" on a base of CUDA 9.0: there is no such directory.
+bool is_of_other_cuda(std::string_view path, const GpuImage& base) {
+  constexpr std::string_view kToolkit = "/usr/local/cuda-";
+  if (!path.starts_with(kToolkit) || !base.cuda.known()) return false;
+  const std::string_view version =
+      path.substr(kToolkit.size(), path.find('/', kToolkit.size()) - kToolkit.size());
+  return is_version(version) && version.contains('.') && version != major_minor(base.cuda.value);
 }
 
 void stub_links(const FileView& view, const StageSteps& steps, FindingSink& sink) {
@@ -239,7 +270,7 @@ void stub_links(const FileView& view, const StageSteps& steps, FindingSink& sink
       for (const ShellRedirection& redirection : command.redirections) {
         if (redirection.target.text.find("ld.so.conf") == std::string::npos) continue;
         for (const ShellWord& word : command.words)
-          if (is_stubs(word.text)) {
+          if (is_stubs(word.text) && !is_of_other_cuda(word.text, view.stages.back().image)) {
             Finding& found = sink.add("stubs-in-library-path", *view.file, word.span,
                                       "the loader's configuration names the stubs: a program that "
                                       "loads this libcuda ends with \"driver is a stub library\"");
@@ -313,6 +344,8 @@ void stripped_libraries(const FileView& view, FindingSink& sink) {
         found.evidence = {
             "pypa/manylinux#119, pypa/auditwheel#716: \"ELF load command "
             "address/offset not properly aligned\""};
+        // Who asks `file` first chooses with care.
+        found.pedantic = view.text(run.span).contains("not stripped");
         break;
       }
     }
