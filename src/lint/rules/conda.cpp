@@ -76,7 +76,10 @@ void conda_run(const FileView& view, FindingSink& sink) {
       found.evidence = {"conda/conda#10351, conda/conda#8586"};
       // A container of a test runs once, and nobody waits for its lines, nor for a build's. That a
       // container takes ten seconds to stop few mind.
-      found.pedantic = is_example(view.file->source.project_path()) || (shell ? !uses.start : live);
+      const bool builds = !words.empty() && words.back().ends_with(".sh") &&
+                          file_name(words.back()).contains("build");
+      found.pedantic =
+          is_example(view.file->source.project_path()) || (shell ? !uses.start : live || builds);
       found.fix = shell ? "add --no-capture-output, or put the environment's bin folder in front "
                           "of PATH"
                         : "call the program by its path: ENTRYPOINT "

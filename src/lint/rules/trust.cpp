@@ -182,6 +182,13 @@ void mend_plain_index(Finding& found) {
   found.pedantic = true;
 }
 
+/// The command names its index, which is another host: a left-over.
+bool is_never_asked(std::string_view command, std::string_view host) {
+  host = host.substr(host.find('=') + 1);
+  return holds(command, "://") && command.find(host) == command.rfind(host) &&
+         !holds(host, "pypi") && !holds(host, "pythonhosted");
+}
+
 /// --trusted-host in a file of requirements.
 void trusted_hosts(const ProjectFile& file, FindingSink& sink) {
   if (!file.packages || file.kind != FileKind::kRequirements) return;
@@ -267,10 +274,11 @@ void certificates(const FileView& view, FindingSink& sink) {
             if (what != "--trusted-host") break;
             for (std::size_t at = 0; at + 1 < command.shell->words.size(); ++at)
               if (command.shell->words[at].span == word.span) {
-                const ShellWord& host = command.shell->words[at + 1];
+                const ShellWord& host = command.shell->words[word.text.contains('=') ? at : at + 1];
                 if (has_plain_index(view.text(command.shell->span), host.text))
                   mend_plain_index(found);
-                found.pedantic = found.pedantic || host.dynamic;
+                found.pedantic = found.pedantic || host.dynamic ||
+                                 is_never_asked(view.text(command.shell->span), host.text);
               }
             break;
           }
