@@ -157,6 +157,17 @@ void leave_out_followers(std::vector<Finding>& findings) {
   for (const Finding& finding : findings)
     if (finding.rule == "torch-installed-twice" && !finding.pedantic)
       twice.emplace(finding.path, finding.span.begin);
+  // That conda brought the other one is the nearer cause.
+  std::set<std::pair<std::string, std::size_t>> by_conda;
+  for (const Finding& finding : findings)
+    if (finding.rule == "torch-installed-twice" && !finding.pedantic &&
+        finding.message.starts_with("torch is installed by conda"))
+      by_conda.emplace(finding.path, finding.span.begin);
+  std::erase_if(findings, [&](const Finding& finding) {
+    return finding.rule == "torch-installed-twice" &&
+           finding.message.starts_with("the nightly torch") &&
+           by_conda.contains({finding.path, finding.span.begin});
+  });
   std::set<std::string> uncleaned;
   for (const Finding& finding : findings)
     if (finding.rule == "conda-not-cleaned" && !finding.pedantic) uncleaned.insert(finding.path);

@@ -78,6 +78,8 @@ bool is_much(const Written& one, std::uint64_t bytes) {
   if (bytes > 0) return bytes >= kMuch;
   // Of scikit-learn, whatever directory they lie in.
   if (ends_with_any(path, {".joblib", ".pkl", ".pickle"})) return false;
+  // "model-analyzer" is code; a clone of weights goes to a directory of models.
+  if (one.how == "git clone" && !names({"models", "weights", "checkpoint"})) return false;
   return one.how.contains("environment") || one.how.contains("conda") ||
          names(
              {"venv", "conda", "-packages", "model", "wheels", ".safetensors", ".ckpt", ".gguf"}) ||

@@ -12,6 +12,7 @@
 #include "lint/facts/torch_installs.h"
 #include "lint/packages/requirement_text.h"
 #include "lint/rules/rules.h"
+#include "lint/source/blanks.h"
 
 namespace flense::lint {
 
@@ -81,8 +82,20 @@ class TorchTwice {
                                            : earlier == nullptr ? "what the base holds goes unused"
                                                                 : "both are downloaded"));
     found.evidence = {std::move(evidence)};
-    found.pedantic = !shipped || !again.sure || (earlier != nullptr && !earlier->sure);
+    found.pedantic = !shipped || !again.sure || (earlier != nullptr && !earlier->sure) ||
+                     (earlier == nullptr && says_so(*again.install->instruction));
     return found;
+  }
+
+  /// A comment not far above says that the base's torch is replaced.
+  bool says_so(const Instruction& step) const {
+    constexpr std::size_t kNear = 1'500;
+    const std::string_view before = view_.file->source.text().substr(0, step.span.begin);
+    const std::string_view near = before.substr(before.size() > kNear ? before.size() - kNear : 0);
+    return std::ranges::any_of(parts_of(near, "\n"), [](std::string_view line) {
+      const std::string low = to_lower(trim_space(line));
+      return low.starts_with('#') && low.contains("replace") && low.contains("torch");
+    });
   }
 
   std::string line_of(Span span) const {

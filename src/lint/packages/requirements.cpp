@@ -155,15 +155,26 @@ void RequirementsReader::requirement() {
   for (std::size_t at = 0; at < words_.size(); ++at) {
     std::string_view part = word(at);
     if (at > 0 && part.starts_with("--")) {  // --hash=, --config-settings
+      const bool processor =
+          part.ends_with("/cpu") || (at + 1 < words_.size() && word(at + 1).ends_with("/cpu"));
+      // For macOS PyPI's torch is that of the index.
+      bool macos = false;
+      for (std::size_t one = 0; one < words_.size(); ++one)
+        macos = macos || word(one).contains("darwin");
+      if (processor && macos) break;
       for (const std::string_view option : {"--index-url", "--extra-index-url", "--find-links"})
         if (part.starts_with(option))
           problem(words_[at],
-                  fmt::format("pip ignores {} behind a requirement{}", option,
-                              option == "--index-url"
-                                  ? ", and on a line of its own it would replace PyPI for all of "
-                                    "the file: write --extra-index-url there, or move the "
-                                    "requirement to a file of its own"
-                                  : ": it needs a line of its own"));
+                  fmt::format("pip ignores {} behind a requirement{}{}", option,
+                              option != "--index-url"
+                                  ? ": it needs a line of its own"
+                                  : ", and on a line of its own it would replace PyPI for all of "
+                                    "the file: ",
+                              option != "--index-url" ? ""
+                              // Beside PyPI's its builds would be taken everywhere.
+                              : processor ? "move the requirement to a file of its own"
+                                          : "write --extra-index-url there, or move the "
+                                            "requirement to a file of its own"));
       break;
     }
     if (in_marker) {
