@@ -8,6 +8,7 @@
 #include "base/version_numbers.h"
 #include "lint/facts/table_facts.h"
 #include "lint/rules/rules.h"
+#include "lint/source/blanks.h"
 
 namespace flense::lint {
 
@@ -72,6 +73,31 @@ void no_such_metapackage(const PackageList& list, const ProjectFile& file, Findi
       cuda);
 }
 
+/// cudatoolkit ended with 11.8: of CUDA 12 conda's packages have other names.
+void no_such_toolkit(const PackageList& list, const ProjectFile& file, FindingSink& sink) {
+  const PackageRequest* asked = list.find("cudatoolkit");
+  if (asked == nullptr || asked->manager != PackageManager::kConda || !is_version(asked->version) ||
+      first_number(asked->version).value_or(0) < 12)
+    return;
+  // A channel of somebody's own may have anything.
+  if (std::ranges::any_of(list.indexes, [](const Word& channel) {
+        return channel.text.contains("://") || starts_with_any(channel.text, {"/", ".", "~", "$"});
+      }))
+    return;
+  const std::string cuda = major_minor(asked->version);
+  Finding& found =
+      sink.add("conda-cuda-mismatch", file, asked->span,
+               fmt::format("there is no cudatoolkit of {}: conda's channels end with 11.8", cuda));
+  found.severity = Severity::kError;
+  found.evidence = {fmt::format("{}{}", asked->name, asked->specifier),
+                    "conda-forge/cudatoolkit-feedstock: of CUDA 12 there are cuda-version and one "
+                    "package for each part"};
+  found.fix = fmt::format(
+      "write cuda-version={} with conda-forge's pytorch-gpu, or pytorch-cuda=12.1 or 12.4 with the "
+      "channels pytorch and nvidia",
+      cuda);
+}
+
 /// What pip installs beside conda's packages, and loads the CUDA of the base.
 bool loads_system_cuda(const FileView& view, std::size_t stage) {
   return std::ranges::any_of(view.installs_in(stage), [](const Install* install) {
@@ -89,6 +115,7 @@ bool loads_system_cuda(const FileView& view, std::size_t stage) {
 void judge(const Project& project, const PackageList& list, const ProjectFile& file,
            const GpuImage* image, bool loads_system, FindingSink& sink) {
   no_such_metapackage(list, file, sink);
+  no_such_toolkit(list, file, sink);
   CudaClaim first;
   for (const PackageRequest& request : list.packages) {
     const bool conda = request.manager == PackageManager::kConda;
