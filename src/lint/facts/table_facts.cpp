@@ -62,6 +62,27 @@ std::string companion_of(const knowledge::Knowledge& known, std::string_view pac
   return out;
 }
 
+TorchOf torch_of_codec(const knowledge::Knowledge& known, std::string_view version) {
+  TorchOf out;
+  const std::string minor = major_minor(version.substr(0, version.find('+')));
+  const TableRows rows(known.tables, "framework_builds", "torchcodec");
+  rows.each([&](const Json& row) {
+    if (text_at(row, "torchcodec") != minor) return;
+    out.torch = text_at(row, "torch");
+    out.source = rows.source(row, "torchcodec " + minor);
+  });
+  return out;
+}
+
+std::string codec_of(const knowledge::Knowledge& known, std::string_view torch) {
+  std::string out;
+  const std::string minor = major_minor(torch.substr(0, torch.find('+')));
+  TableRows(known.tables, "framework_builds", "torchcodec").each([&](const Json& row) {
+    if (out.empty() && text_at(row, "torch") == minor) out = text_at(row, "torchcodec");
+  });
+  return out;
+}
+
 std::vector<std::string> known_cuda_variants_of(const knowledge::Knowledge& known,
                                                 std::string_view torch) {
   std::vector<std::string> out;

@@ -31,6 +31,11 @@ TorchOf torch_of(const knowledge::Knowledge& known, std::string_view package,
 std::string companion_of(const knowledge::Knowledge& known, std::string_view package,
                          std::string_view torch);
 
+/// The torch that a release of torchcodec is built for, as "2.8"; both empty: not known.
+TorchOf torch_of_codec(const knowledge::Knowledge& known, std::string_view version);
+/// The newest torchcodec for a torch, as "0.7"; empty: not known.
+std::string codec_of(const knowledge::Knowledge& known, std::string_view torch);
+
 /// The CUDA variants that wheels of a torch have ("cu118", "cu121"); empty: the table is not sure.
 std::vector<std::string> cuda_variants_of(const knowledge::Knowledge& known,
                                           std::string_view torch);

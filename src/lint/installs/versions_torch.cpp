@@ -101,6 +101,53 @@ void newest_torchaudio(const Project& project, const PlacedList& place, FindingS
   found.pedantic = python.empty() || !is_sure(place, *audio);
 }
 
+/// The one torch that a list's stage has, or the list itself where no stage has it; empty: several,
+/// or one that is not known.
+std::string torch_beside(const PlacedList& place) {
+  std::set<std::string> minors;
+  std::string out;
+  const auto take = [&](const PackageList& list) {
+    for (const PackageRequest& request : list.packages) {
+      if (!is_one_of(request.name, {"torch", "pytorch"})) continue;
+      const std::string plain = without_local(request.version);
+      minors.insert(is_version(plain) && request.marker.empty() ? major_minor(plain)
+                                                                : std::string());
+      out = plain;
+    }
+  };
+  if (place.view == nullptr) {
+    take(*place.list);
+  } else {
+    for (const Install* install : place.view->installs_in(place.install->stage))
+      for (const PackageList* list : lists_of(*install)) take(*list);
+    const GpuImage& base = place.view->stages[place.install->stage].image;
+    if (minors.empty() && base.framework.value == "torch" && base.framework_version.known()) {
+      out = base.framework_version.value;
+      minors.insert(major_minor(out));
+    }
+  }
+  return minors.size() == 1 && !minors.contains("") ? out : std::string();
+}
+
+/// torchcodec is built for one torch, and its wheels do not say so: pip takes any.
+void codec(const Project& project, const PlacedList& place, FindingSink& sink) {
+  const PackageRequest* asked = place.list->find("torchcodec");
+  if (asked == nullptr || !is_version(without_local(asked->version)) || !asked->marker.empty() ||
+      asked->manager == PackageManager::kConda || place.file->kind == FileKind::kUvLock)
+    return;
+  const TorchOf needed = torch_of_codec(*project.knowledge, asked->version);
+  const std::string torch = torch_beside(place);
+  if (needed.torch.empty() || torch.empty() || major_minor(torch) == needed.torch) return;
+  Finding& found = sink.add(
+      "torch-companion-mismatch", *place.file, asked->span,
+      fmt::format("torchcodec {} is built for torch {}, and here torch is {}: it does not load",
+                  asked->version, needed.torch, torch));
+  found.evidence = {needed.source};
+  const std::string fitting = codec_of(*project.knowledge, torch);
+  found.fix = fitting.empty() ? fmt::format("take torch {}", needed.torch)
+                              : fmt::format("write torchcodec=={}.*", fitting);
+}
+
 }  // namespace
 
 void judge_versions_torch(const Project& project, const std::vector<FileView>& views,
@@ -110,6 +157,7 @@ void judge_versions_torch(const Project& project, const std::vector<FileView>& v
     if (!seen.insert(place.list).second) continue;
     companions(project, *place.list, *place.file, sink);
     newest_torchaudio(project, place, sink);
+    codec(project, place, sink);
   }
 }
 
