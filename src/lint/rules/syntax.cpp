@@ -147,6 +147,69 @@ void judge_template(const ProjectFile& file, const std::vector<ParseProblem>& pr
                   : "lint the rendered file";
 }
 
+/// Whether a shell's quotes are open behind this text.
+class Quotes {
+ public:
+  void read(std::string_view text) {
+    for (std::size_t at = 0; at < text.size(); ++at) {
+      const char c = text[at];
+      if (c == '\\' && open_ != '\'')
+        ++at;
+      else if (open_ == '\0' && (c == '"' || c == '\''))
+        open_ = c;
+      else if (c == open_)
+        open_ = '\0';
+    }
+  }
+  bool open() const { return open_ != '\0'; }
+
+ private:
+  char open_ = '\0';
+};
+
+/// "RUN" where a line begins with an instruction as people write them; else empty.
+std::string_view instruction_at(std::string_view line) {
+  const std::string_view word = line.substr(0, line.find_first_of(" \t"));
+  return word.size() < line.size() &&
+                 is_one_of(word, {"ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE",
+                                  "FROM", "HEALTHCHECK", "LABEL", "RUN", "SHELL", "STOPSIGNAL",
+                                  "USER", "VOLUME", "WORKDIR"})
+             ? word
+             : std::string_view();
+}
+
+/// A '\' at the end of a RUN makes the next instruction a part of its command.
+void swallowed(const ProjectFile& file, FindingSink& sink) {
+  for (const Stage& stage : file.dockerfile->stages)
+    for (const Instruction& run : stage.instructions) {
+      if (run.keyword != Keyword::kRun || !run.heredocs.empty() || run.exec_form) continue;
+      Quotes quotes;
+      std::size_t at = run.arguments.begin;
+      for (const std::string_view line : split(file.source.slice(run.arguments), '\n')) {
+        const Span span{at, at + line.size()};
+        at = span.end + 1;
+        if (trim_space_left(line).starts_with('#')) continue;
+        const std::string_view keyword =
+            span.begin == run.arguments.begin || quotes.open() ? "" : instruction_at(line);
+        if (keyword.empty()) {
+          quotes.read(line);
+          continue;
+        }
+        Finding& found = sink.add(
+            "syntax", file, {span.begin, span.begin + keyword.size()},
+            fmt::format("the line before ends in '{}', so this {} is a part of its command",
+                        file.dockerfile->escape, keyword));
+        found.evidence = {
+            "Dockerfile reference: empty lines and comments do not end an instruction"};
+        found.fix =
+            fmt::format("take the '{}' off the end of the line before", file.dockerfile->escape);
+        const std::string& path = file.source.project_path();
+        found.pedantic = file.dockerfile->fragment || is_template_name(path) || is_fixture(path);
+        break;
+      }
+    }
+}
+
 }  // namespace
 
 void judge_syntax(const Project& project, const std::vector<FileView>& views, FindingSink& sink) {
@@ -156,6 +219,7 @@ void judge_syntax(const Project& project, const std::vector<FileView>& views, Fi
       judge_template(*file, problems, sink);
       continue;
     }
+    if (file->dockerfile) swallowed(*file, sink);
     std::size_t foreign = 0;
     const ParseProblem* joined = second_document(*file, problems);
     for (const ParseProblem& problem : problems) {
