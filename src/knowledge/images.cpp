@@ -54,7 +54,7 @@ Images Images::read(const TableSet& tables) {
   lives.each([&](const Json& row) {
     const std::string name = text_at(row, "distribution");
     out.distributions.push_back({name, text_at(row, "name"), text_at(row, "codename"),
-                                 text_at(row, "end"), text_at(row, "python"),
+                                 text_at(row, "end"), text_at(row, "python"), texts_at(row, "ros"),
                                  lives.source(row, name)});
   });
   const TableRows bases = section("ngc_distributions");
@@ -162,6 +162,13 @@ const DistributionLifeRow* Images::distribution(std::string_view name) const {
 const DistributionLifeRow* Images::codename(std::string_view name) const {
   if (name.empty()) return nullptr;
   const auto at = std::ranges::find(distributions, name, &DistributionLifeRow::codename);
+  return at == distributions.end() ? nullptr : &*at;
+}
+
+const DistributionLifeRow* Images::ros_release(std::string_view release) const {
+  const auto at = std::ranges::find_if(distributions, [&](const DistributionLifeRow& row) {
+    return std::ranges::find(row.ros, release) != row.ros.end();
+  });
   return at == distributions.end() ? nullptr : &*at;
 }
 

@@ -32,9 +32,10 @@ struct OldRepositoryRow {
 /// A distribution in the spelling of image tags: "ubuntu22.04", "debian12", "rockylinux9".
 struct DistributionLifeRow {
   std::string distribution, name;
-  std::string codename;  ///< "jammy"; empty: none
-  std::string end;       ///< of support: "2027-04"
-  std::string python;    ///< of its package python3: "3.10"; empty when not told
+  std::string codename;          ///< "jammy"; empty: none
+  std::string end;               ///< of support: "2027-04"
+  std::string python;            ///< of its package python3: "3.10"; empty when not told
+  std::vector<std::string> ros;  ///< releases of ROS whose images are built on it: "humble"
   std::string source;
 };
 
@@ -114,6 +115,8 @@ struct Images {
   const OldRepositoryRow* old_repository(std::string_view repository) const;
   const DistributionLifeRow* distribution(std::string_view distribution) const;
   const DistributionLifeRow* codename(std::string_view codename) const;
+  /// What the images of a release of ROS are built on.
+  const DistributionLifeRow* ros_release(std::string_view release) const;
   const NgcRow* ngc_release(std::string_view release) const;
   const RepositoryRow* repository(std::string_view repository) const;
   const DistrolessRow* distroless_image(std::string_view repository) const;
