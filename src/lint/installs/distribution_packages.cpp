@@ -128,6 +128,59 @@ void missing_packages(const FileView& view, FindingSink& sink) {
   }
 }
 
+/// Ubuntu 22.04 has Python 3.11 as it was before its release, and leaves it so.
+struct Candidate {
+  std::string_view package, distribution, version, instead;
+};
+constexpr Candidate kCandidate{"python3.11", "ubuntu22.04", "3.11.0~rc1",
+                               "python3 of the distribution (3.10), a base of ubuntu24.04, or "
+                               "Python 3.11 of uv or deadsnakes"};
+
+/// Whether a step of the file runs the interpreter, or makes it the one that is run.
+bool uses_program(const FileView& view, std::string_view name) {
+  const auto is = [&](std::string_view word) { return file_name(word) == name; };
+  return std::ranges::any_of(view.dockerfile->stages, [&](const Stage& stage) {
+    return std::ranges::any_of(stage.instructions, [&](const Instruction& step) {
+      if (step.keyword != Keyword::kRun)
+        return std::ranges::any_of(step.words, [&](const Word& word) { return is(word.text); });
+      return std::ranges::any_of(commands_of(step), [&](const StepCommand& command) {
+        if (is_one_of(command.program, {"apt-get", "apt", "echo"})) return false;
+        return is(command.program) ||
+               std::ranges::any_of(command.arguments,
+                                   [&](const Argument& word) { return is(word.text); });
+      });
+    });
+  });
+}
+
+void release_candidates(const FileView& view, FindingSink& sink) {
+  if (!view.for_gpu || !uses_program(view, kCandidate.package)) return;
+  for (const Install& install : view.installs) {
+    const StageView& stage = view.stages[install.stage];
+    if (install.command.manager != PackageManager::kApt || !stage.reachable ||
+        stage.image.distribution.value != kCandidate.distribution ||
+        !(is_one_of(stage.image.repository, {"nvidia/cuda", "ubuntu"}) ||
+          stage.image.repository.starts_with("rocm/dev-ubuntu-")))
+      continue;
+    const PackageRequest* asked = install.command.find(kCandidate.package);
+    if (asked == nullptr || may_have_other_sources(view, install) ||
+        commands_mention(view, install.stage, "deadsnakes", install.instruction) ||
+        commands_mention(view, install.stage, "add-apt-repository", install.instruction))
+      continue;
+    Finding& found =
+        sink.add("package-not-in-distribution", *view.file, asked->span,
+                 fmt::format("{} of {} is {}, a release candidate that gets no updates",
+                             kCandidate.package, kCandidate.distribution, kCandidate.version));
+    found.severity = Severity::kWarning;
+    found.evidence = {
+        stage.image.distribution.evidence,
+        "NVIDIA-NeMo/Speech#8459: torch.jit.script fails in it; usnistgov/dioptra#453"};
+    found.fix = fmt::format("take {}", kCandidate.instead);
+    found.pedantic = may_fail(*install.instruction, install.command.span);
+    return;
+  }
+}
+
 /// libcudnn8=8.6.0.163-1+cuda11.8 on a base of CUDA 12.
 void other_cuda(const FileView& view, FindingSink& sink) {
   constexpr std::string_view kMark = "+cuda";
@@ -249,6 +302,7 @@ void judge_distribution_packages(const Project& project, const std::vector<FileV
                                  FindingSink& sink) {
   for (const FileView& view : views) {
     missing_packages(view, sink);
+    release_candidates(view, sink);
     other_cuda(view, sink);
     other_release(view, sink);
   }
