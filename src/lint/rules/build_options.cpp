@@ -163,6 +163,51 @@ class OldOptions {
   FindingSink& sink_;
 };
 
+/// NVIDIA's samples have no Makefiles since those of CUDA 12.8: `make` in a clone that is left at
+/// its head.
+void samples_by_make(const FileView& view, const StageView& stage, FindingSink& sink) {
+  constexpr std::string_view kName = "cuda-samples";
+  if (!stage.reachable || commands_mention(view, stage.index, "cmake")) return;
+  const StageSteps steps(view, stage.index);
+  bool cloned = false;
+  const Argument* head = nullptr;
+  for (const Step& step : steps.all()) {
+    bool inside = holds(step.directory, kName);
+    for (const StepCommand& command : commands_of(*step.instruction)) {
+      const auto of_samples = std::ranges::find_if(
+          command.arguments, [&](const Argument& word) { return holds(word.text, kName); });
+      const bool named = of_samples != command.arguments.end();
+      if (command.program == "git") {
+        if (command.has("checkout") || command.has("reset") || command.has("switch") ||
+            command.has("fetch"))
+          return;
+        if (!command.has("clone") || !named) continue;
+        if (!holds(of_samples->text, "NVIDIA/cuda-samples") || command.has("-b") ||
+            !command.value_of("--branch").empty())
+          return;
+        cloned = true;
+        head = &*of_samples;
+      }
+      inside = inside || (command.program == "cd" && named);
+      if (!cloned || command.program != "make" || !(inside || named)) continue;
+      // A stage below says it of its own steps.
+      if (std::ranges::none_of(stage.stage->instructions,
+                               [&](const Instruction& one) { return &one == step.instruction; }))
+        return;
+      Finding& found =
+          sink.add("build-option-gone", *view.file, command.program_span,
+                   "today's cuda-samples are not built by make: their Makefiles went with the "
+                   "samples of CUDA 12.8");
+      found.evidence = {"NVIDIA/cuda-samples#320",
+                        fmt::format("{} is left at its head", head->text)};
+      found.fix =
+          "clone the release of the base's CUDA (-b v12.5 is the last with Makefiles), or "
+          "build with cmake";
+      return;
+    }
+  }
+}
+
 /// What installs a package for GPUs, where the plain one is for processors; empty: not such a
 /// package, or something in the stage says otherwise.
 std::string_view for_gpus(const PlacedList& place, const PackageRequest& request) {
@@ -238,7 +283,10 @@ void judge_build_options(const Project& project, const std::vector<FileView>& vi
         for_processors(place, sink))
       said.emplace(place.view, place.install->stage);
   for (const FileView& view : views)
-    for (const StageView& stage : view.stages) OldOptions(view, sink).judge(stage);
+    for (const StageView& stage : view.stages) {
+      OldOptions(view, sink).judge(stage);
+      samples_by_make(view, stage, sink);
+    }
 }
 
 }  // namespace flense::lint
