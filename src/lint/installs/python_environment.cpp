@@ -196,11 +196,46 @@ void one_equals(const PlacedList& place, FindingSink& sink) {
   }
 }
 
+/// "==0.25.2.", and in a list of its own "torch==": PEP 440 has no such versions.
+bool has_broken_version(const PlacedList& place, const PackageRequest& request) {
+  // Of a command the caller may hand over what stands behind the operator.
+  const bool command = place.list == &place.install->command;
+  if (request.specifier.empty() || request.specifier.find_first_of("${*(") != std::string::npos)
+    return false;
+  return std::ranges::any_of(split(request.specifier, ','), [&](std::string_view part) {
+    const std::size_t end = part.find_first_not_of("=<>!~");
+    if (end == part.npos) return !part.empty() && !command;
+    return end >= 2 && part.ends_with('.') && is_digit(part[end]);
+  });
+}
+
+void broken_version(const PlacedList& place, FindingSink& sink) {
+  if (place.view == nullptr || !is_gpu_file(*place.view) ||
+      !is_one_of(place.install->command.verb, {"install", "add", "wheel", "download"}))
+    return;
+  for (const PackageRequest& request : place.list->packages) {
+    if ((request.manager != PackageManager::kPip && request.manager != PackageManager::kUv) ||
+        !has_broken_version(place, request))
+      continue;
+    Finding& found = sink.add("requirement-invalid", *place.file, request.span,
+                              fmt::format("pip does not read {}{}: \"Invalid requirement\"",
+                                          request.name, request.specifier));
+    found.evidence = {"PEP 440, version specifiers"};
+    found.fix = request.specifier.ends_with('.')
+                    ? "take the dot off its end"
+                    : fmt::format("write a version behind {}", request.specifier);
+    return;
+  }
+}
+
 }  // namespace
 
 void judge_python_environment(const Project& project, const std::vector<FileView>& views,
                               FindingSink& sink) {
-  for (const PlacedList& place : placed_lists(project, views)) one_equals(place, sink);
+  for (const PlacedList& place : placed_lists(project, views)) {
+    one_equals(place, sink);
+    broken_version(place, sink);
+  }
   for (const FileView& view : views) {
     if (!view.dockerfile->template_language.empty() || !is_gpu_file(view)) continue;
     for (const StageView& stage : view.stages) refused(view, stage, sink);
