@@ -172,6 +172,153 @@ void refused(const FileView& view, const StageView& stage, FindingSink& sink) {
       "PATH=/opt/venv/bin:$PATH; or, as the image has no other use, --break-system-packages";
 }
 
+/// "ubuntu22.04" where pip is the distribution's, and older than 23.0.1; else empty.
+std::string_view distribution_of_old_pip(const GpuImage& base, std::string_view tag) {
+  constexpr auto kOld =
+      std::to_array<std::string_view>({"ubuntu22.04", "ubuntu20.04", "ubuntu18.04", "debian11"});
+  if (is_plain(base)) {
+    const auto at = std::ranges::find(kOld, base.distribution.value);
+    return at == kOld.end() ? std::string_view() : *at;
+  }
+  // Jetson's images say which release of its Linux they are for.
+  if (base.platform != "jetson" || base.framework.known()) return {};
+  return tag.starts_with("r36") ? kOld[0] : tag.starts_with("r35") ? kOld[1] : std::string_view();
+}
+
+/// Words after which pip is another one; the option itself and its variable do not count.
+bool may_bring_pip(const Instruction& step) {
+  const auto is = [](std::string_view word) {
+    return !holds(word, "break-system-packages") && !holds(word, "EXTERNALLY-MANAGED") &&
+           !holds(word, "BREAK_SYSTEM_PACKAGES") &&
+           (is_otherwise(word) || holds(word, "ensurepip") || holds(word, "zipapp"));
+  };
+  if (step.copies() && step.flag("from") != nullptr) return true;
+  if (step.keyword == Keyword::kShell || step.keyword == Keyword::kEnv)
+    return std::ranges::any_of(step.pairs, [&](const KeyValue& pair) {
+      return pair.key.text == "PATH" || pair.key.text == "VIRTUAL_ENV" ||
+             (pair.value && is(pair.value->text));
+    });
+  return std::ranges::any_of(step.commands, [&](const ShellCommand& command) {
+    return std::ranges::any_of(command.words,
+                               [&](const ShellWord& word) { return is(word.text); }) ||
+           std::ranges::any_of(command.assignments,
+                               [](const ShellAssignment& one) { return one.name == "PATH"; });
+  });
+}
+
+/// --break-system-packages for a pip that is older than the option.
+void unknown_option(const FileView& view, const StageView& stage, FindingSink& sink) {
+  const Stage& root = view.dockerfile->stages[view.dockerfile->lineage(stage.index).back()];
+  const std::string_view distribution = distribution_of_old_pip(
+      stage.image, root.image ? std::string_view(root.image->tag) : std::string_view());
+  if (!stage.reachable || distribution.empty()) return;
+  bool has_pip = false;
+  for (const Install* install : view.installs_in(stage.index)) {
+    has_pip = has_pip || brings_pip(*install);
+    if (!has_pip || install->command.manager != PackageManager::kPip) continue;
+    const bool asks = install->command.has_option("--break-system-packages");
+    // Any earlier one may have brought a newer pip.
+    if (install->command.find("pip") != nullptr) return;
+    if (!asks) continue;
+    const ShellCommand* shell = command_at(*install->instruction, install->command.span);
+    if (install->stage != stage.index || shell == nullptr || shell->words.empty() ||
+        !surely_runs(*install) || may_fail(*install->instruction, install->command.span))
+      return;
+    const StageSteps steps(view, stage.index);
+    for (const Step& step : steps.all()) {
+      if (step.instruction->span.begin > install->instruction->span.begin) break;
+      if (may_bring_pip(*step.instruction)) return;
+    }
+    const auto word = std::ranges::find(shell->words, "--break-system-packages", &ShellWord::text);
+    Finding& found = sink.add("pip-externally-managed", *view.file,
+                              word == shell->words.end() ? shell->words.front().span : word->span,
+                              fmt::format("pip of {} is older than this option: \"no such option: "
+                                          "--break-system-packages\"",
+                                          distribution));
+    found.evidence = {"pip 23.0.1 was the first to know it", "ggml-org/llama.cpp#15357"};
+    found.fix = "leave the option out: this distribution's Python lets pip write";
+    return;
+  }
+}
+
+/// The program that the image starts, where it is `python` alone; null: another, or none.
+const Instruction* starts_python(const StageSteps& steps, Span& at) {
+  const Instruction *entry = nullptr, *command = nullptr;
+  for (const Step& step : steps.all()) {
+    if (step.instruction->keyword == Keyword::kEntrypoint) {
+      entry = step.instruction;
+      command = nullptr;
+    }
+    if (step.instruction->keyword == Keyword::kCmd) command = step.instruction;
+  }
+  const Instruction* start = entry != nullptr ? entry : command;
+  if (start == nullptr) return nullptr;
+  if (start->exec_form) {
+    if (start->words.empty() || start->words.front().text != "python") return nullptr;
+    at = start->words.front().span;
+    return start;
+  }
+  if (start->commands.size() != 1 || start->commands.front().words.empty() ||
+      start->commands.front().words.front().text != "python")
+    return nullptr;
+  at = start->commands.front().words.front().span;
+  return start;
+}
+
+/// A step may make a program of this name: a link, an alternative, a script of unknown content.
+bool may_make_python(const Instruction& step) {
+  if (may_bring_pip(step)) return true;
+  if (step.keyword == Keyword::kCmd || step.keyword == Keyword::kEntrypoint ||
+      step.keyword == Keyword::kHealthcheck)
+    return false;
+  if (step.copies())
+    return std::ranges::any_of(step.words, [](const Word& word) {
+      return holds(word.text, "/bin") || word.text == "/" || word.text == "/usr";
+    });
+  return std::ranges::any_of(commands_of(step), [](const StepCommand& command) {
+    if (command.program.ends_with(".sh") || is_shell(command.program) ||
+        is_one_of(command.program, {"source", ".", "uv", "xargs", "make"}))
+      return true;
+    if (command.program == "python") return true;  // it is there, or the build ends before
+    const bool links = is_one_of(command.program, {"ln", "cp", "mv", "install", "tar"});
+    const bool system = is_one_of(command.program, {"apt-get", "apt"});
+    return std::ranges::any_of(command.arguments, [&](const Argument& word) {
+      return (links && holds(word.text, "python")) || (system && holds(word.text, "$")) ||
+             (system &&
+              (word.text == "python" || starts_with_any(word.text, {"python-", "python2"})));
+    });
+  });
+}
+
+/// CMD ["python", …] on a distribution that calls it python3.
+void python_alone(const FileView& view, FindingSink& sink) {
+  const StageView& last = view.stages.back();
+  if (!is_plain(last.image) ||
+      !is_one_of(last.image.distribution.value,
+                 {"ubuntu20.04", "ubuntu22.04", "ubuntu24.04", "debian11", "debian12", "debian13"}))
+    return;
+  const StageSteps steps(view, last.index);
+  Span at;
+  if (starts_python(steps, at) == nullptr) return;
+  bool has_python = false;
+  for (const Install* install : view.installs_in(last.index))
+    has_python = has_python || (install->command.manager == PackageManager::kApt &&
+                                std::ranges::any_of(install->command.packages, [](const auto& one) {
+                                  return one.name.starts_with("python3");
+                                }));
+  if (!has_python || std::ranges::any_of(steps.all(), [](const Step& step) {
+        return may_make_python(*step.instruction);
+      }))
+    return;
+  Finding& found = sink.add(
+      "python-not-in-image", *view.file, at,
+      fmt::format("{} has python3 and no python: the container ends with \"executable file not "
+                  "found in $PATH\"",
+                  last.image.distribution.value));
+  found.evidence = {last.image.distribution.evidence,
+                    "Debian's package python3 brings python3 alone"};
+}
+
 /// torch=2.6.0, which conda reads and pip does not.
 void one_equals(const PlacedList& place, FindingSink& sink) {
   if (place.view == nullptr || !is_gpu_file(*place.view)) return;
@@ -238,7 +385,11 @@ void judge_python_environment(const Project& project, const std::vector<FileView
   }
   for (const FileView& view : views) {
     if (!view.dockerfile->template_language.empty() || !is_gpu_file(view)) continue;
-    for (const StageView& stage : view.stages) refused(view, stage, sink);
+    for (const StageView& stage : view.stages) {
+      refused(view, stage, sink);
+      unknown_option(view, stage, sink);
+    }
+    python_alone(view, sink);
   }
 }
 
