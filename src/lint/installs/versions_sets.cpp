@@ -122,8 +122,8 @@ bool leaves_numpy(std::string_view name) {
 /// torch 2.1 beside the newest NumPy.
 void newest_numpy(const std::vector<HeldList>& lists, const FileView& view, std::size_t stage,
                   FindingSink& sink) {
-  const PackageRequest *torch = nullptr, *numpy = nullptr;
-  const HeldList *torch_list = nullptr, *numpy_list = nullptr;
+  const PackageRequest *torch = nullptr, *numpy = nullptr, *vision = nullptr;
+  const HeldList *torch_list = nullptr, *numpy_list = nullptr, *vision_list = nullptr;
   bool held = false;  // another package may bound it
   for (const HeldList& list : lists) {
     if (is_of_system(list.list->manager)) continue;
@@ -142,10 +142,25 @@ void newest_numpy(const std::vector<HeldList>& lists, const FileView& view, std:
       } else {
         held = held || (!request.specifier.empty() && !leaves_numpy(request.name)) ||
                request.url.starts_with("git+");
+        if (request.name == "torchvision" && vision == nullptr && request.url.empty() &&
+            list.install != nullptr && !list.install->command.has_option("--no-deps")) {
+          vision = &request;
+          vision_list = &list;
+        }
       }
     }
   }
+  // torchvision requires it in any version.
+  const bool brought = numpy == nullptr && vision != nullptr;
+  if (brought) {
+    numpy = vision;
+    numpy_list = vision_list;
+  }
   if (torch == nullptr || numpy == nullptr) return;
+  // Another Python than the base's, which may be too old for NumPy 2.
+  for (const std::string_view word :
+       {"deadsnakes", "conda", "pyenv", "python3.6", "python3.7", "python3.8", "uv python"})
+    if (commands_mention(view, stage, word)) return;
   const std::string plain = torch->version.substr(0, torch->version.find('+'));
   if (!is_version(plain) || compare_versions(plain, "2.3") >= 0 ||
       compare_versions(torch->version, "1.8") < 0)
@@ -156,13 +171,17 @@ void newest_numpy(const std::vector<HeldList>& lists, const FileView& view, std:
     return;
   Finding& found = sink.add(
       "torch-numpy-mismatch", *numpy_list->file, numpy->span,
-      fmt::format("torch {} was compiled for NumPy 1, and pip takes the newest: \"Numpy is not "
+      fmt::format("torch {} was compiled for NumPy 1, and {} takes the newest: \"Numpy is not "
                   "available\"",
-                  torch->version));
+                  torch->version, brought ? "torchvision" : "pip"));
   found.evidence = {fmt::format("torch{}", torch->specifier),
                     "torch 2.3 was the first for NumPy 2; idealo/imagededup#218"};
-  found.fix = "write numpy<2 (in quotes, where a shell reads it)";
-  found.pedantic = held || !base.python.known() || !torch_list->brings(*torch) ||
+  found.fix = brought ? "add numpy<2 beside it (in quotes, where a shell reads it)"
+                      : "write numpy<2 (in quotes, where a shell reads it)";
+  // PyTorch's own index has few releases of NumPy.
+  const bool other_index = brought && !numpy_list->install->command.indexes.empty() &&
+                           compare_versions(base.python.value, "3.10") < 0;
+  found.pedantic = held || other_index || !base.python.known() || !torch_list->brings(*torch) ||
                    !numpy_list->brings(*numpy) || !knows_all_installs(view, stage);
 }
 
