@@ -7,6 +7,7 @@
 #include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
 #include "lint/facts/sure_installs.h"
+#include "lint/facts/torch_installs.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -185,6 +186,13 @@ std::optional<UnusedCuda> unused_cuda_of(const FileView& view) {
         system = system || uses_system_cuda(*list);
         out.sure = out.sure && !has_foreign_index(*list);
         if (list->manager == PackageManager::kConda) continue;
+        // Its requirements bring PyPI's.
+        torch = torch || (!list->has_option("--no-deps") && list->indexes.empty() &&
+                          !is_of_system(list->manager) &&
+                          std::ranges::any_of(list->packages, [](const PackageRequest& request) {
+                            return brings_torch(request.name) && request.group.empty() &&
+                                   request.marker.empty();
+                          }));
         for (const Framework& one : frameworks_of(*list, view.project->knowledge->frameworks))
           if (one.package == "torch" && one.variant.value != "cpu") {
             torch = true;

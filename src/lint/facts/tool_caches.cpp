@@ -6,6 +6,7 @@
 #include "base/ascii.h"
 #include "base/format.h"
 #include "lint/facts/table_facts.h"
+#include "lint/facts/torch_installs.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -86,6 +87,8 @@ bool keeps_copies(const Instruction& run, const ShellCommand* command, const Pac
 
 bool empties(const Instruction& run, std::string_view directory, std::string_view tool,
              bool unknown) {
+  // What poetry downloads lies in a directory of its own.
+  const std::string packages = fmt::format("{}/artifacts", directory);
   for (const StepCommand& command : commands_of(run)) {
     if (command.program == "rm") {
       for (const Argument& word : command.arguments) {
@@ -94,7 +97,7 @@ bool empties(const Instruction& run, std::string_view directory, std::string_vie
         while (path.ends_with('/') || path.ends_with('*')) path.pop_back();
         if (holds(path, "$")) {
           if (unknown) return true;
-        } else if (!path.empty() && lies_in(directory, path)) {
+        } else if (!path.empty() && (lies_in(directory, path) || path == packages)) {
           return true;
         }
       }
@@ -117,9 +120,38 @@ std::string mount_owner(const std::string& user) {
                           : fmt::format("uid=…,gid=… (the numbers of {})", user);
 }
 
+namespace {
+
+/// PyPI's torch comes with what requires it: nothing before brought one, or may have.
+bool may_bring_torch(const FileView& view, const Install& install) {
+  const GpuImage& base = view.stages[install.stage].image;
+  if (base.framework.value == "torch" || !install.command.indexes.empty() ||
+      install.command.has_option("--no-deps") || install.command.manager != PackageManager::kPip ||
+      (base.repository.contains('/') && base.repository != "nvidia/cuda" &&
+       !base.distribution.known()) ||
+      commands_mention(view, install.stage, "torch", install.instruction))
+    return false;
+  return std::ranges::none_of(view.installs_in(install.stage), [&](const Install* other) {
+    if (other->command.span.begin >= install.command.span.begin ||
+        is_of_system(other->command.manager))
+      return false;
+    if (other->files.size() < other->command.requirement_files.size() ||
+        other->command.verb == "sync")
+      return true;
+    return std::ranges::any_of(lists_of(*other), [](const PackageList* list) {
+      return std::ranges::any_of(list->packages, [](const PackageRequest& request) {
+        return request.name.starts_with("torch") || brings_torch(request.name);
+      });
+    });
+  });
+}
+
+}  // namespace
+
 bool brings_much(const FileView& view, const Install& install) {
   const GpuImage& base = view.stages[install.stage].image;
   const auto before = view.installs_in(install.stage);
+  const bool torch_comes = may_bring_torch(view, install);
   for (const PackageList* list : lists_of(install)) {
     // An earlier step has installed this file.
     if (list != &install.command && std::ranges::any_of(before, [&](const Install* other) {
@@ -145,7 +177,10 @@ bool brings_much(const FileView& view, const Install& install) {
           });
       const bool alone = install.command.has_option("--no-deps") &&
                          is_one_of(request.name, {"sglang", "torchvision", "torchaudio"});
-      if (is_large(request) && !alone && !held && !local && !met && !is_of_branch(request) &&
+      const bool brings = torch_comes && list->indexes.empty() && brings_torch(request.name) &&
+                          request.group.empty();
+      if ((is_large(request) || brings) && !alone && !held && !local && !met &&
+          !is_of_branch(request) &&
           !is_for_processor(install, *list, request) && !is_without_kernels(install, request) &&
           !(request.specifier.empty() &&
             holds_extension(*view.project->knowledge, base.repository, request.name)))

@@ -13,14 +13,6 @@ namespace flense::lint {
 
 namespace {
 
-/// Packages that require torch, and so bring PyPI's newest where none is there.
-bool brings_torch(std::string_view name) {
-  return is_one_of(name, {"accelerate", "deepspeed", "demucs", "easyocr", "kornia", "lightning",
-                          "lpips", "monai", "open-clip-torch", "openai-whisper", "peft",
-                          "pytorch-lightning", "sentence-transformers", "stanza", "timm",
-                          "torchmetrics", "trl", "ultralytics", "whisperx"});
-}
-
 bool is_conda(std::string_view program) {
   return is_one_of(program, {"conda", "mamba", "micromamba"});
 }
@@ -54,6 +46,35 @@ std::string environment_of_run(const ShellCommand& command, std::size_t first) {
 }
 
 }  // namespace
+
+bool brings_torch(std::string_view name) {
+  return is_one_of(name, {"accelerate",
+                          "chatterbox-tts",
+                          "deepspeed",
+                          "demucs",
+                          "detoxify",
+                          "easyocr",
+                          "flair",
+                          "kornia",
+                          "lightning",
+                          "lpips",
+                          "monai",
+                          "open-clip-torch",
+                          "openai-whisper",
+                          "peft",
+                          "pyannote-audio",
+                          "pytorch-lightning",
+                          "segmentation-models-pytorch",
+                          "sentence-transformers",
+                          "silero-vad",
+                          "stable-baselines3",
+                          "stanza",
+                          "timm",
+                          "torchmetrics",
+                          "trl",
+                          "ultralytics",
+                          "whisperx"});
+}
 
 bool is_companion(std::string_view name) {
   return name == "torchvision" || name == "torchaudio";

@@ -40,6 +40,9 @@ std::string conda_environment(const Install& install);
 /// torchvision and torchaudio.
 bool is_companion(std::string_view package);
 
+/// Packages that require torch, and so bring PyPI's newest where none is there.
+bool brings_torch(std::string_view name);
+
 /// Packages that require torchvision.
 bool brings_torchvision(std::string_view name);
 

@@ -8,7 +8,9 @@
 #include "lint/facts/cuda_base.h"
 #include "lint/facts/placed_lists.h"
 #include "lint/facts/purpose.h"
+#include "lint/facts/sure_installs.h"
 #include "lint/facts/table_facts.h"
+#include "lint/facts/torch_installs.h"
 #include "lint/packages/requirement_text.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
@@ -264,6 +266,14 @@ bool is_for_arm(const FileView& view, const StageView& stage) {
          (stage.stage->platform && stage.stage->platform->contains("arm"));
 }
 
+/// A list that pip or uv itself resolves, with what its packages require.
+bool is_pip(const PlacedList& place) {
+  const PackageManager manager = place.install->command.manager;
+  return (manager == PackageManager::kPip || manager == PackageManager::kUv) &&
+         place.install->command.verb == "install" && place.file->kind != FileKind::kUvLock &&
+         place.file->kind != FileKind::kPyproject;
+}
+
 void implicit_index(const Project& project, const std::set<const ProjectFile*>& of_gpu_images,
                     const PlacedList& place, FindingSink& sink) {
   if (place.view == nullptr || place.list->manager == PackageManager::kConda) return;
@@ -283,24 +293,39 @@ void implicit_index(const Project& project, const std::set<const ProjectFile*>& 
   if (!place.install->command.indexes.empty() || !place.list->indexes.empty()) return;
   for (const std::string& option : place.install->command.options)
     if (option.starts_with("--torch-backend")) return;
+  // What requires torch brings it where nothing else does.
+  const bool named = place.list->find("torch") != nullptr ||
+                     place.list->find("torchvision") != nullptr ||
+                     place.list->find("torchaudio") != nullptr;
+  const bool bare = place.install->command.has_option("--no-deps") || !is_pip(place) ||
+                    !knows_all_installs(*place.view, place.install->stage);
   for (const PackageRequest& request : place.list->packages) {
-    if (request.name != "torch" || !request.index.empty() || !request.url.empty() ||
-        !knowledge::local_version(request.version).empty())
+    const bool brings = !named && !bare && brings_torch(request.name) && request.marker.empty();
+    if ((request.name != "torch" && !brings) || !request.index.empty() || !request.url.empty() ||
+        (!brings && !knowledge::local_version(request.version).empty()))
       continue;
-    const auto* row = tables_of(project).default_variant(request.version);
+    const auto* row = tables_of(project).default_variant(brings ? std::string() : request.version);
     const bool processor = is_for_processor(*place.view, stage);
     Finding& found = sink.add(
         "torch-index-implicit", *place.file, request.span,
-        fmt::format("on Linux this torch is {} build of several GB, and {}",
-                    row == nullptr || request.version.empty() ? std::string("a CUDA")
-                                                              : "the " + row->variant,
+        fmt::format("on Linux {} {} build of several GB, and {}",
+                    brings ? fmt::format("the torch that {} brings is", request.name)
+                           : std::string("this torch is"),
+                    row == nullptr || brings || request.version.empty() ? std::string("a CUDA")
+                                                                        : "the " + row->variant,
                     processor ? "the image is for the processor" : "nothing here uses a GPU"));
     found.evidence = {row == nullptr ? "framework_builds.json, pypi" : row->source};
+    if (brings)
+      found.evidence.push_back(fmt::format("package index: {} requires torch", request.name));
     found.fix =
         "say which: --index-url https://download.pytorch.org/whl/cpu, or …/whl/cu128 with a base "
         "for GPUs";
+    if (brings)
+      found.fix =
+          "install torch first: pip install torch --index-url https://download.pytorch.org/whl/cpu";
     // Without a word about processors, the GPU may be asked for elsewhere.
     found.pedantic = !processor || !is_sure(place, request);
+    if (brings) return;  // it comes once
   }
 }
 
