@@ -30,14 +30,21 @@ class Settings {
     const Environment& environment = instruction.environment ? *instruction.environment : kNone;
     if (instruction.keyword == Keyword::kEnv || instruction.keyword == Keyword::kArg)
       for (const KeyValue& pair : instruction.pairs)
-        if (pair.value && is_one_of(pair.key.text, names_))
-          add(pair.key.text, pair.value->text, pair.value->span, instruction, environment);
+        if (pair.value) {
+          if (is_one_of(pair.key.text, names_))
+            add(pair.key.text, pair.value->text, pair.value->span, instruction, environment);
+          if (pair.key.text == "CMAKE_ARGS")
+            take_options(pair.value->text, pair.value->span, instruction);
+        }
     for (const ShellCommand& command : instruction.commands) {
-      for (const ShellAssignment& set : command.assignments)
+      for (const ShellAssignment& set : command.assignments) {
         if (is_one_of(set.name, names_))
           add(set.name, set.value.text, set.value.span, instruction, environment);
+        if (set.name == "CMAKE_ARGS") take_options(set.value.text, set.value.span, instruction);
+      }
       for (const ShellWord& word : command.words) {
         std::string_view text = word.text;
+        if (text.starts_with("CMAKE_ARGS=")) take_options(text.substr(11), word.span, instruction);
         if (text.starts_with("-D")) {
           text.remove_prefix(2);
         } else if (!is_one_of(command.words.front().text, {"export", "env", "make"}) &&
@@ -56,6 +63,34 @@ class Settings {
   }
 
  private:
+  /// -DNAME=value among options of CMake that a variable holds; without those of other variables,
+  /// which a branch may ask about.
+  void take_options(std::string_view options, Span span, const Instruction& instruction) {
+    for (std::string_view option : parts_of(options, " \t\n")) {
+      const std::size_t equal = option.find('=');
+      if (!option.starts_with("-D") || equal == option.npos || option.contains('$')) continue;
+      const std::string_view name = option.substr(2, std::min(option.find(':'), equal) - 2);
+      std::string_view value = option.substr(equal + 1);
+      while (!value.empty() && (value.front() == '"' || value.front() == '\''))
+        value.remove_prefix(1);
+      while (!value.empty() && (value.back() == '"' || value.back() == '\''))
+        value.remove_suffix(1);
+      if (!is_one_of(name, names_)) continue;
+      Setting made;
+      made.name = name;
+      made.value = value;
+      made.span = span;
+      made.instruction = &instruction;
+      const std::string_view raw = view_.text(span);
+      if (const std::size_t at = raw.find(option); at != raw.npos) {
+        const std::size_t place = raw.find(value, at + equal + 1);
+        made.span = {span.begin + place, span.begin + place + value.size()};
+        made.exact = true;
+      }
+      out_.push_back(std::move(made));
+    }
+  }
+
   void add(const std::string& name, const std::string& value, Span span,
            const Instruction& instruction, const Environment& environment) {
     Setting made;
