@@ -2,8 +2,11 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/parallel.h"
 #include "lint/facts/purpose.h"
+#include "lint/facts/table_facts.h"
+#include "lint/facts/torch_installs.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -112,6 +115,34 @@ class Settings {
   std::vector<Setting>& out_;
 };
 
+/// -DGGML_CUDA=ON, -DAMDGPU_TARGETS=…: CMake compiles for GPUs here.
+bool compiles_for_gpu(const FileView& view, const knowledge::Knowledge& known) {
+  const auto is_switch = [&](std::string_view text) {
+    if (!text.starts_with("-D")) return false;
+    text.remove_prefix(2);
+    const std::string_view name = text.substr(0, text.find_first_of(":="));
+    const std::string value = to_lower(text.substr(std::min(text.find('='), text.size())));
+    if (is_one_of(name, {"CMAKE_CUDA_ARCHITECTURES", "CMAKE_HIP_ARCHITECTURES", "AMDGPU_TARGETS"}))
+      return true;
+    return is_one_of(value, {"=on", "=1", "=true", "=yes"}) &&
+           (is_one_of(name, {"GGML_HIP", "GGML_HIPBLAS"}) ||
+            compiles_for_cmake_architectures(known, name));
+  };
+  return std::ranges::any_of(view.dockerfile->stages, [&](const Stage& stage) {
+    return std::ranges::any_of(stage.instructions, [&](const Instruction& step) {
+      return std::ranges::any_of(step.commands, [&](const ShellCommand& command) {
+        return std::ranges::any_of(command.words,
+                                   [&](const ShellWord& word) { return is_switch(word.text); });
+      });
+    });
+  });
+}
+
+/// "Dockerfile.rocm", "cuda.Dockerfile".
+bool is_named_for_gpu(std::string_view path) {
+  return has_part(file_name(path), "._-", {"cuda", "gpu", "rocm", "hip", "nvidia"});
+}
+
 bool names_gpu(const FileView& view) {
   if (is_for_other_device(file_name(view.file->source.path())) ||
       is_for_other_device(view.stages.back().image.repository) ||
@@ -123,8 +154,9 @@ bool names_gpu(const FileView& view) {
   for (const Install& install : view.installs)
     for (const PackageList* list : lists_of(install))
       for (const PackageRequest& request : list->packages)
-        if (is_gpu_package(request.name)) return true;
-  return false;
+        if (is_gpu_package(request.name) || brings_torch(request.name)) return true;
+  return is_named_for_gpu(view.file->source.path()) ||
+         compiles_for_gpu(view, *view.project->knowledge);
 }
 
 }  // namespace

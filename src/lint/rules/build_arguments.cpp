@@ -190,12 +190,50 @@ void lost_in_stage(const FileView& view, FindingSink& sink) {
   }
 }
 
+/// Variables of CUDA that people set, and no image of NVIDIA's does.
+bool is_set_nowhere(std::string_view name) {
+  return is_one_of(name, {"CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDNN_PATH"});
+}
+
+/// ENV A=/x B=${A}/y: each value is made of what holds before the instruction.
+void made_of_itself(const FileView& view, FindingSink& sink) {
+  if (!view.dockerfile->template_language.empty() || !is_gpu_file(view)) return;
+  for (const StageView& stage : view.stages) {
+    if (!stage.reachable) continue;
+    for (const Instruction& step : stage.stage->instructions) {
+      if (step.keyword != Keyword::kEnv || step.pairs.size() < 2 || !step.environment) continue;
+      const StepUses uses(step);
+      for (const auto& [name, span] : uses.all()) {
+        const auto set = std::ranges::find_if(
+            step.pairs, [&](const KeyValue& pair) { return pair.key.text == name; });
+        if (set == step.pairs.end() || !set->value || set->value->span == span ||
+            step.environment->contains(name) || uses.answers(name) ||
+            is_one_of(name, {"PATH", "HOME", "HOSTNAME"}) || view.text(span).contains('\''))
+          continue;
+        Finding& found = sink.add(
+            "arg-not-in-stage", *view.file, span,
+            fmt::format("{} is empty here: it gets its value by this same ENV, which counts from "
+                        "the next instruction on",
+                        name));
+        found.evidence = {"Dockerfile reference, Environment replacement"};
+        found.fix = fmt::format("set {} by an ENV in front of this one", name);
+        found.pedantic = may_be_set(stage.image, name) &&
+                         !(stage.image.repository == "nvidia/cuda" && is_set_nowhere(name));
+        break;  // its other values have the same cause
+      }
+    }
+  }
+}
+
 }  // namespace
 
 void judge_build_arguments(const Project& project, const std::vector<FileView>& views,
                            FindingSink& sink) {
   for (const auto& file : project.files) quoted(*file, sink);
-  for (const FileView& view : views) lost_in_stage(view, sink);
+  for (const FileView& view : views) {
+    lost_in_stage(view, sink);
+    made_of_itself(view, sink);
+  }
 }
 
 }  // namespace flense::lint
