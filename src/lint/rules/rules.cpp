@@ -70,6 +70,7 @@ constexpr RuleFamily* kFamilies[] = {
     judge_held_packages,
     judge_build_isolation,
     judge_build_options,
+    judge_batch_scripts,
 };
 
 }  // namespace

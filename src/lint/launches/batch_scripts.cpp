@@ -1,0 +1,245 @@
+// Slurm's batch scripts: what their #SBATCH lines ask for, and Slurm does not do.
+#include <algorithm>
+#include <optional>
+#include <set>
+
+#include "base/ascii.h"
+#include "base/format.h"
+#include "base/numbers.h"
+#include "lint/rules/rules.h"
+#include "lint/shell/command_words.h"
+#include "lint/source/blanks.h"
+
+namespace flense::lint {
+
+namespace {
+
+constexpr std::string_view kMark = "#SBATCH";
+
+/// "--output" with "logs/%j.out", also of "-o logs/%j.out".
+struct Directive {
+  std::string name;
+  Word value;
+};
+
+/// Of the lines in front of the first command, where sbatch stops to read them.
+std::vector<Directive> directives_of(const SourceText& source) {
+  constexpr std::size_t kMost = 1000;
+  std::vector<Directive> out;
+  for (std::size_t number = 1; number <= source.line_count() && out.size() < kMost; ++number) {
+    const std::string_view line = source.line(number);
+    if (line.empty() || (line.starts_with('#') && !line.starts_with(kMark))) continue;
+    if (!line.starts_with(kMark)) break;
+    const Span span = source.line_span(number);
+    const ShellText read = split_shell(source.text(), {span.begin + kMark.size(), span.end});
+    for (const ShellCommand& command : read.commands)
+      for (std::size_t at = 0; at < command.words.size(); ++at) {
+        const ShellWord& word = command.words[at];
+        if (!word.text.starts_with('-')) continue;
+        const std::size_t equal = word.text.find('=');
+        if (equal != std::string::npos)
+          out.push_back({word.text.substr(0, equal), {word.text.substr(equal + 1), word.span}});
+        else if (at + 1 < command.words.size() && !command.words[at + 1].text.starts_with('-'))
+          out.push_back({word.text, {command.words[at + 1].text, command.words[at + 1].span}});
+      }
+  }
+  return out;
+}
+
+/// What another program fills in before sbatch reads it.
+bool is_template(const Project& project, const ProjectFile& file) {
+  const std::string& path = file.source.project_path();
+  if (!file.template_language.empty() || has_part(path, "/._-", {"template", "templates", "tmpl"}))
+    return true;
+  const std::string_view name = file_name(path);
+  return std::ranges::any_of(project.files, [&](const auto& other) {
+    const std::string_view text = other->source.text();
+    return text.contains(name) && (text.contains("envsubst") || text.contains("sed "));
+  });
+}
+
+void variables(const ProjectFile& file, const std::vector<Directive>& directives,
+               FindingSink& sink) {
+  for (const Directive& one : directives) {
+    const std::size_t at = one.value.text.find('$');
+    if (at == std::string::npos || at + 1 == one.value.text.size()) continue;
+    const char next = one.value.text[at + 1];
+    if (!is_letter(next) && next != '{' && next != '_') continue;
+    Finding& found =
+        sink.add("batch-directive", file, one.value.span,
+                 fmt::format("Slurm puts no variables into {} lines: {} gets {} as it is written",
+                             kMark, one.name, one.value.text));
+    found.evidence = {"sbatch(1): the lines are read before any shell runs"};
+    found.fix =
+        one.value.text.contains("$USER") || one.value.text.contains("${USER}")
+            ? "write %u for the user's name"
+            : fmt::format("write the value, or give it on the command line: sbatch {}{}… {}",
+                          one.name, one.name.starts_with("--") ? "=" : " ",
+                          file_name(file.source.path()));
+    return;  // the others have the same cause
+  }
+}
+
+/// "logs" of "logs/%x-%j.out", where it is a directory below the one that sbatch is called in, and
+/// known; else empty.
+std::string directory_of_output(std::string_view value) {
+  const std::size_t slash = value.rfind('/');
+  if (slash == value.npos || starts_with_any(value, {"/", "~", ".."})) return {};
+  const std::string_view directory = value.substr(0, slash);
+  if (directory.find_first_of("%${}<>*\\") != directory.npos) return {};
+  std::string out = normal_path(directory);
+  return out == "." ? std::string() : out;
+}
+
+/// Whether a command of the text makes the directory, or one below it.
+bool makes_directory(const std::vector<ShellCommand>& commands, const std::string& directory) {
+  const std::string inside = "/" + directory;
+  return std::ranges::any_of(commands, [&](const ShellCommand& command) {
+    const Program program = program_of(command);
+    if (program.name != "mkdir") return false;
+    return std::ranges::any_of(command.words, [&](const ShellWord& word) {
+      const std::string path = normal_path(word.text);
+      return path == directory || path.starts_with(directory + "/") || path.ends_with(inside) ||
+             path.contains(inside + "/");
+    });
+  });
+}
+
+/// Of the project that holds a file; empty: the working directory.
+std::string root_of(const ProjectFile& file) {
+  const std::string& path = file.source.path();
+  const std::string& below = file.source.project_path();
+  return path.ends_with(below) ? path.substr(0, path.size() - below.size()) : std::string();
+}
+
+bool is_there(const Project& project, const ProjectFile& script, const std::string& directory) {
+  const std::string& path = script.source.path();
+  const std::string root = root_of(script);
+  const std::string places[] = {path_below(root.empty() ? "." : root, directory) + "/",
+                                path_below(directory_of(path), directory) + "/"};
+  const auto lies_there = [&](const std::string& one) {
+    return std::ranges::any_of(places,
+                               [&](const std::string& place) { return one.starts_with(place); });
+  };
+  return std::ranges::any_of(
+             project.files,
+             [&](const auto& file) { return lies_there(normal_path(file->source.path())); }) ||
+         std::ranges::any_of(project.contexts, [&](const Context& context) {
+           return std::ranges::any_of(context.files, [&](const ContextFile& file) {
+             return lies_there(path_below(context.directory, file.path));
+           });
+         });
+}
+
+/// A script that is no job makes the directory: the one that calls sbatch, or a setup.
+bool is_made_before(const Project& project, const ProjectFile& script,
+                    const std::string& directory) {
+  return std::ranges::any_of(project.files, [&](const auto& file) {
+    const std::string_view text = file->source.text();
+    if (file.get() == &script || file->kind != FileKind::kShell || text.contains("\n#SBATCH") ||
+        !text.contains("mkdir"))
+      return false;
+    return makes_directory(split_shell(text, {0, text.size()}).commands, directory);
+  });
+}
+
+/// `said`: directories that are told already, each with its project.
+void output_directory(const Project& project, const ProjectFile& file,
+                      const std::vector<ShellCommand>& commands,
+                      const std::vector<Directive>& directives, std::set<std::string>& said,
+                      FindingSink& sink) {
+  const auto is = [](std::initializer_list<std::string_view> names) {
+    return [names](const Directive& one) { return is_one_of(one.name, names); };
+  };
+  // Where the job begins elsewhere, so do its paths.
+  if (std::ranges::any_of(directives, is({"--chdir", "-D"}))) return;
+  for (const Directive& one : directives) {
+    if (!is({"--output", "-o", "--error", "-e"})(one)) continue;
+    const std::string directory = directory_of_output(one.value.text);
+    if (directory.empty() || !makes_directory(commands, directory) ||
+        is_there(project, file, directory) || is_made_before(project, file, directory) ||
+        !said.insert(root_of(file) + "/" + directory).second)
+      continue;
+    Finding& found = sink.add(
+        "batch-directive", file, one.value.span,
+        fmt::format("Slurm opens this file before the script makes {}: where it is not there yet, "
+                    "the job ends without a word",
+                    directory));
+    found.evidence = {"sbatch(1): a missing directory of --output is not made",
+                      "DataBiosphere/toil#4633, NVIDIA-NeMo/Megatron-Bridge#2654"};
+    found.fix = fmt::format(
+        "keep the directory in the repository ({}/.gitkeep), or make it before "
+        "sbatch is called",
+        directory);
+    // Many say in their instructions to make it first.
+    found.pedantic = true;
+    return;
+  }
+}
+
+/// The number that torchrun starts, as it is written; empty: it says none, which is one.
+std::string started_by(std::string_view text) {
+  for (const std::string_view option : {"--nproc_per_node", "--nproc-per-node"}) {
+    const std::size_t at = text.find(option);
+    if (at == text.npos) continue;
+    text.remove_prefix(at + option.size());
+    text.remove_prefix(std::min(text.find_first_not_of("= "), text.size()));
+    return std::string(text.substr(0, text.find_first_of(" \t\n\\'\"")));
+  }
+  return {};
+}
+
+/// srun starts torchrun once for each task, and each starts a process for each GPU.
+void launcher_per_task(const ProjectFile& file, const std::vector<ShellCommand>& commands,
+                       const std::vector<Directive>& directives, FindingSink& sink) {
+  const auto tasks = std::ranges::find(directives, "--ntasks-per-node", &Directive::name);
+  if (tasks == directives.end()) return;
+  for (const ShellCommand& command : commands) {
+    const Program program = program_of(command);
+    if (program.name != "srun") continue;
+    bool own = false;
+    std::string text;
+    const ShellWord* launcher = nullptr;
+    for (const ShellWord& word : command.words) {
+      own = own || (launcher == nullptr &&
+                    (starts_with_any(word.text, {"--ntasks", "-n", "-N", "--nodes"})));
+      if (launcher == nullptr &&
+          (word.text.contains("torchrun") || word.text.contains("torch.distributed.")))
+        launcher = &word;
+      text += word.text + " ";
+    }
+    const std::string started = started_by(text);
+    const auto count = parse_number(tasks->value.text);
+    if (own || launcher == nullptr || started.empty() || started == "1" ||
+        !((count && *count > 1) || started == tasks->value.text))
+      continue;
+    Finding& found = sink.add(
+        "batch-directive", file, tasks->value.span,
+        fmt::format("srun starts torchrun {} times on each node, and each starts {} processes",
+                    tasks->value.text, started));
+    found.evidence = {fmt::format("srun {}", launcher->text.substr(0, 60)),
+                      "srun(1): one copy of the program for each task"};
+    found.fix = "write --ntasks-per-node=1, and let torchrun start the processes";
+    return;
+  }
+}
+
+}  // namespace
+
+void judge_batch_scripts(const Project& project, const std::vector<FileView>& /*views*/,
+                         FindingSink& sink) {
+  std::set<std::string> said;
+  for (const auto& file : project.files) {
+    if (file->kind != FileKind::kShell || !file->source.text().contains("\n#SBATCH")) continue;
+    const std::vector<Directive> directives = directives_of(file->source);
+    if (directives.empty()) continue;
+    const std::vector<ShellCommand> commands =
+        split_shell(file->source.text(), {0, file->source.text().size()}).commands;
+    if (is_template(project, *file)) continue;
+    variables(*file, directives, sink);
+    output_directory(project, *file, commands, directives, said, sink);
+    launcher_per_task(*file, commands, directives, sink);
+  }
+}
+
+}  // namespace flense::lint
