@@ -63,6 +63,8 @@ TEST(Images, Repositories) {
   EXPECT_TRUE(images().distroless_image("gcr.io/distroless/cc-debian12")->libstdcxx);
   EXPECT_EQ(images().codename("jammy")->distribution, "ubuntu22.04");
   EXPECT_EQ(images().codename(""), nullptr);
+  EXPECT_EQ(images().ros_release("humble")->distribution, "ubuntu22.04");
+  EXPECT_EQ(images().ros_release(""), nullptr);
 }
 
 TEST(Images, MonthsBetweenDates) {

@@ -80,6 +80,8 @@ TEST(GpuImage, FrameworkImages) {
 }
 
 TEST(GpuImage, OtherImages) {
+  EXPECT_EQ(shown("osrf/ros:humble-desktop"), "ubuntu22.04 python 3.10");
+  EXPECT_EQ(shown("ros:noetic-ros-base-focal"), "ubuntu20.04 python 3.8");
   EXPECT_EQ(shown("ubuntu:22.04"), "ubuntu22.04 python 3.10");
   EXPECT_EQ(shown("ubuntu:jammy-20240808"), "ubuntu22.04 python 3.10");
   EXPECT_EQ(shown("debian:12-slim"), "debian12 python 3.11");
