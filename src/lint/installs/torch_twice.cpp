@@ -47,7 +47,7 @@ class TorchTwice {
   void run() {
     // An environment of its own begins empty.
     if (stage_.image.framework.value == "torch" && environment_.empty()) {
-      over_base();
+      if (!project_beside_base()) over_base();
       extension_over_base();
     } else {
       if (stage_.image.framework.value == "torch") beside_base();
@@ -161,6 +161,49 @@ class TorchTwice {
                        has.empty() ? "" : " ", has),
            stage_.image.framework.evidence)
         .fix = "begin with a base without torch, or install into the base's environment";
+  }
+
+  /// uv sync and poetry install make an environment for the project, which begins empty. True:
+  /// something is said.
+  bool project_beside_base() {
+    for (const std::string_view word : {"system-site-packages", "virtualenvs.create"})
+      if (commands_mention(view_, stage_.index, word)) return false;
+    for (const Install* install : view_.installs_in(stage_.index)) {
+      const PackageList& command = install->command;
+      const bool uv = command.program == "uv" && command.verb == "sync";
+      const bool poetry = command.program == "poetry" && command.verb == "install";
+      if ((!uv && !poetry) || command.has_option("--active") || command.has_option("--system") ||
+          command.has_option("--no-install-package"))
+        continue;
+      const ShellCommand* shell = command_at(*install->instruction, command.span);
+      // They may name the base's environment.
+      if (std::ranges::any_of(
+              std::initializer_list<std::string_view>{"UV_PROJECT_ENVIRONMENT", "UV_SYSTEM_PYTHON",
+                                                      "POETRY_VIRTUALENVS_CREATE",
+                                                      "POETRY_VIRTUALENVS_OPTIONS_SYSTEM_SITE_"
+                                                      "PACKAGES"},
+              [&](std::string_view name) {
+                return variable_at(*install->instruction, shell, name).set;
+              }))
+        continue;
+      for (const PackageList* list : lists_of(*install)) {
+        const PackageRequest* torch = list->find("torch");
+        if (torch == nullptr || !torch->group.empty()) continue;
+        const std::string& has = stage_.image.framework_version.value;
+        Finding& found = sink_.add(
+            "torch-installed-twice", *view_.file, command.span,
+            fmt::format("the base already holds torch{}{}, which the environment of {} {} does not "
+                        "see: both are downloaded and shipped",
+                        has.empty() ? "" : " ", has, command.program, command.verb));
+        found.evidence = {stage_.image.framework.evidence,
+                          fmt::format("{} asks for torch", list->path)};
+        found.fix =
+            "begin with a base without torch (python or nvidia/cuda), for the lock brings it";
+        found.pedantic = !stage_.final || !surely_runs(*install);
+        return true;
+      }
+    }
+    return false;
   }
 
   /// flash-attn over the one that the base's maker built for the base's torch.
