@@ -231,7 +231,7 @@ bool asks_for_gpu(const Project& project) {
 bool is_plain_base(const StageView& stage) {
   const std::string& repository = stage.image.repository;
   return stage.image.distribution.known() || repository.find('/') == std::string::npos ||
-         is_for_other_device(repository);
+         repository == "tensorflow/tensorflow" || is_for_other_device(repository);
 }
 
 /// Files that a Dockerfile for GPUs, or on a base of which nobody knows, installs: one that another
