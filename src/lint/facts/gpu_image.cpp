@@ -191,8 +191,8 @@ GpuImage describe_image(const ImageName& image, const Images& images) {
   if (!out.distribution.known()) distribution_image(name, image.tag, images, out);
   common_parts(image.tag, images, out);
   if (!out.distribution.known() && is_one_of(familiar, {"ros", "osrf/ros"}))
-    if (const auto* row = images.ros_release(image.tag.substr(0, image.tag.find('-'))))
-      out.distribution = {row->distribution, row->source};
+    if (const auto* release = images.ros_release(image.tag.substr(0, image.tag.find('-'))))
+      out.distribution = {release->distribution, release->source};
   if (name == "python" && !out.python.known()) {
     const std::string_view version = std::string_view(image.tag).substr(0, image.tag.find('-'));
     if (is_version(version) && version.find('.') != std::string_view::npos)

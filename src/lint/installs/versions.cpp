@@ -337,7 +337,9 @@ void judge_versions(const Project& project, const std::vector<FileView>& views, 
   for (const PlacedList& place : placed_lists(project, views)) {
     wheel_against_index(place, sink);
     wheel_against_base(project, place, sink);
-    if (!gpu_asked) implicit_index(project, of_gpu_images, place, sink);
+    if (!gpu_asked ||
+        (place.view != nullptr && is_for_other_device(place.view->file->source.project_path())))
+      implicit_index(project, of_gpu_images, place, sink);
     additive_index(project, place, sink);
   }
 }
