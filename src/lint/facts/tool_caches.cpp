@@ -180,8 +180,8 @@ bool brings_much(const FileView& view, const Install& install) {
       const bool brings = torch_comes && list->indexes.empty() && brings_torch(request.name) &&
                           request.group.empty();
       if ((is_large(request) || brings) && !alone && !held && !local && !met &&
-          !is_of_branch(request) &&
-          !is_for_processor(install, *list, request) && !is_without_kernels(install, request) &&
+          !is_of_branch(request) && !is_for_processor(install, *list, request) &&
+          !is_without_kernels(install, request) &&
           !(request.specifier.empty() &&
             holds_extension(*view.project->knowledge, base.repository, request.name)))
         return true;
