@@ -115,6 +115,8 @@ class Lint(harness.Case):
                            "RUN pip install --no-cache-dir torch==2.8.0\nCMD [\"python3\", \"a.py\"]\n")
         self.assertIn("nvidia/cuda:12.8.2-base-ubuntu24.04", fix)
         message, _ = self.said("syntax", requirements_txt="numpy\ntorch --index-url https://download.pytorch.org/whl/cpu\n")
+        self.assertTrue(message.endswith(": move the requirement to a file of its own"), message)
+        message, _ = self.said("syntax", requirements_txt="numpy\ntorch --index-url https://download.pytorch.org/whl/cu126\n")
         self.assertIn("write --extra-index-url there", message)
         message, fix = self.said("torch-arch-list", Dockerfile="FROM pytorch/pytorch:2.5.1-cuda12.4-cudnn9-devel\n"
                                  "RUN pip install git+https://github.com/facebookresearch/pytorch3d.git\n")
