@@ -64,23 +64,21 @@ bool any_drop(const std::vector<AmdDecision>& decisions) {
   return std::ranges::any_of(decisions, [](const AmdDecision& one) { return is_drop(one.reason); });
 }
 
-/// What a bundle packed anew is found by. Its header has a digest of its content; if that lies, the
-/// edit does not prove itself.
+/// What a bundle packed anew is found by: its bytes, and which of its entries stay.
 std::string packed_key(Bytes stored, const std::vector<bool>& keep) {
-  constexpr std::size_t kHead = 64U << 10;
-  std::string rule = fmt::format("bundle {} ", stored.size());
+  std::string rule = "bundle ";
   for (const bool one : keep) rule += one ? '+' : '-';
   codec::Sha256 hash;
   hash.update(as_bytes(rule));
-  hash.update(stored.first(std::min(stored.size(), kHead)));
+  hash.update(stored);
   return hash.hex();
 }
 
 /// What becomes of a bundle.
 struct Outcome {
-  std::uint64_t size = 0;  ///< 0: it stays as it is
-  std::vector<elf::PiecePart> parts;
-  std::optional<FrameStore::Frame> frame;  ///< instead of parts
+  std::uint64_t size = 0;                  ///< 0: it stays as it is
+  std::vector<elf::PiecePart> parts;       ///< of a plain one
+  std::optional<FrameStore::Frame> frame;  ///< of a packed one, where it is going to be written
 };
 
 /// The bundles of one file, one after the other.
@@ -107,7 +105,7 @@ class Planner {
   std::vector<AmdDecision> take_decisions() { return std::move(decisions_); }
   /// Where all frames are; none where nothing is going to be written.
   Result<std::optional<MappedFile>> frames() const {
-    if (use_ == PlanUse::kMeasure || !any_frame_) return std::nullopt;
+    if (use_ == PlanUse::kMeasure || !store_) return std::nullopt;
     return store_->map();
   }
 
@@ -129,24 +127,28 @@ class Planner {
     const std::uint64_t unpacked = header ? header->unpacked : 0;
     if (unpacked > kMostUnpackedOfFile - unpacked_) return leave(Reason::kNotSmaller, decisions);
     unpacked_ += unpacked;
-    const bool measure = use_ == PlanUse::kMeasure;
     const std::string key = packed_key(stored, keep);
     std::optional<FrameStore::Frame> frame = store_ ? store_->find(key) : std::nullopt;
     std::uint64_t size = frame ? frame->size : 0;
     if (!frame) {
-      const std::uint64_t most = measure ? (store_ ? kMostPackedAhead : 0) : kMostPacked;
-      Result<Repacked> repacked = repack(file_.bytes(), bundle, keep, std::min(bundle.size, most),
-                                         options_.scratch_directory);
+      const bool measure = use_ == PlanUse::kMeasure;
+      const std::uint64_t most =
+          std::min(bundle.size - 1, measure ? (store_ ? kMostPackedAhead : 0) : kMostPacked);
+      std::optional<MemoryBudget::Share> share;
+      if (store_) share.emplace(store_->memory(), most);
+      const Result<Repacked> repacked =
+          repack(file_.bytes(), bundle, keep, most, options_.scratch_directory);
       if (!repacked) return leave(repacked.error(), decisions);
       size = repacked->size;
       if (!repacked->packed.empty()) {
-        TRY(frame, keep_frame(key, repacked->packed));
+        const Result<FrameStore::Frame> kept = keep_frame(key, repacked->packed);
+        // What measuring cannot leave there is packed once more.
+        if (!kept && !measure) return std::unexpected(kept.error());
+        if (kept) frame = *kept;
       }
     }
-    if (size >= std::min(bundle.size, kMostPacked)) return leave(Reason::kNotSmaller, decisions);
-    any_frame_ |= frame.has_value();
-    if (frame) return Outcome{size, {}, frame};
-    return Outcome{size, {{bundle.offset, size, {}}}, {}};
+    if (size >= bundle.size || size > kMostPacked) return leave(Reason::kNotSmaller, decisions);
+    return Outcome{size, {}, frame};
   }
 
   Result<FrameStore::Frame> keep_frame(const std::string& key, Bytes packed) {
@@ -171,17 +173,16 @@ class Planner {
   PlanUse use_;
   std::shared_ptr<FrameStore> store_;
   std::uint64_t unpacked_ = 0;
-  bool any_frame_ = false;
   std::vector<AmdDecision> decisions_;
 };
 
-/// The region as a piece of its section, changed as decided; `frames` may be null in a measure.
+/// The region as a piece of its section, changed as decided; without `frames` only its size tells.
 elf::Piece piece_of(const Region& region, Outcome& outcome, const MappedFile* frames) {
   elf::Piece out{
       region.address, region.size, region.address, region.size, {{region.offset, region.size, {}}}};
   if (outcome.size == 0) return out;
   out.new_size = outcome.size;
-  if (!outcome.frame)
+  if (!outcome.parts.empty())
     out.parts = std::move(outcome.parts);
   else if (frames == nullptr)
     out.parts = {{region.offset, outcome.size, {}}};

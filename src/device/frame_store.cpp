@@ -1,5 +1,8 @@
 #include "device/frame_store.h"
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <utility>
 
 namespace flense::device {
@@ -22,7 +25,10 @@ Result<FrameStore::Frame> FrameStore::add(const std::string& key, Bytes frame) {
   // Two threads may have compressed the same code.
   if (const auto found = frames_.find(key); found != frames_.end()) return found->second;
   const Frame added{size_, frame.size()};
-  if (!frame.empty()) TRY_DO(write_fully(file_.get(), frame, "scratch file"));
+  // A write that failed, as on a full disk, may have left a part behind.
+  if (::lseek(file_.get(), static_cast<off_t>(size_), SEEK_SET) < 0)
+    return system_error(errno, "cannot write scratch file");
+  TRY_DO(write_fully(file_.get(), frame, "scratch file"));
   size_ += frame.size();
   frames_[key] = added;
   return added;

@@ -2,7 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <csignal>
 #include <random>
 
 #include "device/entry_content.h"
@@ -187,6 +189,24 @@ TEST(Recompress, IsTheSameWithAndWithoutAStoreAndPackedOnce) {
   EXPECT_EQ(second.frames->bytes().size(), filled) << "nothing was packed again";
   const Recompressed other = subject.packed(CodeCompression::kBalance, store);
   EXPECT_GT(other.frames->bytes().size(), filled) << "another mode is another result";
+}
+
+TEST(FrameStore, AWriteThatFailsLeavesTheOthersRight) {
+  const auto store = FrameStore::create(std::filesystem::temp_directory_path()).value();
+  const std::string large(2U << 20, 'l'), small = "a small frame";
+  const auto handler = ::signal(SIGXFSZ, SIG_IGN);
+  struct rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const struct rlimit less{1U << 20, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &less), 0);
+  const auto failed = store->add("large", as_bytes(large));
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  ::signal(SIGXFSZ, handler);
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().code, Code::kEnvironment);
+  const FrameStore::Frame frame = store->add("small", as_bytes(small)).value();
+  const auto all = store->map().value();
+  EXPECT_EQ(as_text(all->bytes().subspan(frame.offset, frame.size)), small);
 }
 
 TEST(SameEntry, NamesTheDifference) {

@@ -151,7 +151,10 @@ Result<slim::Workplace> workplace_of(const SlimRequest& request, const knowledge
                       tables.tables.dates()};
   TRY(out.max_unpacked, max_unpacked(io));
   TRY(out.registry, registry_limits(io));
-  TRY(out.frames, device::FrameStore::create(out.scratch_directory, io.stop));
+  // Without a second reading there is nobody to keep it for, but for one file's equal entries.
+  if (!request.dry_run || request.options.cuts.recompress != device::CodeCompression::kKeep) {
+    TRY(out.frames, device::FrameStore::create(out.scratch_directory, io.stop));
+  }
   return out;
 }
 
