@@ -1,7 +1,6 @@
 // Slurm's batch scripts: what their #SBATCH lines ask for, and Slurm does not do.
 #include <algorithm>
 #include <optional>
-#include <set>
 
 #include "base/ascii.h"
 #include "base/format.h"
@@ -80,103 +79,6 @@ void variables(const ProjectFile& file, const std::vector<Directive>& directives
   }
 }
 
-/// "logs" of "logs/%x-%j.out", where it is a directory below the one that sbatch is called in, and
-/// known; else empty.
-std::string directory_of_output(std::string_view value) {
-  const std::size_t slash = value.rfind('/');
-  if (slash == value.npos || starts_with_any(value, {"/", "~", ".."})) return {};
-  const std::string_view directory = value.substr(0, slash);
-  if (directory.find_first_of("%${}<>*\\") != directory.npos) return {};
-  std::string out = normal_path(directory);
-  return out == "." ? std::string() : out;
-}
-
-/// Whether a command of the text makes the directory, or one below it.
-bool makes_directory(const std::vector<ShellCommand>& commands, const std::string& directory) {
-  const std::string inside = "/" + directory;
-  return std::ranges::any_of(commands, [&](const ShellCommand& command) {
-    const Program program = program_of(command);
-    if (program.name != "mkdir") return false;
-    return std::ranges::any_of(command.words, [&](const ShellWord& word) {
-      const std::string path = normal_path(word.text);
-      return path == directory || path.starts_with(directory + "/") || path.ends_with(inside) ||
-             path.contains(inside + "/");
-    });
-  });
-}
-
-/// Of the project that holds a file; empty: the working directory.
-std::string root_of(const ProjectFile& file) {
-  const std::string& path = file.source.path();
-  const std::string& below = file.source.project_path();
-  return path.ends_with(below) ? path.substr(0, path.size() - below.size()) : std::string();
-}
-
-bool is_there(const Project& project, const ProjectFile& script, const std::string& directory) {
-  const std::string& path = script.source.path();
-  const std::string root = root_of(script);
-  const std::string places[] = {path_below(root.empty() ? "." : root, directory) + "/",
-                                path_below(directory_of(path), directory) + "/"};
-  const auto lies_there = [&](const std::string& one) {
-    return std::ranges::any_of(places,
-                               [&](const std::string& place) { return one.starts_with(place); });
-  };
-  return std::ranges::any_of(
-             project.files,
-             [&](const auto& file) { return lies_there(normal_path(file->source.path())); }) ||
-         std::ranges::any_of(project.contexts, [&](const Context& context) {
-           return std::ranges::any_of(context.files, [&](const ContextFile& file) {
-             return lies_there(path_below(context.directory, file.path));
-           });
-         });
-}
-
-/// A script that is no job makes the directory: the one that calls sbatch, or a setup.
-bool is_made_before(const Project& project, const ProjectFile& script,
-                    const std::string& directory) {
-  return std::ranges::any_of(project.files, [&](const auto& file) {
-    const std::string_view text = file->source.text();
-    if (file.get() == &script || file->kind != FileKind::kShell || text.contains("\n#SBATCH") ||
-        !text.contains("mkdir"))
-      return false;
-    return makes_directory(split_shell(text, {0, text.size()}).commands, directory);
-  });
-}
-
-/// `said`: directories that are told already, each with its project.
-void output_directory(const Project& project, const ProjectFile& file,
-                      const std::vector<ShellCommand>& commands,
-                      const std::vector<Directive>& directives, std::set<std::string>& said,
-                      FindingSink& sink) {
-  const auto is = [](std::initializer_list<std::string_view> names) {
-    return [names](const Directive& one) { return is_one_of(one.name, names); };
-  };
-  // Where the job begins elsewhere, so do its paths.
-  if (std::ranges::any_of(directives, is({"--chdir", "-D"}))) return;
-  for (const Directive& one : directives) {
-    if (!is({"--output", "-o", "--error", "-e"})(one)) continue;
-    const std::string directory = directory_of_output(one.value.text);
-    if (directory.empty() || !makes_directory(commands, directory) ||
-        is_there(project, file, directory) || is_made_before(project, file, directory) ||
-        !said.insert(root_of(file) + "/" + directory).second)
-      continue;
-    Finding& found = sink.add(
-        "batch-directive", file, one.value.span,
-        fmt::format("Slurm opens this file before the script makes {}: where it is not there yet, "
-                    "the job ends without a word",
-                    directory));
-    found.evidence = {"sbatch(1): a missing directory of --output is not made",
-                      "DataBiosphere/toil#4633, NVIDIA-NeMo/Megatron-Bridge#2654"};
-    found.fix = fmt::format(
-        "keep the directory in the repository ({}/.gitkeep), or make it before "
-        "sbatch is called",
-        directory);
-    // Many say in their instructions to make it first.
-    found.pedantic = true;
-    return;
-  }
-}
-
 /// The number that torchrun starts, as it is written; empty: it says none, which is one.
 std::string started_by(std::string_view text) {
   for (const std::string_view option : {"--nproc_per_node", "--nproc-per-node"}) {
@@ -228,7 +130,6 @@ void launcher_per_task(const ProjectFile& file, const std::vector<ShellCommand>&
 
 void judge_batch_scripts(const Project& project, const std::vector<FileView>& /*views*/,
                          FindingSink& sink) {
-  std::set<std::string> said;
   for (const auto& file : project.files) {
     if (file->kind != FileKind::kShell || !file->source.text().contains("\n#SBATCH")) continue;
     const std::vector<Directive> directives = directives_of(file->source);
@@ -237,7 +138,6 @@ void judge_batch_scripts(const Project& project, const std::vector<FileView>& /*
         split_shell(file->source.text(), {0, file->source.text().size()}).commands;
     if (is_template(project, *file)) continue;
     variables(*file, directives, sink);
-    output_directory(project, *file, commands, directives, said, sink);
     launcher_per_task(*file, commands, directives, sink);
   }
 }

@@ -74,18 +74,9 @@ std::string Project::context_directory(const ProjectFile& dockerfile) const {
 
 std::vector<std::string> context_directories(const Project& project) {
   std::set<std::string> out;
-  for (const auto& file : project.files) {
-    const std::string& path = file->source.path();
-    if (path == "-") continue;
-    if (file->dockerfile) out.insert(project.context_directory(*file));
-    // What a job's output lies in is looked for from the project's root.
-    const std::string& below = file->source.project_path();
-    if (file->kind == FileKind::kShell && path.ends_with(below) &&
-        file->source.text().contains("\n#SBATCH"))
-      out.insert(normal_path(path.size() == below.size()
-                                 ? std::string(".")
-                                 : path.substr(0, path.size() - below.size())));
-  }
+  for (const auto& file : project.files)
+    if (file->dockerfile && file->source.path() != "-")
+      out.insert(project.context_directory(*file));
   return {out.begin(), out.end()};
 }
 

@@ -81,8 +81,7 @@ std::string path_below(std::string_view directory, std::string_view path);
 std::string directory_of(std::string_view path);
 
 struct Project;
-/// Directories of build contexts that the files name, or that hold a Dockerfile, and the roots of
-/// projects with batch scripts.
+/// Directories of build contexts that the files name, or that hold a Dockerfile.
 std::vector<std::string> context_directories(const Project& project);
 
 struct Project {
