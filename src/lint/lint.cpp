@@ -121,8 +121,8 @@ bool waived(const Finding& finding, const Policy& policy, const LintRules& rules
   });
 }
 
-/// The same words at several places of a file have one cause: the first place stays, with the lines
-/// of the others and their edits.
+/// The same words, or one cause by its rule, at several places of a file: the first place stays,
+/// with the lines of the others and their edits.
 void join_same_causes(const Project& project, std::vector<Finding>& findings) {
   // What a careful owner may leave stays apart from what pays.
   std::map<std::tuple<std::string, std::string, std::string, bool>, std::size_t> firsts;
@@ -130,7 +130,9 @@ void join_same_causes(const Project& project, std::vector<Finding>& findings) {
   std::vector<Finding> out;
   for (Finding& finding : findings) {
     const auto [at, fresh] = firsts.try_emplace(
-        {finding.path, finding.rule, finding.message, finding.pedantic}, out.size());
+        {finding.path, finding.rule, finding.cause.empty() ? finding.message : finding.cause,
+         finding.pedantic},
+        out.size());
     if (fresh) {
       out.push_back(std::move(finding));
       continue;
@@ -150,31 +152,12 @@ void join_same_causes(const Project& project, std::vector<Finding>& findings) {
   findings = std::move(out);
 }
 
-/// torch without a version over another torch: what is said of the two torches is the remedy of
-/// the version too. What conda leaves, and cleans too late, is one cause.
+/// torch without a version over another torch: the remedy of the two torches is the version's too.
 void leave_out_followers(std::vector<Finding>& findings) {
   std::set<std::pair<std::string, std::size_t>> twice;
   for (const Finding& finding : findings)
     if (finding.rule == "torch-installed-twice" && !finding.pedantic)
       twice.emplace(finding.path, finding.span.begin);
-  // That conda brought the other one is the nearer cause.
-  std::set<std::pair<std::string, std::size_t>> by_conda;
-  for (const Finding& finding : findings)
-    if (finding.rule == "torch-installed-twice" && !finding.pedantic &&
-        finding.message.starts_with("torch is installed by conda"))
-      by_conda.emplace(finding.path, finding.span.begin);
-  std::erase_if(findings, [&](const Finding& finding) {
-    return finding.rule == "torch-installed-twice" &&
-           finding.message.starts_with("the nightly torch") &&
-           by_conda.contains({finding.path, finding.span.begin});
-  });
-  std::set<std::string> uncleaned;
-  for (const Finding& finding : findings)
-    if (finding.rule == "conda-not-cleaned" && !finding.pedantic) uncleaned.insert(finding.path);
-  for (Finding& finding : findings)
-    if (finding.rule == "removed-in-later-layer" && finding.message.starts_with("the packages") &&
-        uncleaned.contains(finding.path))
-      finding.pedantic = true;
   for (Finding& finding : findings)
     if (finding.rule == "gpu-wheel-unpinned" && twice.contains({finding.path, finding.span.begin}))
       finding.pedantic = true;

@@ -169,8 +169,8 @@ void release_candidates(const FileView& view, FindingSink& sink) {
       continue;
     Finding& found =
         sink.add("package-not-in-distribution", *view.file, asked->span,
-                 fmt::format("{} of {} is {}, a release candidate that gets no updates",
-                             kCandidate.package, kCandidate.distribution, kCandidate.version));
+                 fmt::format("{} of {} is still the release candidate {}", kCandidate.package,
+                             kCandidate.distribution, kCandidate.version));
     found.severity = Severity::kWarning;
     found.evidence = {
         stage.image.distribution.evidence,

@@ -464,7 +464,9 @@ class TorchTwice {
       const bool exact = !knowledge::local_version(now.version).empty();
       const bool variant = known && exact && before.variant.known() && now.variant.known() &&
                            before.variant.value != now.variant.value;
-      const bool other = nightly && !is_nightly(*earlier->install);
+      // That one is conda's is said already.
+      const bool other =
+          nightly && !is_nightly(*earlier->install) && earlier->by_conda() == again.by_conda();
       if (!version && !variant && !forced && !other) continue;
       Finding& found = report(
           again, earlier,

@@ -313,7 +313,7 @@ void implicit_index(const Project& project, const std::set<const ProjectFile*>& 
                            : std::string("this torch is"),
                     row == nullptr || brings || request.version.empty() ? std::string("a CUDA")
                                                                         : "the " + row->variant,
-                    processor ? "the image is for the processor" : "nothing here uses a GPU"));
+                    processor ? "the image is for no GPU of NVIDIA's" : "nothing here uses a GPU"));
     found.evidence = {row == nullptr ? "framework_builds.json, pypi" : row->source};
     if (brings)
       found.evidence.push_back(fmt::format("package index: {} requires torch", request.name));

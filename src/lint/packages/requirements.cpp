@@ -162,19 +162,16 @@ void RequirementsReader::requirement() {
       for (std::size_t one = 0; one < words_.size(); ++one)
         macos = macos || word(one).contains("darwin");
       if (processor && macos) break;
+      std::string instead =
+          ", and on a line of its own it would replace PyPI for all of the file: ";
+      // The wheels of an index for processors would be taken for every machine.
+      if (!processor) instead += "write --extra-index-url there, or ";
+      instead += "move the requirement to a file of its own";
       for (const std::string_view option : {"--index-url", "--extra-index-url", "--find-links"})
         if (part.starts_with(option))
           problem(words_[at],
-                  fmt::format("pip ignores {} behind a requirement{}{}", option,
-                              option != "--index-url"
-                                  ? ": it needs a line of its own"
-                                  : ", and on a line of its own it would replace PyPI for all of "
-                                    "the file: ",
-                              option != "--index-url" ? ""
-                              // Beside PyPI's its builds would be taken everywhere.
-                              : processor ? "move the requirement to a file of its own"
-                                          : "write --extra-index-url there, or move the "
-                                            "requirement to a file of its own"));
+                  fmt::format("pip ignores {} behind a requirement{}", option,
+                              option == "--index-url" ? instead : ": it needs a line of its own"));
       break;
     }
     if (in_marker) {

@@ -247,7 +247,13 @@ void conda_clean(const FileView& view, const StageSteps& steps, FindingSink& sin
                              install->command.program));
     found.evidence = {"no conda clean in the step, and no cache mount at the packages' directory",
                       "conda documentation, conda clean"};
-    found.pedantic = !brings_much(view, *install);
+    // Who cleans in a later step, which installs nothing itself, wants it gone.
+    const bool cleans_later = std::ranges::any_of(steps.all(), [&](const Step& other) {
+      return other.instruction->span.begin > run.span.begin && !said.contains(other.instruction) &&
+             std::ranges::any_of(commands_of(*other.instruction), is_conda_clean);
+    });
+    if (cleans_later) found.evidence.push_back("the clean of a later step only hides them");
+    found.pedantic = !cleans_later && !brings_much(view, *install);
     found.fix = fmt::format("add && {} clean -afy to the same RUN", program);
     if (command == nullptr || command->depth > 0 || run.exec_form ||
         program.find('$') != std::string::npos)

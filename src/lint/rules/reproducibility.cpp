@@ -1,9 +1,7 @@
 // What may be different tomorrow: bases without a digest, installers that change daily, versions
 // that the shell takes for files.
 #include <algorithm>
-#include <iterator>
 #include <set>
-#include <span>
 
 #include "base/format.h"
 #include "knowledge/table_rows.h"
@@ -108,7 +106,7 @@ std::vector<Redirected> redirected_in(const ShellCommand& command, std::string_v
 }
 
 /// pip install torch>=2.0 without quotes: the shell writes a file "=2.0".
-void redirected(const ProjectFile& file, const ShellCommand& command, std::vector<Finding>& out) {
+void redirected(const ProjectFile& file, const ShellCommand& command, FindingSink& sink) {
   constexpr std::size_t kMost = 1'000;  // each bound is looked for among all words
   if (command.redirections.empty() || command.redirections.size() > kMost ||
       command.words.size() > kMost)
@@ -137,17 +135,17 @@ void redirected(const ProjectFile& file, const ShellCommand& command, std::vecto
   const auto read = std::ranges::find_if(command.redirections, [](const ShellRedirection& one) {
     return one.op == "<" && is_bound(one);
   });
-  Finding& found = out.emplace_back();
-  found.span = first.span;
-  found.message =
+  Finding& found = sink.add(
+      "specifier-redirected", file, first.span,
       read != command.redirections.end()
-          ? fmt::format(
-                "without quotes the shell wants to read a file '{}', which is not there: "
-                "nothing is installed",
-                read->target.text)
+          ? fmt::format("without quotes the shell wants to read a file '{}', which is not there: "
+                        "nothing is installed",
+                        read->target.text)
           : fmt::format("without quotes the shell writes {} '{}': {} {} installed in any version",
                         all.size() == 1 ? "a file" : "files such as", first.target, names,
-                        all.size() == 1 ? "is" : "are");
+                        all.size() == 1 ? "is" : "are"));
+  found.cause = "redirection";
+  found.evidence = {"POSIX shell: redirection"};
   found.fix = fmt::format("write {}", words);
   for (const Redirected& one : all)
     if (!one.quoted)
@@ -155,44 +153,19 @@ void redirected(const ProjectFile& file, const ShellCommand& command, std::vecto
           {one.span, fmt::format("{}{}{}", quote, file.source.slice(one.span), quote)});
 }
 
-/// One habit, one finding for the file.
-void report_redirected(const ProjectFile& file, std::vector<Finding> all, FindingSink& sink) {
-  if (all.empty()) return;
-  std::ranges::stable_sort(all, {}, [](const Finding& one) { return one.span.begin; });
-  Finding& found = sink.add("specifier-redirected", file, all.front().span, all.front().message);
-  found.evidence = {"POSIX shell: redirection"};
-  found.fix = all.front().fix;
-  found.edits = std::move(all.front().edits);
-  std::string also;
-  for (Finding& other : std::span(all).subspan(1)) {
-    also +=
-        fmt::format("{}{}", also.empty() ? "" : ", ", file.source.position(other.span.begin).line);
-    found.edits.insert(found.edits.end(), std::make_move_iterator(other.edits.begin()),
-                       std::make_move_iterator(other.edits.end()));
-  }
-  if (also.empty()) return;
-  found.evidence.push_back(fmt::format("also in line{} {}", also.contains(',') ? "s" : "", also));
-  found.fix += "; the others in the same way";
-}
-
 }  // namespace
 
 void judge_reproducibility(const Project& project, const std::vector<FileView>& views,
                            FindingSink& sink) {
-  for (const auto& file : project.files) {
-    std::vector<Finding> found;
+  for (const auto& file : project.files)
     for (const ShellCommand& command : file->names.redirected_installs)
-      redirected(*file, command, found);
-    report_redirected(*file, std::move(found), sink);
-  }
+      redirected(*file, command, sink);
   for (const FileView& view : views) {
     digests(view, sink);
     floating(view, sink);
-    std::vector<Finding> found;
     for (const StageView& stage : view.stages)
       for (const Instruction& run : stage.stage->instructions)
-        for (const ShellCommand& command : run.commands) redirected(*view.file, command, found);
-    report_redirected(*view.file, std::move(found), sink);
+        for (const ShellCommand& command : run.commands) redirected(*view.file, command, sink);
   }
 }
 

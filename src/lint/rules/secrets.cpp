@@ -92,8 +92,9 @@ std::string instead_of(const Instruction& instruction, const std::string& name, 
         name);
   return fmt::format(
       "delete it; give it to the step alone: RUN --mount=type=secret,id={0},env={0} …, with "
-      "docker build --secret id={0}{1}",
-      name, "; what the program reads, to the container: docker run --env-file");
+      "docker build --secret id={0}; what the program reads, to the container: docker run "
+      "--env-file",
+      name);
 }
 
 /// The key to a service of the container itself, often a known one that its user is to replace.

@@ -41,9 +41,6 @@ class Layers {
         if (command.program == "chown" || command.program == "chmod" || command.program == "chgrp")
           owned(step, command, directory);
         if (command.program == "apt-get" || command.program == "apt") purged(step, command);
-        if (command.program == "conda" || command.program == "mamba" ||
-            command.program == "micromamba")
-          cleaned(step, command);
       });
     }
   }
@@ -293,36 +290,6 @@ class Layers {
         found.fix = "install, use and remove it in one RUN, or build in a stage of its own";
         return;
       }
-    }
-  }
-
-  static bool cleans_conda(const Instruction& run) {
-    return std::ranges::any_of(commands_of(run), [](const StepCommand& command) {
-      return is_one_of(command.program, {"conda", "mamba", "micromamba"}) && command.has("clean");
-    });
-  }
-
-  void cleaned(const Step& step, const StepCommand& command) {
-    if (!command.has("clean")) return;
-    const auto installs = view_.installs_in(view_.stages.size() - 1);
-    if (std::ranges::any_of(installs, [&](const Install* install) {
-          return install->command.manager == PackageManager::kConda &&
-                 install->instruction == step.instruction;
-        }))
-      return;
-    for (const Install* install : installs) {
-      if (install->command.manager != PackageManager::kConda) continue;
-      if (!before(install->instruction, step) || install->instruction->flag("mount") != nullptr ||
-          cleans_conda(*install->instruction))
-        continue;
-      Finding& found =
-          report(command.shell->span,
-                 "the packages stay in the layer that downloaded them: this clean "
-                 "only hides them",
-                 install->instruction,
-                 fmt::format("{} {}", install->command.program, install->command.verb));
-      found.fix = "put the clean behind the install, in the same RUN";
-      return;
     }
   }
 

@@ -24,10 +24,11 @@ struct Finding {
   Span span;                          ///< what the caret points at; empty: the file as a whole
   std::string message;                ///< one sentence about this place: what is wrong, by name
   std::vector<std::string> evidence;  ///< what was seen, and the table row or document that judged
-  std::string fix;                    ///< the next step, concrete: the very words to write
-  std::vector<Edit> edits;            ///< empty where a person must decide
-  bool unsafe = false;                ///< the edits change what a build or a program does
-  bool pedantic = false;              ///< shown with --pedantic only
+  std::string cause;        ///< places of a file with the same are told once; empty: the message
+  std::string fix;          ///< the next step, concrete: the very words to write
+  std::vector<Edit> edits;  ///< empty where a person must decide
+  bool unsafe = false;      ///< the edits change what a build or a program does
+  bool pedantic = false;    ///< shown with --pedantic only
 };
 
 }  // namespace flense::lint
