@@ -28,7 +28,10 @@ constexpr auto kLibraries = std::to_array<Innocent>({
     {"libhiprtc", kCallsRtc},
     {"libMIOpen", kCallsRtc},
     {"librocfft", kCallsRtc},
+    // The drivers' compilers of OpenCL.
     {"libamd_comgr", kHoldsFrontEnd},
+    {"libnvidia-compiler", kHoldsFrontEnd},
+    {"libnvidia-nvvm", kHoldsFrontEnd},
     // Its interface in C parses for tools and makes no code.
     {"libclang.so", kHoldsFrontEnd},
     {"libclang-1", kHoldsFrontEnd},

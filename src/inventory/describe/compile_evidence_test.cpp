@@ -59,6 +59,10 @@ TEST(CompileEvidence, CompilersThatCameToBeUsed) {
   EXPECT_EQ(evidence_of("usr/lib/llvm-19/lib/libclang-cpp.so.19.1", library).front_end, "");
   EXPECT_EQ(evidence_of(kSite + "clang/native/libclang.so", library).front_end, "");
   EXPECT_EQ(evidence_of("opt/rocm/lib/libamd_comgr.so.2", library).front_end, "");
+  EXPECT_EQ(
+      evidence_of("usr/lib/x86_64-linux-gnu/nvidia/current/libnvidia-nvvm.so.535.261.03", library)
+          .front_end,
+      "");
   EXPECT_EQ(evidence_of("opt/tcc/bin/tcc", program).program, "opt/tcc/bin/tcc");
   EXPECT_EQ(evidence_of("usr/lib/gcc/x86_64-linux-gnu/12/cc1", program).program, "");
   EXPECT_EQ(evidence_of("usr/bin/clangd-19", program).program, "");
