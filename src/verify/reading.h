@@ -20,7 +20,7 @@ namespace flense::verify {
 /// What a LayerListing does not hold.
 struct MemberFacts {
   std::array<char, 64> sha256{};  ///< of a regular file's content
-  std::array<char, 8> head{};     ///< its first bytes
+  std::array<char, 18> head{};    ///< its first bytes, those of ELF up to e_type
   std::uint32_t nanoseconds = 0;
   std::uint32_t device_major = 0, device_minor = 0;
   std::uint32_t attributes = 0;  ///< index into LayerReading::attributes
@@ -47,6 +47,10 @@ struct Member {
     return {facts.head.data(), std::min<std::size_t>(facts.head.size(), entry.size)};
   }
   bool is_elf() const { return head().starts_with("\x7f\x45LF"); }
+  /// ET_REL, of little-endian ELF: what a linker takes and nothing loads.
+  bool is_relocatable() const {
+    return is_elf() && head().ends_with(std::string_view("\1\0", 2)) && head().size() == 18;
+  }
 };
 
 struct Reading {

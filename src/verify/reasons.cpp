@@ -15,7 +15,7 @@ using codec::MemberType;
 
 enum class Fact {
   kNone,
-  kArchive,    ///< of ar, or the text of a linker script
+  kArchive,    ///< of ar, the text of a linker script, or an object (Debian's libmcheck.a)
   kZip,        ///< what Python installs from
   kNotLoaded,  ///< no ELF file, no module
   kCuda,       ///< an ELF file, whose link leads to a file of the same name in a Python package
@@ -111,7 +111,8 @@ bool is_module(std::string_view path) {
 }
 
 bool is_text(std::string_view head) {
-  return std::ranges::all_of(head, [](char c) { return (c >= ' ' && c <= '~') || c == '\n'; });
+  return std::ranges::all_of(
+      head, [](char c) { return (c >= ' ' && c <= '~') || c == '\n' || c == '\t'; });
 }
 
 /// Below a virtual environment or conda's, whose packages go whole.
@@ -157,7 +158,8 @@ bool holds(const Row& row, const PlannedEdit& edit, const Member& was,
     case Fact::kNone:
       return true;
     case Fact::kArchive:
-      return !file || head == "!<arch>\n" || head == "!<thin>\n" || is_text(head);
+      return !file || head.starts_with("!<arch>\n") || head.starts_with("!<thin>\n") ||
+             is_text(head) || was.is_relocatable();
     case Fact::kZip:
       return !file || head.starts_with("PK");
     case Fact::kNotLoaded:

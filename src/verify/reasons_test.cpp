@@ -13,11 +13,10 @@ struct Fits {
   Record record;
   Level level = Level::kAggressive;
 
-  std::string why(const char* pass, const char* path, const char* head = "",
+  std::string why(const char* pass, const char* path, std::string_view bytes = "",
                   const char* action = "drop", const char* new_path = "") const {
     LayerReading layer;
     MemberFacts facts;
-    const std::string_view bytes = head;
     std::ranges::copy(bytes.substr(0, facts.head.size()), facts.head.begin());
     EXPECT_TRUE(layer.listing->add({.path = path, .link = "", .size = bytes.size()}));
     const auto tree = image::MergedTree::build({layer.listing});
@@ -35,6 +34,11 @@ TEST(Reasons, FitTheFile) {
                      "\x7f"
                      "ELF...."),
             "");
+  // An object by another name, as Debian's libmcheck.a; a library by it is none.
+  using namespace std::string_literals;
+  const std::string ident = "\x7f\x45LF\2\1\1"s + std::string(9, '\0');
+  EXPECT_EQ(fits.why("static-libs", "usr/lib/libmcheck.a", ident + "\1\0"s), "");
+  EXPECT_NE(fits.why("static-libs", "usr/lib/libmcheck.a", ident + "\3\0"s), "");
   EXPECT_NE(fits.why("static-libs", "app/w.so", archive), "");
   EXPECT_EQ(fits.why("documentation", "usr/share/doc/x/README", "x"), "");
   EXPECT_NE(fits.why("documentation", "usr/share/doc/x/copyright", "x"), "");
