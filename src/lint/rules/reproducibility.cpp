@@ -6,6 +6,7 @@
 #include "base/format.h"
 #include "knowledge/table_rows.h"
 #include "lint/facts/build_steps.h"
+#include "lint/packages/command_options.h"
 #include "lint/packages/requirement_text.h"
 #include "lint/rules/rules.h"
 
@@ -67,7 +68,7 @@ void floating(const FileView& view, FindingSink& sink) {
 struct Redirected {
   Span span;
   std::string name, op, target;  ///< of the redirection: ">", "=1.24"
-  bool quoted = false;
+  bool plain = false;            ///< quotes around it are all that it wants
 };
 
 bool is_bound(const ShellRedirection& one) {
@@ -77,29 +78,63 @@ bool is_bound(const ShellRedirection& one) {
           (!text.empty() && text.find_first_not_of("0123456789.,*") == std::string::npos));
 }
 
-std::vector<Redirected> redirected_in(const ShellCommand& command, std::string_view file) {
+/// The first word that may be a package: behind the verb of what installs. Without one, 0.
+std::size_t first_package(const ShellCommand& command, const Program& program) {
+  bool pip = !program.name.starts_with("python");
+  for (std::size_t at = program.first + 1; at < command.words.size(); ++at) {
+    const std::string& word = command.words[at].text;
+    pip = pip || (word == "pip" && command.words[at - 1].text == "-m");
+    if (pip &&
+        is_one_of(word, {"install", "add", "download", "wheel", "create", "update", "upgrade"}))
+      return at + 1;
+  }
+  return 0;
+}
+
+/// Whether the word is the value of the option in front of it.
+bool is_value(const ShellCommand& command, std::size_t at, const Program& program) {
+  const std::string_view before = command.words[at - 1].text;
+  return program.name.ends_with("conda") || program.name.ends_with("mamba")
+             ? std::ranges::find(kCondaValues, before) != kCondaValues.end()
+             : std::ranges::find(kPipValues, before) != kPipValues.end();
+}
+
+/// A name alone, or "torch>=2," in front of its next bound: behind "torch==2.0" stands a file.
+bool takes_bound(const ShellWord& word) {
+  const auto request = parse_requirement(word.text);
+  return request && request->url.empty() && request->marker.empty() &&
+         (request->specifier.empty() || word.text.ends_with(','));
+}
+
+std::vector<Redirected> redirected_in(const ShellCommand& command, const Program& program,
+                                      std::string_view file) {
   std::vector<Redirected> out;
+  const std::size_t first = first_package(command, program);
+  if (first == 0) return out;
   for (const ShellRedirection& redirection : command.redirections) {
     const std::size_t bound = redirection.target.span.begin;
     if (!is_bound(redirection) || (!out.empty() && bound < out.back().span.end)) continue;
     // The word that ends where the redirection begins is the package.
-    for (std::size_t at = 1; at < command.words.size(); ++at) {
+    for (std::size_t at = first; at < command.words.size(); ++at) {
       const ShellWord& word = command.words[at];
       if (word.text.starts_with('-') || word.span.end > bound ||
-          bound - word.span.end > redirection.op.size())
+          bound - word.span.end > redirection.op.size() || !takes_bound(word) ||
+          is_value(command, at, program))
         continue;
-      const auto request = parse_requirement(word.text);
-      if (!request) continue;
       Span whole{word.span.begin, redirection.target.span.end};
-      // torch>=2,<3: the next bound follows at once.
-      for (const ShellRedirection& next : command.redirections)
-        if (next.target.span.begin == whole.end + next.op.size()) whole.end = next.target.span.end;
+      // torch>=2,<3: the next bound follows at once. Of torch>=2>3 nobody knows what is meant.
+      bool clear = true;
+      for (const ShellRedirection& next : command.redirections) {
+        if (next.target.span.begin != whole.end + next.op.size() || !is_bound(next)) continue;
+        clear = clear && file[whole.end - 1] == ',';
+        whole.end = next.target.span.end;
+      }
       // An expression of a workflow is not what the reader of commands saw.
       std::string target = redirection.target.text;
       if (target.contains("$X")) target = file.substr(bound, redirection.target.span.end - bound);
-      out.push_back({whole, request->name, redirection.op, std::move(target),
-                     file.substr(whole.begin, whole.end - whole.begin).find_first_of("\"'") !=
-                         std::string_view::npos});
+      const std::string_view text = file.substr(whole.begin, whole.end - whole.begin);
+      out.push_back({whole, parse_requirement(word.text)->name, redirection.op, std::move(target),
+                     clear && text.find_first_of("\"'\\`") == text.npos});
     }
   }
   return out;
@@ -111,18 +146,15 @@ void redirected(const ProjectFile& file, const ShellCommand& command, FindingSin
   if (command.redirections.empty() || command.redirections.size() > kMost ||
       command.words.size() > kMost)
     return;
-  const std::string program = program_of(command).name;
-  if (!program.starts_with("pip") && program != "uv" && program != "conda" && program != "mamba" &&
-      program != "micromamba" && !program.starts_with("python"))
+  const Program program = program_of(command);
+  const std::string& name = program.name;
+  if (!name.starts_with("pip") && name != "uv" && name != "conda" && name != "mamba" &&
+      name != "micromamba" && !name.starts_with("python"))
     return;
-  const std::vector<Redirected> all = redirected_in(command, file.source.text());
+  const std::vector<Redirected> all = redirected_in(command, program, file.source.text());
   if (all.empty()) return;
   // Double quotes would end the text of sh -c "…".
-  const std::string_view before = file.source.text().substr(0, all.front().span.begin);
-  const std::size_t doubled = before.rfind("-c \""), single = before.rfind("-c '");
-  const bool within = command.depth > 0 && doubled != std::string_view::npos &&
-                      (single == std::string_view::npos || single < doubled);
-  const char quote = within ? '\'' : '"';
+  const char quote = command.within == '"' || command.within == '?' ? '\'' : '"';
   std::string names, words;
   for (const Redirected& one : all) {
     std::string plain(file.source.slice(one.span));
@@ -148,7 +180,7 @@ void redirected(const ProjectFile& file, const ShellCommand& command, FindingSin
   found.evidence = {"POSIX shell: redirection"};
   found.fix = fmt::format("write {}", words);
   for (const Redirected& one : all)
-    if (!one.quoted)
+    if (one.plain && command.within != '?')
       found.edits.push_back(
           {one.span, fmt::format("{}{}{}", quote, file.source.slice(one.span), quote)});
 }

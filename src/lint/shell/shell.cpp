@@ -194,7 +194,14 @@ class Splitter {
   /// The text of `sh -c '…'`, where it stands in the file as it is.
   void add_argument(std::size_t index) {
     const auto span = shell_argument(file_, out_.commands[index]);
-    if (span) nested(*span, dialect_, out_.commands[index].depth - base_);
+    if (!span) return;
+    const std::size_t first = out_.commands.size();
+    nested(*span, dialect_, out_.commands[index].depth - base_);
+    const char quote = span->begin > 0 ? file_[span->begin - 1] : '?';
+    for (std::size_t at = first; at < out_.commands.size(); ++at) {
+      char& within = out_.commands[at].within;
+      within = within == 0 && (quote == '"' || quote == '\'') ? quote : '?';
+    }
   }
 
   void nested(Span span, const ShellDialect& dialect, std::size_t depth) {
@@ -395,6 +402,7 @@ void add_shell_argument(std::string_view file, std::vector<ShellCommand>& comman
   if (!span) return;
   ShellText inner;
   Splitter(file, *span, {}, 1, commands.back().depth + 1, inner).run();
+  for (ShellCommand& command : inner.commands) command.within = '?';
   std::ranges::move(inner.commands, std::back_inserter(commands));
 }
 

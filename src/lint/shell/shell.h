@@ -42,6 +42,7 @@ struct ShellCommand {
   std::string joined_by;  ///< what follows: "&&", "||", ";", "|", "&", "\n", "" at the end
   Span span;
   unsigned depth = 0;  ///< of ( … ), { … ; }, if, for, while, case, $( … ), sh -c '…' around it
+  char within = 0;     ///< the quote around the text of sh -c; '?': of JSON, or several
 };
 
 struct ShellDialect {
