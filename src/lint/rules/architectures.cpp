@@ -188,9 +188,40 @@ bool is_for_torch(const FileView& view, const Setting& setting) {
   return false;
 }
 
+/// What a container starts is run on a machine with a GPU.
+bool runs_in_build(const Instruction* step) {
+  return step == nullptr ||
+         (step->keyword != Keyword::kCmd && step->keyword != Keyword::kEntrypoint);
+}
+
+/// Whether a later setting of the name takes the place of this one before a step could read it.
+bool is_replaced(const StageView& stage, const std::vector<Setting>& all, const Setting& setting) {
+  if (setting.instruction == nullptr || setting.instruction->keyword == Keyword::kRun) return false;
+  const std::size_t begin = setting.instruction->span.begin;
+  return std::ranges::any_of(all, [&](const Setting& later) {
+    return later.name == setting.name && later.instruction != nullptr &&
+           later.instruction->span.begin > begin &&
+           std::ranges::none_of(stage.stage->instructions, [&](const Instruction& step) {
+             return step.keyword == Keyword::kRun && step.span.begin > begin &&
+                    step.span.begin < later.instruction->span.begin;
+           });
+  });
+}
+
+/// Whether something reads the variable by its name: what CMake wants of it is not all.
+bool is_read(const FileView& view, std::string_view name) {
+  const std::string_view text = view.file->source.text();
+  return text.contains(fmt::format("${}", name)) || text.contains(fmt::format("${{{}", name));
+}
+
 void cmake_lists(const FileView& view, const StageView& stage, FindingSink& sink) {
-  for (const Setting& setting : settings_of(view, stage.index, kCmakeNames)) {
-    if (is_for_torch(view, setting)) continue;
+  const std::vector<Setting> all = settings_of(view, stage.index, kCmakeNames);
+  for (const Setting& setting : all) {
+    if (is_for_torch(view, setting) || is_replaced(stage, all, setting)) continue;
+    // CMake reads CUDAARCHS where the command does not say the same.
+    if (setting.name == "CUDAARCHS" &&
+        view.file->source.text().contains("-DCMAKE_CUDA_ARCHITECTURES"))
+      continue;
     const Listed at{"cuda-architectures", &view, &stage, setting.name, setting.span, setting.exact};
     const ArchitectureList list = read_architectures(setting.value, ArchitectureSyntax::kCmake);
     if (!list.well_spelt) {
@@ -201,16 +232,20 @@ void cmake_lists(const FileView& view, const StageView& stage, FindingSink& sink
                       setting.name, setting.value));
       found.evidence = {"CMake: CUDA_ARCHITECTURES"};
       if (!list.corrected.empty()) {
-        found.fix = fmt::format("write \"{}\"", list.corrected);
+        const bool read = is_read(view, setting.name);
+        found.fix = read ? fmt::format("give CMake \"{}\": something else reads {} too",
+                                       list.corrected, setting.name)
+                         : fmt::format("write \"{}\"", list.corrected);
         const bool quoted =
             at.span.begin > 0 && (view.text({at.span.begin - 1, at.span.begin}) == "\"" ||
                                   view.text({at.span.begin - 1, at.span.begin}) == "'");
         // A semicolon outside quotes would end the command.
-        if (setting.exact && (quoted || list.corrected.find(';') == std::string::npos))
+        if (setting.exact && !read && (quoted || list.corrected.find(';') == std::string::npos))
           found.edits.push_back({at.span, list.corrected});
       }
     }
     if (list.has_keyword("native")) {
+      if (!runs_in_build(setting.instruction)) continue;
       Finding& found =
           sink.add(at.rule, *view.file, at.span,
                    fmt::format("{} is native, and a build of an image has no GPU", setting.name));
@@ -257,6 +292,20 @@ bool has_list_of_its_own(const FileView& view, const StageView& stage,
   });
 }
 
+/// A file, or a variable that nobody knows here, may name the architectures.
+bool may_be_set_elsewhere(const Instruction& run, const ShellCommand& command) {
+  if (std::ranges::any_of(command.assignments,
+                          [](const ShellAssignment& set) { return set.name == "CUDAFLAGS"; }) ||
+      (run.environment && run.environment->contains("CUDAFLAGS")))
+    return true;
+  return std::ranges::any_of(command.words, [&](const ShellWord& word) {
+    return starts_with_any(word.text, {"-C", "--preset", "--toolchain", "-DCMAKE_TOOLCHAIN_FILE",
+                                       "-DCMAKE_PROJECT_INCLUDE"}) ||
+           (word.text.starts_with('$') && !word.quoted && !word.text.contains('/') &&
+            (!run.environment || !expand(word.text, *run.environment)));
+  });
+}
+
 /// cmake -DGGML_CUDA=ON without any list of architectures.
 void unset_lists(const FileView& view, const StageView& stage, FindingSink& sink) {
   if (stage.image.flavour.value != "devel" || stage.image.vendor.value != "nvidia") return;
@@ -265,7 +314,9 @@ void unset_lists(const FileView& view, const StageView& stage, FindingSink& sink
     if (commands_mention(view, stage.index, word)) return;
   for (const Instruction& run : stage.stage->instructions)
     for (const ShellCommand& command : run.commands) {
-      if (program_of(command).name != "cmake") continue;
+      if (program_of(command).name != "cmake" || !runs_in_build(&run) ||
+          may_be_set_elsewhere(run, command))
+        continue;
       for (const ShellWord& word : command.words) {
         const std::string& text = word.text;
         if (!text.starts_with("-D") || !text.contains("CU") ||
@@ -314,7 +365,7 @@ void nvcc_flags(const FileView& view, const StageView& stage, FindingSink& sink)
         ++targets;
         const Listed listed{"cuda-architectures", &view, &stage, "nvcc", span, false};
         const ArchitectureList list = read_architectures(value, ArchitectureSyntax::kNvcc);
-        if (list.has_keyword("native")) {
+        if (list.has_keyword("native") && runs_in_build(&run)) {
           Finding& found = sink.add(listed.rule, *view.file, span,
                                     "nvcc is to compile for the GPU at hand, and a build of an "
                                     "image has none");
