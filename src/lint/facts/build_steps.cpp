@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <map>
 
 #include "base/ascii.h"
 #include "base/format.h"
@@ -45,12 +46,43 @@ const Environment& environment_of(const Instruction& instruction) {
 
 namespace {
 
-std::string home_of(std::string_view user, const Environment& environment) {
+/// Homes that useradd and its kin were given, by the names of their users; empty: not known.
+using Homes = std::map<std::string, std::string, std::less<>>;
+
+std::string home_of(std::string_view user, const Environment& environment, const Homes& homes) {
   if (const auto at = environment.find("HOME"); at != environment.end())
     return at->second.value_or(std::string());
+  if (const auto at = homes.find(user); at != homes.end()) return at->second;
   if (is_root(user)) return "/root";
   if (user.empty() || all_digits(user)) return {};
   return "/home/" + std::string(user);
+}
+
+/// useradd -md DIR NAME, adduser --home DIR NAME.
+void take_home(const StepCommand& command, Homes& homes) {
+  if (!is_one_of(command.program, {"useradd", "adduser", "usermod"})) return;
+  constexpr std::size_t kMostHomes = 100;
+  const std::vector<Argument>& words = command.arguments;
+  const bool busybox = command.program == "adduser";
+  std::string home;
+  bool given = false;
+  for (std::size_t at = 0; at < words.size(); ++at) {
+    const std::string& text = words[at].text;
+    const bool alone =
+        is_one_of(text, {"--home-dir", "--home", "--base-dir"}) ||
+        (text.starts_with('-') && !text.starts_with("--") &&
+         (text.ends_with('d') || text.ends_with('b') || (busybox && text.ends_with('h'))));
+    const bool joined = starts_with_any(text, {"--home-dir=", "--home=", "--base-dir="});
+    if ((!alone && !joined) || (alone && at + 1 == words.size())) continue;
+    given = true;
+    const bool base = text.starts_with("--base-dir") || (alone && text.ends_with('b'));
+    const std::string value = joined ? text.substr(text.find('=') + 1) : words[at + 1].text;
+    home =
+        base || !value.starts_with('/') || value.contains('$') ? std::string() : normal_path(value);
+  }
+  if (!given || homes.size() >= kMostHomes || home.size() > kLongest) return;
+  for (const Argument& word : words)
+    if (!word.text.starts_with('-') && !word.text.contains('/')) homes[word.text] = home;
 }
 
 }  // namespace
@@ -60,11 +92,14 @@ StageSteps::StageSteps(const FileView& view, std::size_t stage) {
   std::ranges::reverse(lineage);
   const knowledge::RepositoryRow* base = view.stages[stage].image.row;
   std::string user = base == nullptr || base->user.empty() ? "root" : base->user, directory;
+  Homes homes;
   for (const std::size_t one : lineage) {
     stages_.emplace_back(view.dockerfile->stages[one].instructions);
     for (const Instruction& instruction : stages_.back()) {
       const Environment& environment = environment_of(instruction);
-      steps_.push_back({&instruction, user, home_of(user, environment), directory});
+      steps_.push_back({&instruction, user, home_of(user, environment, homes), directory});
+      if (instruction.keyword == Keyword::kRun)
+        for (const StepCommand& command : commands_of(instruction)) take_home(command, homes);
       if (instruction.words.empty()) continue;
       if (instruction.keyword == Keyword::kUser) {
         user = replaced(instruction.words.front().text, environment);
@@ -177,6 +212,22 @@ bool lies_in(std::string_view path, std::string_view directory) {
          (path.size() == directory.size() || path[directory.size()] == '/');
 }
 
+namespace {
+
+/// sudo -u NAME …, sudo -Hu NAME …
+bool is_of_other_user(const ShellCommand& command) {
+  const std::size_t first = std::min(program_of(command).first, command.words.size());
+  return std::ranges::any_of(command.words.begin(),
+                             command.words.begin() + static_cast<std::ptrdiff_t>(first),
+                             [](const ShellWord& word) {
+                               return word.text.starts_with("--user") ||
+                                      (word.text.starts_with('-') && !word.text.starts_with("--") &&
+                                       word.text.contains('u'));
+                             });
+}
+
+}  // namespace
+
 std::string cache_directory(const Step& step, const ShellCommand* command,
                             const knowledge::ToolCacheRow& tool) {
   const auto from = [&](std::string_view name) {
@@ -184,8 +235,9 @@ std::string cache_directory(const Step& step, const ShellCommand* command,
   };
   const std::string& directory = step.directory;
   // Whose home sudo leaves depends on the distribution.
-  const bool other = command != nullptr && !command->words.empty() && !is_root(step.user) &&
-                     command->words.front().text == "sudo";
+  const bool other = command != nullptr && !command->words.empty() &&
+                     command->words.front().text == "sudo" &&
+                     (!is_root(step.user) || is_of_other_user(*command));
   const std::string home = other ? std::string() : step.home;
   if (command != nullptr)
     for (std::size_t at = 0; at < command->words.size(); ++at) {

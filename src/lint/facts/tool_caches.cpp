@@ -89,24 +89,33 @@ bool empties(const Instruction& run, std::string_view directory, std::string_vie
              bool unknown) {
   // What poetry downloads lies in a directory of its own.
   const std::string packages = fmt::format("{}/artifacts", directory);
+  const auto removes = [&](std::string path) {
+    if (path.starts_with("~")) path = "/root" + path.substr(1);
+    while (path.ends_with('/') || path.ends_with('*')) path.pop_back();
+    if (holds(path, "$")) return unknown;
+    return !path.empty() && (lies_in(directory, path) || path == packages);
+  };
   for (const StepCommand& command : commands_of(run)) {
-    if (command.program == "rm") {
-      for (const Argument& word : command.arguments) {
-        std::string path = word.text;
-        if (path.starts_with("~")) path = "/root" + path.substr(1);
-        while (path.ends_with('/') || path.ends_with('*')) path.pop_back();
-        if (holds(path, "$")) {
-          if (unknown) return true;
-        } else if (!path.empty() && (lies_in(directory, path) || path == packages)) {
-          return true;
-        }
-      }
+    if (command.program == "rm" &&
+        std::ranges::any_of(command.arguments,
+                            [&](const Argument& word) { return removes(word.text); }))
+      return true;
+    // trap 'rm -rf ~/.cache' EXIT; a function that it names may remove anything.
+    if (command.program == "trap" && command.has("EXIT") && !command.arguments.empty()) {
+      const std::vector<std::string_view> words =
+          parts_of(command.arguments.front().text, " \t\n;&|\"");
+      const bool removal = std::ranges::find(words, "rm") != words.end();
+      if (removal ? std::ranges::any_of(
+                        words, [&](std::string_view word) { return removes(std::string(word)); })
+                  : unknown)
+        return true;
     }
     if (command.program == "find" && command.has("-delete") && !command.arguments.empty() &&
         lies_in(directory, normal_path(command.arguments.front().text)))
       return true;
     const bool cache = command.has("cache");
-    if (holds(command.program, tool) && cache && (command.has("purge") || command.has("clean")))
+    if (holds(command.program, tool) && cache &&
+        (command.has("purge") || command.has("clean") || command.has("remove")))
       return true;
     if (command.program.starts_with("python") && command.has(tool) && cache && command.has("purge"))
       return true;

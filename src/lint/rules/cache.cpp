@@ -5,6 +5,7 @@
 
 #include "base/ascii.h"
 #include "base/format.h"
+#include "base/version_numbers.h"
 #include "lint/facts/purpose.h"
 #include "lint/facts/table_facts.h"
 #include "lint/facts/tool_caches.h"
@@ -109,6 +110,15 @@ bool emptied_later(const StageSteps& steps, const Instruction& run, std::string_
   });
 }
 
+/// docker/dockerfile:1.0 and 1.1 have no mounts, but for their experimental channel.
+bool has_mounts(const FileView& view) {
+  const std::string& syntax = view.dockerfile->syntax;
+  const std::size_t tag = syntax.find("docker/dockerfile:1.");
+  if (tag == syntax.npos || syntax.contains("experimental") || syntax.contains("labs")) return true;
+  const std::string_view minor = std::string_view(syntax).substr(tag + 20);
+  return first_number(minor).value_or(2) >= 2;
+}
+
 /// One list of one manager for each RUN of the final image.
 struct CachedInstall {
   const Install* install;
@@ -192,9 +202,11 @@ void left_in_layer(const FileView& view, const StageSteps& steps, FindingSink& s
     found.fix =
         fmt::format("write RUN {} …, which also keeps the downloads for the next build{}", mount,
                     one.tool->options.empty() ? "" : "; or add " + one.tool->options.front());
-    if ((moved || unknown) && !one.tool->options.empty())
+    const bool mountable = has_mounts(view);
+    if ((moved || directory.empty() || !mountable) && !one.tool->options.empty())
       found.fix = "add " + one.tool->options.front();
-    if (!is_root(one.step->user) || directory.empty() || run.exec_form || one.command == nullptr)
+    if (!is_root(one.step->user) || directory.empty() || run.exec_form || one.command == nullptr ||
+        !mountable)
       continue;
     const Span place = behind_keyword(run);
     found.edits.push_back({place, " " + mount});
