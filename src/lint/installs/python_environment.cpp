@@ -319,8 +319,30 @@ void python_alone(const FileView& view, FindingSink& sink) {
                     "Debian's package python3 brings python3 alone"};
 }
 
+/// Whether another program than pip takes the list: conda, or sed, which may mend it.
+bool is_read_by_others(const PlacedList& place, const std::vector<PlacedList>& all) {
+  if (place.list == &place.install->command) return false;
+  if (std::ranges::any_of(all, [&](const PlacedList& other) {
+        return other.file == place.file && other.install != nullptr &&
+               other.list != &other.install->command &&
+               other.install->command.manager == PackageManager::kConda;
+      }))
+    return true;
+  const std::string_view name = file_name(place.file->source.path());
+  return std::ranges::any_of(place.view->dockerfile->stages, [&](const Stage& stage) {
+    return std::ranges::any_of(stage.instructions, [&](const Instruction& step) {
+      return std::ranges::any_of(step.step_commands, [&](const StepCommand& command) {
+        if (!is_one_of(command.program, {"conda", "mamba", "micromamba", "sed", "perl", "awk"}))
+          return false;
+        return std::ranges::any_of(
+            command.arguments, [&](const Argument& word) { return file_name(word.text) == name; });
+      });
+    });
+  });
+}
+
 /// torch=2.6.0, which conda reads and pip does not.
-void one_equals(const PlacedList& place, FindingSink& sink) {
+void one_equals(const PlacedList& place, const std::vector<PlacedList>& all, FindingSink& sink) {
   if (place.view == nullptr || !is_gpu_file(*place.view)) return;
   const PackageManager manager = place.install->command.manager;
   if ((manager != PackageManager::kPip && manager != PackageManager::kUv) ||
@@ -331,6 +353,7 @@ void one_equals(const PlacedList& place, FindingSink& sink) {
     if (text.size() < 2 || text[0] != '=' || text[1] == '=' ||
         request.manager == PackageManager::kConda)
       continue;
+    if (is_read_by_others(place, all)) return;
     Finding& found = sink.add(
         "requirement-invalid", *place.file, request.span,
         fmt::format("pip does not read {}{}: \"Invalid requirement\"", request.name, text));
@@ -379,8 +402,9 @@ void broken_version(const PlacedList& place, FindingSink& sink) {
 
 void judge_python_environment(const Project& project, const std::vector<FileView>& views,
                               FindingSink& sink) {
-  for (const PlacedList& place : placed_lists(project, views)) {
-    one_equals(place, sink);
+  const std::vector<PlacedList> all = placed_lists(project, views);
+  for (const PlacedList& place : all) {
+    one_equals(place, all, sink);
     broken_version(place, sink);
   }
   for (const FileView& view : views) {
