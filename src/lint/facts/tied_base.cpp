@@ -123,6 +123,26 @@ std::vector<std::string> compiled_for(const ProjectFile& file) {
   return out;
 }
 
+std::vector<std::string> pinned_to_cuda(const ProjectFile& file, std::string_view cuda) {
+  constexpr std::size_t kMost = 3;
+  const std::string minor = major_minor(cuda);
+  std::string dashed = "-" + minor;
+  std::ranges::replace(dashed, '.', '-');
+  std::vector<std::string> out;
+  for (const std::string_view word : words_of(file)) {
+    const std::size_t equals = word.find('=');
+    if (equals == word.npos || word.starts_with('-') || word.substr(equals).starts_with("=="))
+      continue;
+    const std::string_view name = word.substr(0, equals), version = word.substr(equals + 1);
+    if (version.empty() || (!name.ends_with(dashed) && !version.ends_with("+cuda" + minor)) ||
+        std::ranges::find(out, word) != out.end())
+      continue;
+    out.emplace_back(word);
+    if (out.size() == kMost) break;
+  }
+  return out;
+}
+
 std::vector<std::string> ties_to_distribution(const ProjectFile& file,
                                               const knowledge::Images& images, std::string_view own,
                                               std::string_view other) {

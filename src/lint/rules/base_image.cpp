@@ -251,10 +251,16 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
     found.fix += fmt::format("; what is built for CUDA {} has to be renewed with it",
                              first_number(row->cuda).value_or(0));
   found.fix += no_longer_compiled(use, *better.row, gpus);
-  if (tie_fix(use, *row, better, found)) return;
   const bool same_minor = major_minor(better.row->cuda) == major_minor(row->cuda);
-  if (!deleted && same_minor && better.changes.empty())
+  if (!tie_fix(use, *row, better, found) && !deleted && same_minor && better.changes.empty())
     replace_version(use, *row, *better.row, found);
+  if (use.built == nullptr) return;
+  // apt takes no older packages than the newer image holds.
+  const std::vector<std::string> pins = pinned_to_cuda(*use.built, row->cuda);
+  if (pins.empty()) return;
+  found.edits.clear();
+  found.fix += fmt::format("; with it renew what is pinned to CUDA {}: {}", row->cuda,
+                           fmt::join(pins, ", "));
 }
 
 /// False: nothing is known to be wrong with the tag.
