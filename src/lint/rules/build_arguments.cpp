@@ -39,6 +39,12 @@ void quoted(const ProjectFile& file, FindingSink& sink) {
 /// Variables that a base sets itself; of other bases nobody knows them here.
 bool may_be_set(const GpuImage& base, std::string_view name) {
   const std::string_view repository = base.repository;
+  // Of Docker's own library, or somebody's.
+  if (base.row == nullptr && repository != "nvidia/cuda" &&
+      !is_one_of(repository, {"ubuntu", "debian", "alpine", "fedora", "centos", "rockylinux",
+                              "almalinux", "amazonlinux", "oraclelinux", "buildpack-deps", "python",
+                              "node", "golang", "gcc", "rust", "busybox", "scratch"}))
+    return true;
   if (repository == "nvidia/cuda")
     return starts_with_any(name, {"CUDA", "NV", "NCCL", "CUDNN", "LD_", "LIBRARY_"});
   if (repository.contains('/')) return true;
@@ -52,6 +58,13 @@ bool may_be_set(const GpuImage& base, std::string_view name) {
 bool is_predefined(std::string_view name) {
   return is_one_of(to_lower(name),
                    {"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"});
+}
+
+/// Variables that a shell, or the builder, sets for every RUN.
+bool is_of_shell(std::string_view name) {
+  return is_one_of(name, {"HOME", "PATH", "PWD", "OLDPWD", "HOSTNAME", "UID", "EUID", "PPID", "IFS",
+                          "RANDOM", "SECONDS", "LINENO", "SHELL", "SHLVL", "OPTARG", "OPTIND",
+                          "HOSTTYPE", "OSTYPE", "MACHTYPE"});
 }
 
 bool is_name_letter(char c) {
@@ -79,6 +92,29 @@ void each_use(std::string_view text, const Visit& visit) {
       if (!rest.empty() && is_one_of(rest.substr(0, 1), {"-", "=", "+", "?"})) visit(name, true);
     }
   }
+}
+
+/// Whether a word, as it is written, lets something replace "$NAME": it stands neither behind a
+/// backslash or another dollar nor in single quotes.
+bool is_expanded(std::string_view raw, std::string_view name) {
+  bool doubled = false, single = false;
+  for (std::size_t at = 0; at < raw.size(); ++at) {
+    const char c = raw[at];
+    if (single || (c == '\'' && !doubled)) {
+      single = c == '\'' ? !single : single;
+    } else if (c == '"') {
+      doubled = !doubled;
+    } else if (c == '\\' || raw.substr(at).starts_with("$$")) {
+      ++at;
+    } else if (c == '$') {
+      std::string_view rest = raw.substr(at + 1);
+      if (rest.starts_with('{')) rest.remove_prefix(1);
+      if (rest.starts_with(name) &&
+          (rest.size() == name.size() || !is_name_letter(rest[name.size()])))
+        return true;
+    }
+  }
+  return false;
 }
 
 /// The variables that a step uses, and those that it answers for itself: it sets them, or asks
@@ -126,22 +162,29 @@ class StepUses {
       }
       if (command.words.empty()) continue;
       const std::string_view program = command.words.front().text;
-      sets_any_ = sets_any_ || is_one_of(program, {"source", ".", "eval"});
+      sets_any_ =
+          sets_any_ || is_one_of(program, {"source", ".", "eval"}) || program.starts_with("((");
       if (is_one_of(program, {"[", "[[", "test"})) read_test(command.words);
+      if (program == "case" && command.words.size() > 1) answer_all(command.words[1].text);
+      // export $(cat .env)
+      if (is_one_of(program, {"export", "declare", "typeset", "local", "readonly", "env"}))
+        for (const ShellWord& word : command.words)
+          sets_any_ = sets_any_ || starts_with_any(word.text, {"$", "`"});
       // export NAME=…, read NAME, for NAME in …: a word that is, or begins with, the name.
       for (const ShellWord& word : command.words)
         answered_.insert(std::string_view(word.text).substr(0, word.text.find('=')));
     }
   }
 
-  /// -z "$NAME", -n "$NAME", "$NAME" alone, or compared with "".
+  /// -z "$NAME", -n "$NAME", "$NAME" alone, or compared with "", or x"$NAME" with x.
   void read_test(const std::vector<ShellWord>& words) {
     const auto text = [&](std::size_t at) {
       return at < words.size() ? std::string_view(words[at].text) : std::string_view("]");
     };
     for (std::size_t at = 1; at < words.size(); ++at) {
       const bool compared = is_one_of(text(at + 1), {"=", "==", "!="});
-      if (compared ? text(at + 2).empty()
+      const std::string_view other = text(at + 2);
+      if (compared ? text(at).starts_with(other) && text(at).substr(other.size()).starts_with('$')
                    : is_one_of(text(at - 1), {"-z", "-n", "!", "[", "[[", "test"}))
         answer_all(text(at));
     }
@@ -170,7 +213,8 @@ void lost_in_stage(const FileView& view, FindingSink& sink) {
       for (const auto& [name, span] : uses.all()) {
         const auto global = globals.find(name);
         if (global == globals.end() || step.environment->contains(name) || uses.answers(name) ||
-            (step.keyword == Keyword::kRun && is_predefined(name)) || !said.insert(name).second)
+            (step.keyword == Keyword::kRun && (is_predefined(name) || is_of_shell(name))) ||
+            !is_expanded(view.text(span), name) || !said.insert(name).second)
           continue;
         Finding& found = sink.add(
             "arg-not-in-stage", *view.file, span,
@@ -208,7 +252,7 @@ void made_of_itself(const FileView& view, FindingSink& sink) {
             step.pairs, [&](const KeyValue& pair) { return pair.key.text == name; });
         if (set == step.pairs.end() || !set->value || set->value->span == span ||
             step.environment->contains(name) || uses.answers(name) ||
-            is_one_of(name, {"PATH", "HOME", "HOSTNAME"}) || view.text(span).contains('\''))
+            is_one_of(name, {"PATH", "HOME", "HOSTNAME"}) || !is_expanded(view.text(span), name))
           continue;
         Finding& found = sink.add(
             "arg-not-in-stage", *view.file, span,
