@@ -78,6 +78,27 @@ class Layers {
     });
   }
 
+  /// rm FILE && ln -s OTHER FILE: a later command of the step puts something in its place.
+  static bool set_again(const Step& step, const StepCommand& removal, const std::string& path) {
+    bool again = false;
+    each_command(step, [&](const StepCommand& command, const std::string& directory) {
+      if (command.program == "rm" || command.shell->span.begin < removal.shell->span.begin) return;
+      const auto is_it = [&](std::string_view word) {
+        return path_of(step, word, directory) == path;
+      };
+      if (is_one_of(command.program, {"ln", "cp", "mv", "install"}) && !command.arguments.empty()) {
+        const std::string& to = command.arguments.back().text;
+        again =
+            again || is_it(to) || std::ranges::any_of(command.arguments, [&](const Argument& from) {
+              return is_it(fmt::format("{}/{}", to, file_name(from.text)));
+            });
+      }
+      for (const ShellRedirection& to : command.shell->redirections)
+        again = again || (to.op.starts_with('>') && is_it(to.target.text));
+    });
+    return again;
+  }
+
   /// Two branches of builds: which of them run is not known.
   static unsigned depth_of(const Written& one) {
     const ShellCommand* command = command_at(*one.step, one.span);
@@ -125,6 +146,7 @@ class Layers {
                 : "leave it out by .dockerignore, or copy only what is needed";
         return;
       }
+      if (!word.text.contains('*') && set_again(step, command, path)) continue;
       if (of_base(step, word.span, path)) return;
     }
   }
