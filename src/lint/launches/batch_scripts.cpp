@@ -53,30 +53,79 @@ bool is_template(const Project& project, const ProjectFile& file) {
   const std::string_view name = file_name(path);
   return std::ranges::any_of(project.files, [&](const auto& other) {
     const std::string_view text = other->source.text();
-    return text.contains(name) && (text.contains("envsubst") || text.contains("sed "));
+    if (other.get() == &file || !text.contains(name)) return false;
+    if (text.contains("envsubst") || text.contains("sed ")) return true;
+    return std::ranges::any_of(parts_of(text, "\n"), [&](std::string_view line) {
+      return line.contains(name) && (line.contains("eval ") || line.contains("perl ") ||
+                                     line.contains("cat ") || line.contains("awk "));
+    });
   });
 }
 
-void variables(const ProjectFile& file, const std::vector<Directive>& directives,
+/// Whether a line of another script gives sbatch this option for the file.
+bool is_given_by_caller(const Project& project, const ProjectFile& file, std::string_view option) {
+  const std::string_view name = file_name(file.source.project_path());
+  return std::ranges::any_of(project.files, [&](const auto& other) {
+    return other.get() != &file && other->kind == FileKind::kShell &&
+           std::ranges::any_of(parts_of(other->source.text(), "\n"), [&](std::string_view line) {
+             return line.contains("sbatch") && line.contains(name) && line.contains(option);
+           });
+  });
+}
+
+/// The name of the first variable in a text; empty: none.
+std::string_view variable_in(std::string_view text) {
+  const std::size_t at = text.find('$');
+  if (at == text.npos) return {};
+  text.remove_prefix(at + 1);
+  if (text.starts_with('{')) text.remove_prefix(1);
+  if (text.empty() || !(is_letter(text[0]) || text[0] == '_')) return {};
+  std::size_t end = 1;
+  while (end < text.size() && (is_letter(text[end]) || is_digit(text[end]) || text[end] == '_'))
+    ++end;
+  return text.substr(0, end);
+}
+
+/// Of other names a program that renders the file may have the value: Slurm's users fill templates
+/// in by Python, make and what not, which lint does not read.
+bool is_of_shell(std::string_view name, const std::vector<ShellCommand>& commands) {
+  return is_one_of(name, {"USER", "HOME", "PWD", "LOGNAME", "HOSTNAME", "SCRATCH", "WORK"}) ||
+         name.starts_with("SLURM_") ||
+         std::ranges::any_of(commands, [&](const ShellCommand& command) {
+           return std::ranges::any_of(command.assignments,
+                                      [&](const ShellAssignment& set) { return set.name == name; });
+         });
+}
+
+void variables(const Project& project, const ProjectFile& file,
+               const std::vector<ShellCommand>& commands, const std::vector<Directive>& directives,
                FindingSink& sink) {
+  const Directive* first = nullptr;
+  bool sure = false;
   for (const Directive& one : directives) {
-    const std::size_t at = one.value.text.find('$');
-    if (at == std::string::npos || at + 1 == one.value.text.size()) continue;
-    const char next = one.value.text[at + 1];
-    if (!is_letter(next) && next != '{' && next != '_') continue;
-    Finding& found =
-        sink.add("batch-directive", file, one.value.span,
-                 fmt::format("Slurm puts no variables into {} lines: {} gets {} as it is written",
-                             kMark, one.name, one.value.text));
-    found.evidence = {"sbatch(1): the lines are read before any shell runs"};
-    found.fix =
-        one.value.text.contains("$USER") || one.value.text.contains("${USER}")
-            ? "write %u for the user's name"
-            : fmt::format("write the value, or give it on the command line: sbatch {}{}… {}",
-                          one.name, one.name.starts_with("--") ? "=" : " ",
-                          file_name(file.source.path()));
-    return;  // the others have the same cause
+    const std::string_view name = variable_in(one.value.text);
+    // What --wrap holds a shell runs, and a comment is for people.
+    if (name.empty() || is_one_of(one.name, {"--wrap", "--comment"}) ||
+        is_given_by_caller(project, file, one.name))
+      continue;
+    const bool shell = is_of_shell(name, commands);
+    if (first != nullptr && (sure || !shell)) continue;
+    first = &one;
+    sure = shell;
   }
+  if (first == nullptr) return;  // the others have the same cause
+  const std::string& value = first->value.text;
+  Finding& found =
+      sink.add("batch-directive", file, first->value.span,
+               fmt::format("Slurm puts no variables into {} lines: {} gets {} as it is written",
+                           kMark, first->name, value));
+  found.evidence = {"sbatch(1): the lines are read before any shell runs"};
+  found.fix = value.contains("$USER") || value.contains("${USER}")
+                  ? "write %u for the user's name"
+                  : fmt::format("write the value, or give it on the command line: sbatch {}{}… {}",
+                                first->name, first->name.starts_with("--") ? "=" : " ",
+                                file_name(file.source.path()));
+  found.pedantic = !sure;
 }
 
 /// The number that torchrun starts, as it is written; empty: it says none, which is one.
@@ -96,15 +145,21 @@ void launcher_per_task(const ProjectFile& file, const std::vector<ShellCommand>&
                        const std::vector<Directive>& directives, FindingSink& sink) {
   const auto tasks = std::ranges::find(directives, "--ntasks-per-node", &Directive::name);
   if (tasks == directives.end()) return;
+  bool own = false;  // the number of tasks is another one
   for (const ShellCommand& command : commands) {
+    for (const ShellAssignment& set : command.assignments)
+      own = own || starts_with_any(set.name, {"SLURM_NTASKS", "SLURM_NPROCS"});
     const Program program = program_of(command);
+    if (program.name == "export")
+      for (const ShellWord& word : command.words)
+        own = own || starts_with_any(word.text, {"SLURM_NTASKS", "SLURM_NPROCS"});
     if (program.name != "srun") continue;
-    bool own = false;
     std::string text;
+    bool stated = own;
     const ShellWord* launcher = nullptr;
     for (const ShellWord& word : command.words) {
-      own = own || (launcher == nullptr &&
-                    (starts_with_any(word.text, {"--ntasks", "-n", "-N", "--nodes"})));
+      stated = stated || (launcher == nullptr &&
+                          (starts_with_any(word.text, {"--ntasks", "-n", "-N", "--nodes"})));
       if (launcher == nullptr &&
           (word.text.contains("torchrun") || word.text.contains("torch.distributed.")))
         launcher = &word;
@@ -112,7 +167,9 @@ void launcher_per_task(const ProjectFile& file, const std::vector<ShellCommand>&
     }
     const std::string started = started_by(text);
     const auto count = parse_number(tasks->value.text);
-    if (own || launcher == nullptr || started.empty() || started == "1" ||
+    // `if [ $SLURM_LOCALID = 0 ]` in front of it: one task starts it.
+    if (stated || launcher == nullptr || text.contains("SLURM_LOCALID") || started.empty() ||
+        started == "1" || started.contains("$((") ||
         !((count && *count > 1) || started == tasks->value.text))
       continue;
     Finding& found = sink.add(
@@ -137,7 +194,7 @@ void judge_batch_scripts(const Project& project, const std::vector<FileView>& /*
     const std::vector<ShellCommand> commands =
         split_shell(file->source.text(), {0, file->source.text().size()}).commands;
     if (is_template(project, *file)) continue;
-    variables(*file, directives, sink);
+    variables(project, *file, commands, directives, sink);
     launcher_per_task(*file, commands, directives, sink);
   }
 }
