@@ -47,7 +47,8 @@ constexpr auto kOtherwise = std::to_array<std::string_view>({"venv",
                                                              "pyenv",
                                                              "deadsnakes",
                                                              "get-pip",
-                                                             "EXTERNALLY-MANAGED",
+                                                             "EXTERN",
+                                                             "xternally",
                                                              "break-system-packages",
                                                              "BREAK_SYSTEM_PACKAGES",
                                                              "pip.conf",
@@ -68,7 +69,22 @@ bool is_otherwise(std::string_view word) {
   return std::ranges::any_of(kOtherwise, [&](std::string_view one) { return holds(word, one); });
 }
 
+/// A place of pip's own configuration: "/etc/pip.conf", "~/.config/pip".
+bool is_of_pip(std::string_view path) {
+  return ends_with_any(path, {"pip.conf", "/pip", "/.pip"}) && !holds(path, "cache");
+}
+
+/// A directory of programs that may hold a pip: "/app/env/bin", and not that of CUDA or Node.
+bool may_hold_pip(std::string_view directory) {
+  constexpr auto kOthers = std::to_array<std::string_view>(
+      {"/usr/", "CUDA", "cuda", "nvidia", "rocm", "cargo", ".local/", "node", "nvm", "go/", "mpi",
+       "cmake", "ucx", "bazel", "bun", "deno", "tensorrt"});
+  return ends_with_any(directory, {"/bin", "/shims"}) && directory != "/bin" &&
+         std::ranges::none_of(kOthers, [&](std::string_view one) { return holds(directory, one); });
+}
+
 bool may_change_python(const Instruction& step) {
+  if (std::ranges::any_of(mount_targets(step), is_of_pip)) return true;
   for (const ShellCommand& command : step.commands) {
     if (std::ranges::any_of(command.words,
                             [](const ShellWord& word) { return is_otherwise(word.text); }) ||
@@ -92,7 +108,9 @@ bool may_change_python(const Instruction& step) {
     return std::ranges::any_of(step.pairs, [](const KeyValue& pair) {
       return is_otherwise(pair.key.text) || pair.key.text == "VIRTUAL_ENV" ||
              (pair.value && (is_otherwise(pair.value->text) ||
-                             (pair.key.text == "PATH" && holds(to_lower(pair.value->text), "py"))));
+                             (pair.key.text == "PATH" &&
+                              (holds(to_lower(pair.value->text), "py") ||
+                               std::ranges::any_of(split(pair.value->text, ':'), may_hold_pip)))));
     });
   if (step.keyword == Keyword::kShell) return true;
   // What another image brings below /usr or / may be its Python.
@@ -188,9 +206,11 @@ std::string_view distribution_of_old_pip(const GpuImage& base, std::string_view 
 /// Words after which pip is another one; the option itself and its variable do not count.
 bool may_bring_pip(const Instruction& step) {
   const auto is = [](std::string_view word) {
-    return !holds(word, "break-system-packages") && !holds(word, "EXTERNALLY-MANAGED") &&
-           !holds(word, "BREAK_SYSTEM_PACKAGES") &&
-           (is_otherwise(word) || holds(word, "ensurepip") || holds(word, "zipapp"));
+    return !holds(word, "break-system-packages") && !holds(word, "EXTERN") &&
+           !holds(word, "xternally") && !holds(word, "BREAK_SYSTEM_PACKAGES") &&
+           (is_otherwise(word) || holds(word, "ensurepip") || holds(word, "zipapp") ||
+            holds(word, "easy_install") || holds(word, ".whl") || holds(word, "/pip-") ||
+            holds(word, "sources.list"));
   };
   if (step.copies() && step.flag("from") != nullptr) return true;
   if (step.keyword == Keyword::kShell || step.keyword == Keyword::kEnv)
@@ -201,9 +221,19 @@ bool may_bring_pip(const Instruction& step) {
   return std::ranges::any_of(step.commands, [&](const ShellCommand& command) {
     return std::ranges::any_of(command.words,
                                [&](const ShellWord& word) { return is(word.text); }) ||
+           std::ranges::any_of(command.redirections,
+                               [&](const auto& one) { return is(one.target.text); }) ||
            std::ranges::any_of(command.assignments,
                                [](const ShellAssignment& one) { return one.name == "PATH"; });
   });
+}
+
+/// By its name, or in a list that was not found.
+bool may_renew_pip(const Install& install) {
+  return install.files.size() < install.command.requirement_files.size() ||
+         std::ranges::any_of(
+             lists_of(install),
+             [](const PackageList* list) { return list->find("pip") != nullptr; });
 }
 
 /// --break-system-packages for a pip that is older than the option.
@@ -218,7 +248,7 @@ void unknown_option(const FileView& view, const StageView& stage, FindingSink& s
     if (!has_pip || install->command.manager != PackageManager::kPip) continue;
     const bool asks = install->command.has_option("--break-system-packages");
     // Any earlier one may have brought a newer pip.
-    if (install->command.find("pip") != nullptr) return;
+    if (may_renew_pip(*install)) return;
     if (!asks) continue;
     const ShellCommand* shell = command_at(*install->instruction, install->command.span);
     if (install->stage != stage.index || shell == nullptr || shell->words.empty() ||
@@ -265,27 +295,116 @@ const Instruction* starts_python(const StageSteps& steps, Span& at) {
   return start;
 }
 
-/// A step may make a program of this name: a link, an alternative, a script of unknown content.
-bool may_make_python(const Instruction& step) {
-  if (may_bring_pip(step)) return true;
-  if (step.keyword == Keyword::kCmd || step.keyword == Keyword::kEntrypoint ||
-      step.keyword == Keyword::kHealthcheck)
-    return false;
-  if (step.copies())
-    return std::ranges::any_of(step.words, [](const Word& word) {
-      return holds(word.text, "/bin") || word.text == "/" || word.text == "/usr";
-    });
-  return std::ranges::any_of(commands_of(step), [](const StepCommand& command) {
-    if (command.program.ends_with(".sh") || is_shell(command.program) ||
-        is_one_of(command.program, {"source", ".", "uv", "xargs", "make"}))
-      return true;
-    if (command.program == "python") return true;  // it is there, or the build ends before
-    const bool links = is_one_of(command.program, {"ln", "cp", "mv", "install", "tar"});
-    const bool system = is_one_of(command.program, {"apt-get", "apt"});
-    return std::ranges::any_of(command.arguments, [&](const Argument& word) {
-      return (links && holds(word.text, "python")) || (system && holds(word.text, "$")) ||
-             (system &&
-              (word.text == "python" || starts_with_any(word.text, {"python-", "python2"})));
+/// Directories where programs lie, and those that hold them.
+bool holds_programs(std::string_view path) {
+  while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
+  return is_one_of(path, {"/", "/usr", "/usr/local", "/opt"}) || file_name(path) == "bin";
+}
+
+/// Programs of which is known that they make no other one, but for what their words say.
+bool makes_no_program(const StepCommand& command) {
+  constexpr auto kKnown = std::to_array<std::string_view>({"apt-get",
+                                                           "apt",
+                                                           "apt-mark",
+                                                           "apt-key",
+                                                           "apt-cache",
+                                                           "dpkg-reconfigure",
+                                                           "rm",
+                                                           "mkdir",
+                                                           "rmdir",
+                                                           "chmod",
+                                                           "chown",
+                                                           "useradd",
+                                                           "adduser",
+                                                           "usermod",
+                                                           "groupadd",
+                                                           "echo",
+                                                           "printf",
+                                                           "cd",
+                                                           "export",
+                                                           "set",
+                                                           "true",
+                                                           ":",
+                                                           "pip",
+                                                           "pip3",
+                                                           "git",
+                                                           "curl",
+                                                           "wget",
+                                                           "ls",
+                                                           "cat",
+                                                           "test",
+                                                           "[",
+                                                           "sed",
+                                                           "touch",
+                                                           "which",
+                                                           "sleep",
+                                                           "locale-gen",
+                                                           "unset",
+                                                           "sync",
+                                                           "update-locale",
+                                                           "ldconfig",
+                                                           "huggingface-cli",
+                                                           "hf",
+                                                           "ln",
+                                                           "cp",
+                                                           "mv",
+                                                           "python3",
+                                                           "nvidia-smi",
+                                                           "ffmpeg"});
+  if (!is_one_of(command.program, kKnown)) return false;
+  const bool system = is_one_of(command.program, {"apt-get", "apt"});
+  const bool places = is_one_of(command.program, {"ln", "cp", "mv"});
+  if (command.program == "python3")
+    return command.has("-m") &&
+           (command.has("pip") || command.has("spacy") || command.has("nltk.downloader"));
+  return std::ranges::none_of(command.arguments, [&](const Argument& word) {
+    const std::string& text = word.text;
+    if (places)
+      return holds(text, "python") || holds(text, "$") || holds(text, "*") ||
+             (&word == &command.arguments.back() && holds_programs(text));
+    if (system)
+      return holds(text, "$") || text.ends_with(".deb") || text == "python" ||
+             starts_with_any(text, {"python-", "python2"});
+    return file_name(text) == "python";
+  });
+}
+
+/// A step may make a program of this name: a link, an alternative, a program of unknown effect.
+bool may_make_python(const Step& step) {
+  const Instruction& instruction = *step.instruction;
+  if (may_bring_pip(instruction)) return true;
+  if (instruction.copies())
+    return !instruction.words.empty() &&
+           (std::ranges::any_of(instruction.words,
+                                [](const Word& word) {
+                                  return holds_programs(word.text) ||
+                                         file_name(word.text) == "python";
+                                }) ||
+            (!instruction.words.back().text.starts_with('/') && holds_programs(step.directory)));
+  if (instruction.keyword == Keyword::kOnbuild) return true;
+  if (instruction.keyword != Keyword::kRun) return false;
+  return instruction.commands.empty() ||
+         std::ranges::any_of(instruction.commands,
+                             [](const ShellCommand& command) {
+                               return std::ranges::any_of(
+                                   command.redirections, [](const ShellRedirection& one) {
+                                     return file_name(one.target.text) == "python";
+                                   });
+                             }) ||
+         std::ranges::any_of(commands_of(instruction),
+                             [](const StepCommand& command) { return !makes_no_program(command); });
+}
+
+/// A service that builds the image starts another program in it.
+bool is_started_otherwise(const FileView& view) {
+  const std::string path = normal_path(view.file->source.path());
+  return std::ranges::any_of(view.project->files, [&](const auto& file) {
+    return std::ranges::any_of(file->workloads, [&](const Workload& one) {
+      if (!one.build_context || (one.command.empty() && one.arguments.empty())) return false;
+      const std::string context =
+          path_below(directory_of(file->source.path()), one.build_context->text);
+      return normal_path(
+                 path_below(context, one.dockerfile ? one.dockerfile->text : "Dockerfile")) == path;
     });
   });
 }
@@ -306,10 +425,7 @@ void python_alone(const FileView& view, FindingSink& sink) {
                                 std::ranges::any_of(install->command.packages, [](const auto& one) {
                                   return one.name.starts_with("python3");
                                 }));
-  if (!has_python || std::ranges::any_of(steps.all(), [](const Step& step) {
-        return may_make_python(*step.instruction);
-      }))
-    return;
+  if (!has_python || std::ranges::any_of(steps.all(), may_make_python)) return;
   Finding& found = sink.add(
       "python-not-in-image", *view.file, at,
       fmt::format("{} has python3 and no python: the container ends with \"executable file not "
@@ -317,6 +433,7 @@ void python_alone(const FileView& view, FindingSink& sink) {
                   last.image.distribution.value));
   found.evidence = {last.image.distribution.evidence,
                     "Debian's package python3 brings python3 alone"};
+  found.pedantic = is_started_otherwise(view);
 }
 
 /// Whether another program than pip takes the list: conda, or sed, which may mend it.
