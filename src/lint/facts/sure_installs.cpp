@@ -37,14 +37,17 @@ bool is_decided(const std::vector<ShellCommand>& all, std::size_t at) {
 
 }  // namespace
 
+bool is_conditional(const Install& install) {
+  const ShellCommand* command = command_at(*install.instruction, install.command.span);
+  if (command == nullptr || command->depth > 0) return true;
+  const auto& all = install.instruction->commands;
+  return is_decided(all, static_cast<std::size_t>(command - all.data()));
+}
+
 bool surely_runs(const Install& install) {
   const ShellCommand* command = command_at(*install.instruction, install.command.span);
-  if (command == nullptr || command->depth > 0 ||
-      std::ranges::any_of(command->words, &ShellWord::dynamic))
-    return false;
-  const auto& all = install.instruction->commands;
-  const auto at = static_cast<std::size_t>(command - all.data());
-  return !is_decided(all, at);
+  return command != nullptr && std::ranges::none_of(command->words, &ShellWord::dynamic) &&
+         !is_conditional(install);
 }
 
 bool may_fail(const Instruction& run, Span command) {

@@ -35,8 +35,41 @@ struct Missing {
   bool several() const { return names.contains(','); }
 };
 
+/// A directory that a copy fills, and /etc/apt with it.
+bool may_hold_sources(std::string_view path) {
+  while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
+  return is_one_of(path, {"/", "/etc"}) || path.contains("/etc/apt");
+}
+
+/// A command that writes a list of packages' sources, other than of those who have none of the
+/// distribution's packages.
+bool writes_sources(const StepCommand& command, std::string_view text) {
+  constexpr auto kHarmless = std::to_array<std::string_view>(
+      {"nvidia", "nodesource", "docker.com", "google", "microsoft", "github.com", "hashicorp",
+       "kubernetes", "postgresql", "intel", "rocm", "bazel", "kitware", "yarn"});
+  const auto is_list = [](std::string_view word) { return word.contains("sources.list"); };
+  const bool writes =
+      std::ranges::any_of(command.shell->redirections,
+                          [&](const ShellRedirection& one) {
+                            return one.op.contains('>') && is_list(one.target.text);
+                          }) ||
+      (is_one_of(command.program, {"curl", "wget", "tee", "cp", "mv", "install", "ln", "dd"}) &&
+       std::ranges::any_of(command.arguments,
+                           [&](const Argument& word) { return is_list(word.text); }));
+  return writes && std::ranges::none_of(kHarmless,
+                                        [&](std::string_view word) { return text.contains(word); });
+}
+
+/// dpkg -i FILE, apt-get install ./FILE.deb: it may bring a list of sources, or the package.
+bool installs_file(const StepCommand& command) {
+  return is_one_of(command.program, {"apt-get", "apt", "dpkg", "gdebi"}) &&
+         std::ranges::any_of(command.arguments, [](const Argument& word) {
+           return word.text.ends_with(".deb") && !word.text.contains("cuda-keyring");
+         });
+}
+
 /// A step up to this one may have named other repositories: a script of unknown content, a list
-/// that is copied, one with the words of another release.
+/// that is copied, mounted or fetched, one with the words of another release, a package file.
 bool may_have_other_sources(const FileView& view, const Install& install) {
   constexpr auto kReleases = std::to_array<std::string_view>(
       {"bionic", "focal", "jammy", "noble", "buster", "bullseye", "bookworm", "trixie", "sid"});
@@ -46,13 +79,19 @@ bool may_have_other_sources(const FileView& view, const Install& install) {
     for (const Instruction& step : view.dockerfile->stages[one].instructions) {
       if (one == install.stage && step.span.begin > install.instruction->span.begin) break;
       const std::string_view text = view.text(step.span);
-      if (step.copies() && text.contains("/etc/apt")) return true;
+      if (step.copies() && (text.contains("/etc/apt") ||
+                            (!step.words.empty() && may_hold_sources(step.words.back().text))))
+        return true;
       if (step.keyword != Keyword::kRun) continue;
+      if (std::ranges::any_of(mount_targets(step), may_hold_sources)) return true;
       if ((text.contains("sources.list") || text.contains("deb http")) &&
           std::ranges::any_of(kReleases,
                               [&](std::string_view name) { return text.contains(name); }))
         return true;
       for (const StepCommand& command : commands_of(step)) {
+        if (is_one_of(command.program, {"extrepo", "do-release-upgrade"}) ||
+            writes_sources(command, text) || installs_file(command))
+          return true;
         if (command.program.ends_with(".sh") ||
             (is_shell(command.program) &&
              std::ranges::any_of(command.arguments,
@@ -73,7 +112,11 @@ bool may_have_other_sources(const FileView& view, const Install& install) {
 void missing_packages(const FileView& view, FindingSink& sink) {
   const knowledge::Images& images = view.project->knowledge->images;
   for (const Install& install : view.installs) {
-    if (install.command.manager != PackageManager::kApt) continue;
+    if (install.command.manager != PackageManager::kApt ||
+        std::ranges::any_of(install.command.options, [](const std::string& option) {
+          return is_one_of(option, {"--dry-run", "--simulate", "--just-print", "--no-act", "-s"});
+        }))
+      continue;
     const GpuImage& image = view.stages[install.stage].image;
     if (!image.distribution.known()) continue;
     std::optional<bool> sure;  // asked once
@@ -116,7 +159,7 @@ void missing_packages(const FileView& view, FindingSink& sink) {
               : fmt::format("{} has no package{} {}", image.distribution.value,
                             one.several() ? "s" : "", one.names));
       if (!sure)
-        sure = !may_fail(*install.instruction, install.command.span) &&
+        sure = !may_fail(*install.instruction, install.command.span) && !is_conditional(install) &&
                !may_have_other_sources(view, install);
       found.pedantic = !*sure;
       found.evidence = {one.row->source, image.distribution.evidence};
