@@ -39,6 +39,25 @@ std::size_t option_at(std::string_view text, std::string_view name) {
   return text.npos;
 }
 
+/// Of an index of wheels, or of wheels alone: nothing is built.
+bool may_be_a_wheel(const Install& install, const PackageList& list) {
+  const ShellCommand* command = command_at(*install.instruction, install.command.span);
+  const auto option = [](const std::string& one) {
+    return starts_with_any(
+        one, {"--only-binary", "--prefer-binary", "--no-build", "--find-links", "-f"});
+  };
+  return !install.command.indexes.empty() || !list.indexes.empty() ||
+         std::ranges::any_of(install.command.options, option) ||
+         std::ranges::any_of(list.options, option) ||
+         std::ranges::any_of(
+             std::initializer_list<std::string_view>{"PIP_ONLY_BINARY", "PIP_PREFER_BINARY",
+                                                     "PIP_EXTRA_INDEX_URL", "PIP_INDEX_URL",
+                                                     "PIP_FIND_LINKS", "UV_INDEX"},
+             [&](std::string_view name) {
+               return variable_at(*install.instruction, command, name).set;
+             });
+}
+
 /// The newest llama.cpp is built: pip's package without a version, or a clone that is left at its
 /// head.
 struct Sources {
@@ -49,9 +68,9 @@ Sources newest_sources(const FileView& view, std::size_t stage) {
   for (const Install* install : view.installs_in(stage))
     for (const PackageList* list : lists_of(*install))
       if (const PackageRequest* found = list->find("llama-cpp-python")) {
-        // A list of constraints may hold its version.
-        if (!found->specifier.empty() || !found->url.empty() || install->command.has_option("-c") ||
-            install->command.has_option("--constraint"))
+        // A list of constraints may hold its version, and a wheel is not built.
+        if (!found->specifier.empty() || !found->url.empty() || may_be_a_wheel(*install, *list) ||
+            install->command.has_option("-c") || install->command.has_option("--constraint"))
           return {};
         out.package = true;
       }
@@ -111,8 +130,10 @@ class OldOptions {
         if (set.name == "CMAKE_ARGS" && report(set.value.span, set.value.text)) return true;
       if (command.words.empty()) continue;
       const std::string program = program_of(command).name;
-      if (program == "make" && sources.clone) {
-        if (const ShellWord* option = option_of_make(command)) {
+      configured_ = configured_ || program == "cmake";  // which writes Makefiles
+      if (program == "make" && sources.clone && !configured_) {
+        if (const ShellWord* option = option_of_make(command);
+            option != nullptr && !may_fail(step, command.span)) {
           no_makefile(option->span);
           return true;
         }
@@ -161,6 +182,7 @@ class OldOptions {
 
   const FileView& view_;
   FindingSink& sink_;
+  bool configured_ = false;
 };
 
 /// NVIDIA's samples have no Makefiles since those of CUDA 12.8: `make` in a clone that is left at
@@ -172,7 +194,7 @@ void samples_by_make(const FileView& view, const StageView& stage, FindingSink& 
   bool cloned = false;
   const Argument* head = nullptr;
   for (const Step& step : steps.all()) {
-    bool inside = holds(step.directory, kName);
+    bool inside = holds(step.directory, kName), configured = false;
     for (const StepCommand& command : commands_of(*step.instruction)) {
       const auto of_samples = std::ranges::find_if(
           command.arguments, [&](const Argument& word) { return holds(word.text, kName); });
@@ -189,7 +211,11 @@ void samples_by_make(const FileView& view, const StageView& stage, FindingSink& 
         head = &*of_samples;
       }
       inside = inside || (command.program == "cd" && named);
-      if (!cloned || command.program != "make" || !(inside || named)) continue;
+      configured = configured || command.program.starts_with("configure") ||
+                   command.program.ends_with(".sh");
+      if (!cloned || command.program != "make" || !(inside || named) || configured ||
+          may_fail(*step.instruction, command.shell->span))
+        continue;
       // A stage below says it of its own steps.
       if (std::ranges::none_of(stage.stage->instructions,
                                [&](const Instruction& one) { return &one == step.instruction; }))
