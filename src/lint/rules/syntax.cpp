@@ -167,15 +167,40 @@ class Quotes {
   char open_ = '\0';
 };
 
+/// Whether the words could follow the instruction: `FROM` may also be an argument of a program.
+bool fits_instruction(std::string_view keyword, const std::vector<std::string_view>& words) {
+  if (words.empty()) return false;
+  const std::string_view first = words.front();
+  const auto plain = static_cast<std::size_t>(
+      std::ranges::count_if(words, [](std::string_view word) { return !word.starts_with("--"); }));
+  const bool commands = std::ranges::any_of(words, [](std::string_view word) {
+    return is_one_of(word, {"&&", "||", "|", ";", ">", "<"});
+  });
+  if (is_one_of(keyword, {"RUN", "CMD", "ENTRYPOINT", "HEALTHCHECK"})) return true;
+  if (commands) return false;
+  if (is_one_of(keyword, {"ADD", "COPY"})) return plain >= 2;
+  if (keyword == "LABEL") return first.contains('=');
+  if (keyword == "ENV") return first.contains('=') || plain == 2;
+  if (keyword == "FROM")
+    return plain == 1 || (plain == 3 && same_text(words[words.size() - 2], "as"));
+  if (keyword == "EXPOSE") return is_digit(first[0]) || first[0] == '$';
+  if (keyword == "SHELL") return first.starts_with('[');
+  if (is_one_of(keyword, {"USER", "WORKDIR", "STOPSIGNAL"})) return plain == 1;
+  return true;
+}
+
 /// "RUN" where a line begins with an instruction as people write them; else empty.
-std::string_view instruction_at(std::string_view line) {
+std::string_view instruction_at(std::string_view line, char escape) {
+  line = trim_space(line);
+  if (line.ends_with(escape)) line = trim_space(line.substr(0, line.size() - 1));
   const std::string_view word = line.substr(0, line.find_first_of(" \t"));
-  return word.size() < line.size() &&
-                 is_one_of(word, {"ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE",
-                                  "FROM", "HEALTHCHECK", "LABEL", "RUN", "SHELL", "STOPSIGNAL",
-                                  "USER", "VOLUME", "WORKDIR"})
-             ? word
-             : std::string_view();
+  if (!is_one_of(word,
+                 {"ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK",
+                  "LABEL", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"}))
+    return {};
+  std::vector<std::string_view> words = parts_of(line.substr(word.size()), " \t");
+  std::erase(words, "");
+  return fits_instruction(word, words) ? word : std::string_view();
 }
 
 /// A '\' at the end of a RUN makes the next instruction a part of its command.
@@ -190,7 +215,9 @@ void swallowed(const ProjectFile& file, FindingSink& sink) {
         at = span.end + 1;
         if (trim_space_left(line).starts_with('#')) continue;
         const std::string_view keyword =
-            span.begin == run.arguments.begin || quotes.open() ? "" : instruction_at(line);
+            span.begin == run.arguments.begin || quotes.open() || line.empty() || is_blank(line[0])
+                ? ""
+                : instruction_at(line, file.dockerfile->escape);
         if (keyword.empty()) {
           quotes.read(line);
           continue;
