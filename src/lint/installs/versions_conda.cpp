@@ -6,6 +6,7 @@
 #include "base/ascii.h"
 #include "base/format.h"
 #include "base/version_numbers.h"
+#include "lint/facts/build_steps.h"
 #include "lint/facts/table_facts.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
@@ -51,10 +52,43 @@ bool has_wheels(const Project& project, const PackageRequest& torch, std::string
       [&](const std::string& variant) { return knowledge::cuda_of_variant(variant) == cuda; });
 }
 
+/// A channel of somebody's own, or a mirror: it may have anything.
+bool has_own_channel(const PackageList& list) {
+  return std::ranges::any_of(list.indexes, [](const Word& channel) {
+    return channel.text.contains("://") || starts_with_any(channel.text, {"/", ".", "~", "$"});
+  });
+}
+
+/// A step gives conda a configuration, which may name such channels.
+bool configures_channels(const FileView& view, std::size_t stage) {
+  for (const std::string_view word : {"condarc", ".mambarc", "channel_alias", "default_channels"})
+    if (commands_mention(view, stage, word)) return true;
+  for (const std::size_t one : view.dockerfile->lineage(stage))
+    for (const Instruction& step : view.dockerfile->stages[one].instructions) {
+      if (step.keyword == Keyword::kEnv &&
+          std::ranges::any_of(step.pairs, [](const KeyValue& pair) {
+            return is_one_of(pair.key.text,
+                             {"CONDARC", "CONDA_CHANNELS", "CONDA_CHANNEL_ALIAS", "MAMBARC"});
+          }))
+        return true;
+      if (std::ranges::any_of(mount_targets(step),
+                              [](const std::string& path) { return path.contains("condarc"); }))
+        return true;
+      for (const StepCommand& command : commands_of(step))
+        if (command.has("config") && is_one_of(command.program, {"conda", "mamba", "micromamba"}) &&
+            std::ranges::any_of(command.arguments, [](const Argument& word) {
+              return word.text.contains("://") || word.text.contains('$');
+            }))
+          return true;
+    }
+  return false;
+}
+
 /// pytorch-cuda was made for some CUDA alone, by a channel that ended with PyTorch 2.5.
 void no_such_metapackage(const PackageList& list, const ProjectFile& file, FindingSink& sink) {
   const PackageRequest* asked = list.find("pytorch-cuda");
-  if (asked == nullptr || asked->manager != PackageManager::kConda || asked->version.empty())
+  if (asked == nullptr || asked->manager != PackageManager::kConda || asked->version.empty() ||
+      has_own_channel(list))
     return;
   const std::string cuda = major_minor(asked->version);
   if (!cuda.contains('.') || is_one_of(cuda, {"11.6", "11.7", "11.8", "12.1", "12.4"})) return;
@@ -77,12 +111,7 @@ void no_such_metapackage(const PackageList& list, const ProjectFile& file, Findi
 void no_such_toolkit(const PackageList& list, const ProjectFile& file, FindingSink& sink) {
   const PackageRequest* asked = list.find("cudatoolkit");
   if (asked == nullptr || asked->manager != PackageManager::kConda || !is_version(asked->version) ||
-      first_number(asked->version).value_or(0) < 12)
-    return;
-  // A channel of somebody's own may have anything.
-  if (std::ranges::any_of(list.indexes, [](const Word& channel) {
-        return channel.text.contains("://") || starts_with_any(channel.text, {"/", ".", "~", "$"});
-      }))
+      first_number(asked->version).value_or(0) < 12 || has_own_channel(list))
     return;
   const std::string cuda = major_minor(asked->version);
   Finding& found =
@@ -113,9 +142,11 @@ bool loads_system_cuda(const FileView& view, std::size_t stage) {
 }
 
 void judge(const Project& project, const PackageList& list, const ProjectFile& file,
-           const GpuImage* image, bool loads_system, FindingSink& sink) {
-  no_such_metapackage(list, file, sink);
-  no_such_toolkit(list, file, sink);
+           const GpuImage* image, bool loads_system, bool own_channels, FindingSink& sink) {
+  if (!own_channels) {
+    no_such_metapackage(list, file, sink);
+    no_such_toolkit(list, file, sink);
+  }
   CudaClaim first;
   for (const PackageRequest& request : list.packages) {
     const bool conda = request.manager == PackageManager::kConda;
@@ -191,11 +222,12 @@ void judge_versions_conda(const Project& project, const std::vector<FileView>& v
       for (const PackageList* list : lists_of(install)) {
         seen.push_back(list);
         judge(project, *list, file_of(install, *list, *view.file),
-              &view.stages[install.stage].image, loads_system_cuda(view, install.stage), sink);
+              &view.stages[install.stage].image, loads_system_cuda(view, install.stage),
+              configures_channels(view, install.stage), sink);
       }
   for (const auto& file : project.files)
     if (file->packages && std::ranges::find(seen, &*file->packages) == seen.end())
-      judge(project, *file->packages, *file, nullptr, false, sink);
+      judge(project, *file->packages, *file, nullptr, false, false, sink);
 }
 
 }  // namespace flense::lint
