@@ -32,6 +32,15 @@ const knowledge::SecretFormRow* token_in(std::string_view text,
   return nullptr;
 }
 
+/// What an example writes in place of a password.
+bool is_usual_password(std::string_view low) {
+  return is_one_of(low,
+                   {"password", "passwd",  "pass",     "pwd",       "secret",    "admin", "root",
+                    "user",     "example", "changeme", "change-me", "change_me", "test",  "dummy",
+                    "xxx",      "token",   "apikey",   "api_key",   "key",       "..."}) ||
+         low.starts_with('<') || low.starts_with("your") || low.contains("***");
+}
+
 /// "https://user:password@host": the password is written, no variable.
 bool has_password(std::string_view text) {
   const std::size_t scheme = text.find("://");
@@ -48,7 +57,8 @@ bool has_password(std::string_view text) {
     return false;
   const std::string_view user = host.substr(0, at);
   const std::size_t colon = user.find(':');
-  return colon != user.npos && colon + 1 < user.size() && !holds(user.substr(colon), "$");
+  return colon != user.npos && colon + 1 < user.size() && !holds(user.substr(colon), "$") &&
+         !is_usual_password(to_lower(user.substr(colon + 1)));
 }
 
 constexpr std::string_view kStays =
@@ -64,13 +74,32 @@ bool is_placeholder(std::string_view name, std::string_view value) {
   // WANDB_API_KEY=WANDB_API_KEY
   if (!low.empty() && (low == to_lower(name) || ends_with_any(to_lower(name), {"_" + low})))
     return true;
-  return is_one_of(low, {"dummy", "none", "null", "empty", "fake", "test", "placeholder", "unused",
+  // HF_TOKEN=HUGGINGFACE_TOKEN names a variable, /run/secrets/hf a file.
+  if (low.contains('_') &&
+      std::ranges::all_of(value, [](char c) { return c == '_' || (c >= 'A' && c <= 'Z'); }))
+    return true;
+  if (starts_with_any(low, {"/run/", "/var/run/", "/etc/", "/secrets/", "/vault/", "file:"}))
+    return true;
+  return is_one_of(low, {"minioadmin", "minio", "minio123", "admin", "password", "secret",
+                         "example", "todo", "fixme", "localhost", "local", "n/a"}) ||
+         is_one_of(low, {"dummy", "none", "null", "empty", "fake", "test", "placeholder", "unused",
                          "xxx", "changeme", "change-me", "not-needed", "not-used", "token",
                          "no-key", "sk-no-key-required", "sk-dummy", "dummy-key"}) ||
-         starts_with_any(low, {"your", "<", "replace", "insert", "enter", "***", "..."}) ||
+         starts_with_any(low, {"your", "<", "{{", "__", "%", "replace", "insert", "enter", "***",
+                               "...", "local-", "test-", "dummy-", "fake-"}) ||
+         low.contains("example") || low.contains("replace_me") || low.contains("replace-me") ||
          low.contains("placeholder") || low.contains("xxx") || low.contains("change-me") ||
          low.contains("changeme") || low.contains("change_me") || low.contains("your-") ||
          low.contains("your_") || ends_with_any(low, {"_here", "-here"});
+}
+
+/// Names of what others may read: a client's public key, the number of an account.
+bool names_public(std::string_view name) {
+  const std::string low = to_lower(name);
+  return has_part(low, "_-",
+                  {"public", "publishable", "id", "fingerprint", "name", "username", "cache",
+                   "firebase"}) ||
+         holds(low, "site_key") || starts_with_any(low, {"vite_", "react_app_", "nuxt_"});
 }
 
 /// A key that is written down under a name that the table does not know: GOOGLE_GEMINI_API_KEY.
@@ -123,6 +152,13 @@ bool made_of(std::string_view value, const std::set<std::string>& names) {
   return false;
 }
 
+/// What a test feeds to a program.
+bool is_of_test(std::string_view path) {
+  return has_part(
+      directory_of(path), "/",
+      {"test", "tests", "testdata", "test-data", "test_data", "fixtures", "__fixtures__"});
+}
+
 void variables(const FileView& view, FindingSink& sink) {
   const knowledge::BuildFacts& facts = view.project->knowledge->build;
   std::set<std::string> arguments;
@@ -133,15 +169,17 @@ void variables(const FileView& view, FindingSink& sink) {
       const auto* row = facts.secret(pair.key.text);
       const std::string_view value =
           pair.value ? std::string_view(pair.value->text) : std::string_view();
-      const auto* form = value.contains("xxxx") || value.contains("XXXX")
-                             ? nullptr  // for the reader to fill in
+      // For the reader to fill in, or an identifier that every page of the program shows.
+      const auto* form = is_placeholder(pair.key.text, value) || names_public(pair.key.text)
+                             ? nullptr
                              : token_in(value, facts);
       const bool password = has_password(value);
       // ENV HF_TOKEN="" clears a value.
       const bool empty = (instruction.keyword == Keyword::kEnv && value.empty()) ||
                          (instruction.keyword == Keyword::kEnv && is_unset(instruction, value)) ||
                          is_placeholder(pair.key.text, value);
-      const bool written = row == nullptr && is_written_key(pair.key.text, value);
+      const bool written =
+          row == nullptr && !names_public(pair.key.text) && is_written_key(pair.key.text, value);
       if ((row == nullptr || empty) && form == nullptr && !password && !written) continue;
       // ARG TOKEN, ENV HF_TOKEN=$TOKEN: one secret.
       if (instruction.keyword == Keyword::kArg)
@@ -165,7 +203,8 @@ void variables(const FileView& view, FindingSink& sink) {
       // What is not written down, at most the records of a build have, which many do not make.
       found.pedantic =
           (!shown && form == nullptr && !password && (value.empty() || value.contains("$"))) ||
-          (form == nullptr && !password && is_of_own_service(pair.key.text));
+          (form == nullptr && !password && is_of_own_service(pair.key.text)) ||
+          is_of_test(view.file->source.project_path());
       // What the file itself says everybody has who has the file.
       if (!shown && form == nullptr && !password && !written) found.severity = Severity::kWarning;
       found.evidence = {row != nullptr    ? row->source
@@ -242,7 +281,8 @@ void command_lines(const FileView& view, FindingSink& sink) {
       };
       for (const ShellCommand& command : run.commands) {
         if (const ShellWord* word = secret_word(command);
-            word != nullptr && !from_secret_mount(run, word->text)) {
+            word != nullptr && !from_secret_mount(run, word->text) &&
+            !is_placeholder("", word->text.substr(word->text.find('=') + 1))) {
           report(word->span, "a token", "the argument of a login or --token");
           continue;
         }
@@ -250,7 +290,7 @@ void command_lines(const FileView& view, FindingSink& sink) {
         for (const ShellAssignment& set : command.assignments) {
           const auto* row = facts.secret(set.name);
           if (row == nullptr || set.value.text.empty() || said ||
-              from_secret_mount(run, set.value.text))
+              is_placeholder(set.name, set.value.text) || from_secret_mount(run, set.value.text))
             continue;
           // The ARG that it comes from is already reported.
           if (set.value.dynamic && !holds(set.value.text, "$(")) continue;
@@ -290,13 +330,6 @@ std::vector<std::string_view> secrets_of_workflow(std::string_view text) {
     at = end;
   }
   return out;
-}
-
-/// Names of what others may read: a client's public key, the number of an account.
-bool names_public(std::string_view name) {
-  const std::string low = to_lower(name);
-  return has_part(low, "_-", {"public", "publishable", "id", "fingerprint"}) ||
-         holds(low, "site_key") || starts_with_any(low, {"vite_", "react_app_", "nuxt_"});
 }
 
 /// Names of what must not be read by others.
