@@ -119,6 +119,25 @@ bool leaves_numpy(std::string_view name) {
                           "loguru"});
 }
 
+/// A list beside the one that is installed holds versions, or a day the newest ones.
+bool is_constrained(const HeldList& list) {
+  const auto option = [](const std::string& one) {
+    return starts_with_any(one, {"-c=", "--constraint", "--build-constraint", "-b=", "--override",
+                                 "--exclude-newer", "--resolution"});
+  };
+  if (std::ranges::any_of(list.list->options, option)) return true;
+  if (list.install == nullptr) return false;
+  const PackageList& command = list.install->command;
+  const ShellCommand* shell = command_at(*list.install->instruction, command.span);
+  return std::ranges::any_of(command.options, option) || command.has_option("-c") ||
+         std::ranges::any_of(
+             std::initializer_list<std::string_view>{"PIP_CONSTRAINT", "UV_CONSTRAINT",
+                                                     "UV_OVERRIDE", "UV_EXCLUDE_NEWER"},
+             [&](std::string_view name) {
+               return variable_at(*list.install->instruction, shell, name).set;
+             });
+}
+
 /// torch 2.1 beside the newest NumPy.
 void newest_numpy(const std::vector<HeldList>& lists, const FileView& view, std::size_t stage,
                   FindingSink& sink) {
@@ -126,7 +145,12 @@ void newest_numpy(const std::vector<HeldList>& lists, const FileView& view, std:
   const HeldList *torch_list = nullptr, *numpy_list = nullptr, *vision_list = nullptr;
   bool held = false;  // another package may bound it
   for (const HeldList& list : lists) {
-    if (is_of_system(list.list->manager)) continue;
+    if (is_of_system(list.list->manager)) {
+      // The distribution's, which satisfies what asks for any.
+      if (list.list->find("python3-numpy") != nullptr) return;
+      continue;
+    }
+    if (is_constrained(list)) return;
     for (const PackageRequest& request : list.list->packages) {
       if (request.manager == PackageManager::kConda || !request.group.empty()) return;
       if (request.name == "torch" && torch == nullptr) {

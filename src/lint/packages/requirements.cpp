@@ -143,6 +143,8 @@ void RequirementsReader::option_line() {
       list_.indexes.push_back(std::move(found));
     else if (kind->file)
       list_.requirement_files.push_back(std::move(found));
+    else if (kind->name == "--constraint")
+      list_.options.emplace_back("--constraint=" + found.text);
     else if (kind->name == "--editable" && found.text.starts_with('.'))
       list_.requirement_files.push_back({found.text + "/pyproject.toml", value});
   }
