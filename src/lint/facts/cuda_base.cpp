@@ -66,7 +66,9 @@ bool is_user_of_system(const PackageRequest& request) {
        // wheels that are linked with it
        "llama-cpp-python", "stable-diffusion-cpp-python", "pywhispercpp", "ctransformers",
        "sherpa-onnx", "pyannote-audio", "pynvvideocodec", "nemo-toolkit", "paddlepaddle-gpu",
-       "pycuda", "torchcodec", "cuda-python", "tiny-cuda-nn", "chainer", "theano"});
+       "pycuda", "torchcodec", "cuda-python", "tiny-cuda-nn", "chainer", "theano",
+       // which compiles when it runs
+       "deepspeed"});
   constexpr auto kFamilies = std::to_array<std::string_view>(
       {"cupy", "dgl", "nvidia-dali", "nvidia-nvimgcodec", "tensorrt", "mxnet", "cudf", "cuml",
        "cugraph", "cucim", "cuvs", "pylibraft", "rmm", "faiss-gpu"});
@@ -133,6 +135,42 @@ bool fetches_programs(const FileView& view, std::size_t stage) {
   return false;
 }
 
+/// What is put where programs and libraries lie, a wheel of one's own, or a library that is named
+/// at its place: it may load the base's CUDA.
+bool may_hold_users(const Instruction& step) {
+  if (step.keyword == Keyword::kEnv)
+    return std::ranges::any_of(step.pairs,
+                               [](const KeyValue& pair) { return pair.key.text == "LD_PRELOAD"; });
+  if (step.copies()) {
+    const auto is = [](const Word& word) {
+      std::string_view path = word.text;
+      while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
+      return is_one_of(file_name(path), {"bin", "lib", "lib64", "sbin"}) ||
+             ends_with_any(path, {".whl", ".so", ".deb", ".engine", ".plan"});
+    };
+    return std::ranges::any_of(step.words, is);
+  }
+  if (step.keyword != Keyword::kRun) return false;
+  constexpr auto kBuilders = std::to_array<std::string_view>(
+      {"npm", "npx", "yarn", "pnpm", "bun", "cargo", "go", "make", "ninja", "meson", "dotnet",
+       "gcc", "g++", "dpkg", "nix-env", "bazel"});
+  return std::ranges::any_of(commands_of(step), [&](const StepCommand& command) {
+    if (is_one_of(command.program, kBuilders)) return true;
+    // curl … | sh
+    if (is_shell(command.program) && command.arguments.empty()) return true;
+    return std::ranges::any_of(command.arguments, [](const Argument& word) {
+      return word.text.contains("/usr/local/cuda") || word.text.contains("libcu");
+    });
+  });
+}
+
+/// Of a repository's head, whose requirements may be anything; of the well-known ones not.
+bool is_unknown_source(const PackageRequest& request) {
+  return request.url.starts_with("git+") &&
+         !is_one_of(request.name, {"transformers", "diffusers", "accelerate", "peft", "trl", "clip",
+                                   "segment-anything", "sam2", "datasets", "timm"});
+}
+
 /// An image of Docker's own library (node, golang, python) and uv's hold no CUDA programs.
 bool is_without_cuda(std::string_view repository) {
   return !repository.contains('/') || repository.starts_with("library/") ||
@@ -176,6 +214,13 @@ std::optional<UnusedCuda> unused_cuda_of(const FileView& view) {
   UnusedCuda out;
   bool torch = false, system = false;
   out.sure = knows_all_installs(view, last) && !fetches_programs(view, last);
+  for (const std::size_t one : view.dockerfile->lineage(last)) {
+    const auto& platform = view.dockerfile->stages[one].platform;
+    // PyPI's torch for Arm has no CUDA of its own.
+    if (platform && (platform->contains("arm") || platform->contains("aarch"))) return std::nullopt;
+    out.sure =
+        out.sure && std::ranges::none_of(view.dockerfile->stages[one].instructions, may_hold_users);
+  }
   const auto take = [&](std::size_t stage) {
     for (const Install* install : view.installs_in(stage)) {
       // An extra by a variable may be another one in another build.
@@ -184,7 +229,8 @@ std::optional<UnusedCuda> unused_cuda_of(const FileView& view) {
           system = system || uses_system_cuda(*file->packages);
       for (const PackageList* list : lists_of(*install)) {
         system = system || uses_system_cuda(*list);
-        out.sure = out.sure && !has_foreign_index(*list);
+        out.sure = out.sure && !has_foreign_index(*list) &&
+                   std::ranges::none_of(list->packages, is_unknown_source);
         if (list->manager == PackageManager::kConda) continue;
         // Its requirements bring PyPI's.
         torch = torch || (!list->has_option("--no-deps") && list->indexes.empty() &&
