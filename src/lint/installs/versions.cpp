@@ -5,6 +5,7 @@
 
 #include "base/format.h"
 #include "base/version_numbers.h"
+#include "lint/facts/build_steps.h"
 #include "lint/facts/cuda_base.h"
 #include "lint/facts/placed_lists.h"
 #include "lint/facts/purpose.h"
@@ -231,7 +232,50 @@ bool asks_for_gpu(const Project& project) {
 bool is_plain_base(const StageView& stage) {
   const std::string& repository = stage.image.repository;
   return stage.image.distribution.known() || repository.find('/') == std::string::npos ||
-         repository == "tensorflow/tensorflow" || is_for_other_device(repository);
+         repository == "tensorflow/tensorflow" || repository.contains("ascend");
+}
+
+/// A step may name an index by pip's or uv's configuration: a file that is copied, mounted or
+/// written, or `pip config set`.
+bool configures_index(const FileView& view, std::size_t stage) {
+  const auto is = [](std::string_view word) {
+    return word.contains("pip.conf") || word.contains("pip.ini") || word.contains("uv.toml") ||
+           word.ends_with("/.config/pip") || word.ends_with("/.pip");
+  };
+  for (const std::size_t one : view.dockerfile->lineage(stage))
+    for (const Instruction& step : view.dockerfile->stages[one].instructions) {
+      if ((step.keyword != Keyword::kRun &&
+           std::ranges::any_of(step.words, [&](const Word& word) { return is(word.text); })) ||
+          std::ranges::any_of(mount_targets(step), is))
+        return true;
+      for (const StepCommand& command : commands_of(step))
+        if ((command.program.starts_with("pip") && command.has("config")) ||
+            std::ranges::any_of(command.shell->redirections,
+                                [&](const auto& to) { return is(to.target.text); }) ||
+            std::ranges::any_of(command.arguments,
+                                [&](const Argument& word) { return is(word.text); }))
+          return true;
+    }
+  return false;
+}
+
+/// Another stage's or image's packages, which may hold a torch: site-packages, an environment, or
+/// the directory around them.
+bool copies_packages(const FileView& view, std::size_t stage) {
+  return std::ranges::any_of(view.dockerfile->lineage(stage), [&](std::size_t one) {
+    return std::ranges::any_of(
+        view.dockerfile->stages[one].instructions, [](const Instruction& copy) {
+          return copy.copies() && copy.flag("from") != nullptr && copy.words.size() > 1 &&
+                 std::ranges::any_of(copy.words, [](const Word& word) {
+                   const std::string_view text = word.text;
+                   return is_one_of(text, {"/", "/usr", "/usr/", "/usr/local", "/usr/local/",
+                                           "/opt", "/opt/", "/usr/local/lib", "/usr/local/lib/",
+                                           "/root/.local"}) ||
+                          text.contains("-packages") || text.contains("env") ||
+                          text.contains("conda") || text.contains("lib/python");
+                 });
+        });
+  });
 }
 
 /// Files that a Dockerfile for GPUs, or on a base of which nobody knows, installs: one that another
@@ -288,7 +332,9 @@ void implicit_index(const Project& project, const std::set<const ProjectFile*>& 
       stage.image.distribution.value == "alpine")
     return;
   // PyPI's torch for Arm is mostly for the processor; what an earlier step brought is kept.
-  if (is_for_arm(*place.view, stage) || gets_torch(project, place, true)) return;
+  if (is_for_arm(*place.view, stage) || gets_torch(project, place, true) ||
+      copies_packages(*place.view, stage.index) || configures_index(*place.view, stage.index))
+    return;
   // The command decides where its files come from.
   if (!place.install->command.indexes.empty() || !place.list->indexes.empty()) return;
   for (const std::string& option : place.install->command.options)
