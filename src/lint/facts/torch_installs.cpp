@@ -103,10 +103,23 @@ std::string own_environment(const Install& install) {
   // conda run -n NAME pip …; conda's own -n is told by what it lists.
   if (is_conda(program.name) && install.command.manager != PackageManager::kConda)
     return environment_of_run(*command, program.first);
-  std::string directory = directory_of(command->words[program.first].text);
+  // uv pip install --python DIR/bin/python, pip install --target DIR.
+  std::string named;
+  for (const std::string& option : install.command.options)
+    if (starts_with_any(option, {"--python=", "-p=", "--target=", "-t=", "--prefix="}) &&
+        option.contains('/'))
+      named = option.substr(option.find('=') + 1);
+  std::string directory = directory_of(named.empty() ? command->words[program.first].text : named);
+  if (!named.empty() && !starts_with_any(file_name(named), {"python"})) directory = named + "/bin";
   if (const std::size_t at = directory.find("/envs/"); at != std::string::npos)
     directory.erase(0, at + 1);
-  return directory.contains("env") ? directory : std::string();
+  if (directory.contains("env")) return directory;
+  // The distribution's, and the one of conda itself.
+  const bool usual = is_one_of(directory, {"/usr/bin", "/usr/local/bin", "/bin"}) ||
+                     directory.contains("conda") || directory.contains("forge") ||
+                     directory.contains(".local/") || directory.contains('$');
+  return directory.starts_with('/') && directory.ends_with("/bin") && !usual ? directory
+                                                                             : std::string();
 }
 
 std::string conda_environment(const Install& install) {

@@ -163,9 +163,33 @@ class TorchTwice {
         .fix = "begin with a base without torch, or install into the base's environment";
   }
 
+  /// poetry.toml, which may say that no environment is made.
+  bool has_poetry_settings() const {
+    const Context* context = project_.context_of(*view_.file);
+    return commands_mention(view_, stage_.index, "poetry.toml") ||
+           (context != nullptr && std::ranges::any_of(context->files, [](const ContextFile& file) {
+              return file_name(file.path) == "poetry.toml";
+            }));
+  }
+
+  /// `--without main` of poetry.
+  static bool leaves_out(const PackageList& command, std::string_view group) {
+    return std::ranges::any_of(command.options, [&](const std::string& option) {
+      return option.starts_with("--without=") && option.contains(group);
+    });
+  }
+
+  /// `uv remove torch` in front of it.
+  static bool is_edited(const Install& install) {
+    return std::ranges::any_of(commands_of(*install.instruction), [](const StepCommand& command) {
+      return is_one_of(command.program, {"uv", "poetry"}) && command.has("remove");
+    });
+  }
+
   /// uv sync and poetry install make an environment for the project, which begins empty. True:
   /// something is said.
   bool project_beside_base() {
+    if (has_poetry_settings()) return false;
     for (const std::string_view word : {"system-site-packages", "virtualenvs.create"})
       if (commands_mention(view_, stage_.index, word)) return false;
     for (const Install* install : view_.installs_in(stage_.index)) {
@@ -173,7 +197,8 @@ class TorchTwice {
       const bool uv = command.program == "uv" && command.verb == "sync";
       const bool poetry = command.program == "poetry" && command.verb == "install";
       if ((!uv && !poetry) || command.has_option("--active") || command.has_option("--system") ||
-          command.has_option("--no-install-package"))
+          command.has_option("--no-install-package") || command.has_option("--dry-run") ||
+          leaves_out(command, "main") || is_edited(*install))
         continue;
       const ShellCommand* shell = command_at(*install->instruction, command.span);
       // They may name the base's environment.
