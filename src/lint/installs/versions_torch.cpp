@@ -5,8 +5,10 @@
 #include "base/ascii.h"
 #include "base/format.h"
 #include "base/version_numbers.h"
+#include "lint/facts/build_steps.h"
 #include "lint/facts/placed_lists.h"
 #include "lint/facts/purpose.h"
+#include "lint/facts/sure_installs.h"
 #include "lint/facts/table_facts.h"
 #include "lint/facts/torch_installs.h"
 #include "lint/rules/rules.h"
@@ -101,8 +103,16 @@ void newest_torchaudio(const Project& project, const PlacedList& place, FindingS
   found.pedantic = python.empty() || !is_sure(place, *audio);
 }
 
-/// The one torch that a list's stage has, or the list itself where no stage has it; empty: several,
-/// or one that is not known.
+/// Packages that bring the torch that they are made for.
+bool decides_torch(const PackageRequest& request) {
+  return is_one_of(request.name,
+                   {"vllm", "sglang", "sgl-kernel", "lmdeploy", "xformers", "tensorrt-llm",
+                    "torchtext", "fbgemm-gpu", "torchrec", "unsloth", "vllm-omni"}) ||
+         (is_companion(request.name) && !request.version.empty());
+}
+
+/// The one torch that a list's environment has, or the list itself where no stage has it; empty:
+/// several, or one that is not known.
 std::string torch_beside(const PlacedList& place) {
   std::set<std::string> minors;
   std::string out;
@@ -118,10 +128,26 @@ std::string torch_beside(const PlacedList& place) {
   if (place.view == nullptr) {
     take(*place.list);
   } else {
-    for (const Install* install : place.view->installs_in(place.install->stage))
-      for (const PackageList* list : lists_of(*install)) take(*list);
-    const GpuImage& base = place.view->stages[place.install->stage].image;
-    if (minors.empty() && base.framework.value == "torch" && base.framework_version.known()) {
+    const std::string environment = own_environment(*place.install);
+    const std::size_t stage = place.install->stage;
+    bool open = false;  // what else comes may bring another torch
+    for (const Install* install : place.view->installs_in(stage)) {
+      if (own_environment(*install) != environment) continue;
+      bool fixed = false, decides = false;
+      for (const PackageList* list : lists_of(*install)) {
+        take(*list);
+        const PackageRequest* torch = list->find("torch");
+        fixed = fixed || (torch != nullptr && !torch->version.empty());
+        decides = decides || std::ranges::any_of(list->packages, decides_torch);
+      }
+      open = open || (decides && !fixed);
+    }
+    if (open || uninstalls(*place.view, stage, "torch")) return {};
+    const GpuImage& base = place.view->stages[stage].image;
+    if (minors.empty() && environment.empty() && base.framework.value == "torch" &&
+        base.framework_version.known()) {
+      // A project or a list that is not known may replace the base's.
+      if (!knows_all_installs(*place.view, stage)) return {};
       out = base.framework_version.value;
       minors.insert(major_minor(out));
     }
