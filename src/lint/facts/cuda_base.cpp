@@ -135,6 +135,16 @@ bool fetches_programs(const FileView& view, std::size_t stage) {
   return false;
 }
 
+/// The installers of uv, poetry, node and rustup, which bring no CUDA programs.
+bool fetches_known_tool(const Instruction& step) {
+  return std::ranges::any_of(commands_of(step), [](const StepCommand& command) {
+    return std::ranges::any_of(command.arguments, [](const Argument& word) {
+      return word.text.contains("astral.sh") || word.text.contains("install.python-poetry.org") ||
+             word.text.contains("nodesource.com") || word.text.contains("sh.rustup.rs");
+    });
+  });
+}
+
 /// What is put where programs and libraries lie, a wheel of one's own, or a library that is named
 /// at its place: it may load the base's CUDA.
 bool may_hold_users(const Instruction& step) {
@@ -157,18 +167,12 @@ bool may_hold_users(const Instruction& step) {
   return std::ranges::any_of(commands_of(step), [&](const StepCommand& command) {
     if (is_one_of(command.program, kBuilders)) return true;
     // curl … | sh
-    if (is_shell(command.program) && command.arguments.empty()) return true;
+    if (is_shell(command.program) && command.arguments.empty() && !fetches_known_tool(step))
+      return true;
     return std::ranges::any_of(command.arguments, [](const Argument& word) {
       return word.text.contains("/usr/local/cuda") || word.text.contains("libcu");
     });
   });
-}
-
-/// Of a repository's head, whose requirements may be anything; of the well-known ones not.
-bool is_unknown_source(const PackageRequest& request) {
-  return request.url.starts_with("git+") &&
-         !is_one_of(request.name, {"transformers", "diffusers", "accelerate", "peft", "trl", "clip",
-                                   "segment-anything", "sam2", "datasets", "timm"});
 }
 
 /// An image of Docker's own library (node, golang, python) and uv's hold no CUDA programs.
@@ -229,8 +233,7 @@ std::optional<UnusedCuda> unused_cuda_of(const FileView& view) {
           system = system || uses_system_cuda(*file->packages);
       for (const PackageList* list : lists_of(*install)) {
         system = system || uses_system_cuda(*list);
-        out.sure = out.sure && !has_foreign_index(*list) &&
-                   std::ranges::none_of(list->packages, is_unknown_source);
+        out.sure = out.sure && !has_foreign_index(*list);
         if (list->manager == PackageManager::kConda) continue;
         // Its requirements bring PyPI's.
         torch = torch || (!list->has_option("--no-deps") && list->indexes.empty() &&

@@ -246,9 +246,9 @@ void unknown_option(const FileView& view, const StageView& stage, FindingSink& s
   for (const Install* install : view.installs_in(stage.index)) {
     has_pip = has_pip || brings_pip(*install);
     if (!has_pip || install->command.manager != PackageManager::kPip) continue;
-    const bool asks = install->command.has_option("--break-system-packages");
     // Any earlier one may have brought a newer pip.
-    if (may_renew_pip(*install)) return;
+    const bool asks = install->command.has_option("--break-system-packages");
+    if (asks ? install->command.find("pip") != nullptr : may_renew_pip(*install)) return;
     if (!asks) continue;
     const ShellCommand* shell = command_at(*install->instruction, install->command.span);
     if (install->stage != stage.index || shell == nullptr || shell->words.empty() ||

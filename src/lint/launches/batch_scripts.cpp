@@ -86,6 +86,14 @@ std::string_view variable_in(std::string_view text) {
   return text.substr(0, end);
 }
 
+/// The script has expansions of the shell that envsubst and Python's templates would spoil.
+bool is_run_as_it_is(const ProjectFile& file) {
+  return std::ranges::any_of(parts_of(file.source.text(), "\n"), [](std::string_view line) {
+    return !line.starts_with('#') && (line.contains("$SLURM_") || line.contains("${SLURM_") ||
+                                      line.contains("$(") || line.contains(":-"));
+  });
+}
+
 /// Of other names a program that renders the file may have the value: Slurm's users fill templates
 /// in by Python, make and what not, which lint does not read.
 bool is_of_shell(std::string_view name, const std::vector<ShellCommand>& commands) {
@@ -102,13 +110,14 @@ void variables(const Project& project, const ProjectFile& file,
                FindingSink& sink) {
   const Directive* first = nullptr;
   bool sure = false;
+  const bool as_it_is = is_run_as_it_is(file);
   for (const Directive& one : directives) {
     const std::string_view name = variable_in(one.value.text);
     // What --wrap holds a shell runs, and a comment is for people.
     if (name.empty() || is_one_of(one.name, {"--wrap", "--comment"}) ||
         is_given_by_caller(project, file, one.name))
       continue;
-    const bool shell = is_of_shell(name, commands);
+    const bool shell = as_it_is || is_of_shell(name, commands);
     if (first != nullptr && (sure || !shell)) continue;
     first = &one;
     sure = shell;
@@ -167,10 +176,11 @@ void launcher_per_task(const ProjectFile& file, const std::vector<ShellCommand>&
     }
     const std::string started = started_by(text);
     const auto count = parse_number(tasks->value.text);
-    // `if [ $SLURM_LOCALID = 0 ]` in front of it: one task starts it.
-    if (stated || launcher == nullptr || text.contains("SLURM_LOCALID") || started.empty() ||
-        started == "1" || started.contains("$((") ||
-        !((count && *count > 1) || started == tasks->value.text))
+    // `if [ $SLURM_LOCALID = 0 ]` in front of it: one task starts it; with an else it is one of
+    // two.
+    if (stated || launcher == nullptr || text.contains("SLURM_LOCALID") ||
+        has_part(text, " \n\t;", {"else"}) || started.empty() || started == "1" ||
+        started.contains("$((") || !((count && *count > 1) || started == tasks->value.text))
       continue;
     Finding& found = sink.add(
         "batch-directive", file, tasks->value.span,

@@ -7,6 +7,7 @@
 #include "base/format.h"
 #include "lint/packages/packages.h"
 #include "lint/packages/requirement_text.h"
+#include "lint/source/blanks.h"
 
 namespace flense::lint {
 
