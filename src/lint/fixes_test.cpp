@@ -108,18 +108,22 @@ TEST_F(Fixes, ARetiredTagsSuccessorIsMaintained) {
   };
   EXPECT_EQ(fix("cuda-tag-unsupported", "11.1.1-cudnn8-runtime-ubuntu18.04"),
             "| move to nvidia/cuda:11.8.0-cudnn8-runtime-ubuntu22.04, which is maintained; it "
-            "changes ubuntu18.04 to ubuntu22.04");
+            "changes ubuntu18.04 to ubuntu22.04: until the file is ported keep a copy of this "
+            "image in a registry of your own");
   EXPECT_EQ(fix("cuda-tag-unsupported", "11.4.0-devel-rockylinux8"),
             "| move to nvidia/cuda:11.4.3-devel-rockylinux8, which is maintained");
   // 11.4 has no image on a distribution of the family that is alive.
   EXPECT_EQ(fix("cuda-tag-unsupported", "11.4.0-devel-ubuntu20.04"),
             "| move to nvidia/cuda:11.8.0-devel-ubuntu22.04, which is maintained; it changes "
-            "ubuntu20.04 to ubuntu22.04");
+            "ubuntu20.04 to ubuntu22.04: until the file is ported keep a copy of this image in a "
+            "registry of your own");
   EXPECT_EQ(fix("cuda-tag-unsupported", "12.1.0-cudnn8-devel-ubuntu22.04"),
             "| move to nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04, which is maintained");
-  EXPECT_EQ(fix("cuda-tag-unsupported", "12.3.1-cudnn8-runtime-centos7"),
-            "| move to nvidia/cuda:12.3.2-cudnn9-runtime-rockylinux8, which is maintained; it "
-            "changes cudnn8 to cudnn9, centos7 to rockylinux8");
+  EXPECT_EQ(
+      fix("cuda-tag-unsupported", "12.3.1-cudnn8-runtime-centos7"),
+      "| move to nvidia/cuda:12.3.2-cudnn9-runtime-rockylinux8, which is maintained; it "
+      "changes cudnn8 to cudnn9, centos7 to rockylinux8: until the file is ported keep a copy "
+      "of this image in a registry of your own");
   EXPECT_EQ(fix("cuda-tag-deleted", "10.2-cudnn7-devel-ubuntu18.04"),
             "| move to nvidia/cuda:13.4.1-cudnn-devel-ubuntu24.04, which is maintained; it changes "
             "cudnn7 to cudnn, ubuntu18.04 to ubuntu24.04; what is built for CUDA 10 has to be "
@@ -127,6 +131,8 @@ TEST_F(Fixes, ARetiredTagsSuccessorIsMaintained) {
   EXPECT_EQ(fix("cuda-tag-deleted", "10.1-base"),
             "| move to nvidia/cuda:13.4.1-base-ubuntu24.04, which is maintained; what is built for "
             "CUDA 10 has to be renewed with it");
+  // Without a flavour it was devel's.
+  EXPECT_THAT(fix("cuda-tag-deleted", "7.5"), ::testing::HasSubstr("-devel-"));
 }
 
 TEST_F(Fixes, AnAptCacheIsKeptByTheBaseToo) {

@@ -311,7 +311,10 @@ struct GonePackage {
   std::string_view from;  ///< the first such version; empty: all
 };
 constexpr auto kGone = std::to_array<GonePackage>(
-    {{"tensorflow-gpu", "tensorflow[and-cuda]", "tensorflow-gpu is removed since 2.12", "2.12"},
+    {{"tensorflow-gpu",
+      "tensorflow[and-cuda], or for a program of TensorFlow 1 the version that it was written for "
+      "(tensorflow-gpu==1.15.5, Python 3.7 or older)",
+      "tensorflow-gpu is removed since 2.12", "2.12"},
      {"tf-nightly-gpu", "tf-nightly[and-cuda]", "tf-nightly-gpu is removed", ""},
      {"pytorch", "torch", "the package named for PyTorch is torch", ""}});
 

@@ -213,7 +213,10 @@ class TorchTwice {
         continue;
       for (const PackageList* list : lists_of(*install)) {
         const PackageRequest* torch = list->find("torch");
-        if (torch == nullptr || !torch->group.empty()) continue;
+        // A wheel at a path or an alpha of NVIDIA's is the base's own.
+        if (torch == nullptr || !torch->group.empty() || !torch->url.empty() ||
+            torch->version.contains("a0+"))
+          continue;
         const std::string& has = stage_.image.framework_version.value;
         Finding& found = sink_.add(
             "torch-installed-twice", *view_.file, command.span,

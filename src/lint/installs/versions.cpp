@@ -194,6 +194,12 @@ void wheel_against_base(const Project& project, const PlacedList& place, Finding
     const bool devel = flavour == "devel";
     // Without a compiler, different minors of one major only waste space.
     if (!major && !devel) continue;
+    // apt brings the toolkit that the wheel asks for.
+    std::string dashed = wheel;
+    std::ranges::replace(dashed, '.', '-');
+    if (commands_mention(*place.view, place.install->stage, "cuda-toolkit-" + dashed) ||
+        commands_mention(*place.view, place.install->stage, "cuda-nvcc-" + dashed))
+      continue;
     std::string message = fmt::format("torch is of CUDA {} ({}), the base of CUDA {}", wheel,
                                       one.variant.value, base);
     message += devel && major

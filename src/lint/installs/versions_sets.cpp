@@ -229,6 +229,12 @@ bool is_metapackage(const PackageRequest& a, const PackageRequest& b) {
 }
 
 /// `view`: the Dockerfile whose stage installs the lists; null: none does.
+/// Also in what `conda list --export` wrote: NAME=VERSION=BUILD.
+bool is_of_conda(const PackageRequest& request) {
+  return request.manager == PackageManager::kConda ||
+         (request.specifier.starts_with('=') && !request.specifier.starts_with("=="));
+}
+
 std::optional<Clash> clash_in(const std::vector<HeldList>& lists,
                               const knowledge::VariantSetRow& row, const FileView* view,
                               std::size_t stage) {
@@ -245,8 +251,10 @@ std::optional<Clash> clash_in(const std::vector<HeldList>& lists,
           request.version == "0")
         continue;
       for (const auto& [first, first_list] : found)
+        // The sets are of PyPI's packages; conda's by these names require each other.
         if (first->name != request.name && !is_metapackage(*first, request) &&
-            together(*first, request) && !gone(*first) && !gone(request))
+            (!is_of_conda(*first) || !is_of_conda(request)) && together(*first, request) &&
+            !gone(*first) && !gone(request))
           return Clash{first, &request, first_list, &held};
       if (found.size() < kMost) found.emplace_back(&request, &held);
     }

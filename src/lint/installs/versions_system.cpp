@@ -8,6 +8,7 @@
 #include "lint/facts/cuda_base.h"
 #include "lint/facts/placed_lists.h"
 #include "lint/facts/sure_installs.h"
+#include "lint/facts/torch_installs.h"
 #include "lint/rules/rules.h"
 
 namespace flense::lint {
@@ -185,7 +186,8 @@ void no_cudnn(const PlacedList& place, FindingSink& sink) {
     if (commands_mention(view, stage, "cudnn") || commands_mention(view, stage, "tensorrt") ||
         brings_libraries(place) || installs_one(place, [](const PackageRequest& one) {
           return one.name.contains("cudnn") || one.name.starts_with("torch") ||
-                 one.name == "whisperx" || one.manager == PackageManager::kConda;
+                 brings_torch(one.name) || one.name == "whisperx" ||
+                 one.manager == PackageManager::kConda;
         }))
       return;
     Finding& found =

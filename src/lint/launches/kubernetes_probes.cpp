@@ -111,7 +111,15 @@ class ProbeRules {
     if (is_patched(project_, workload_, {"startupProbe", "livenessProbe"})) return;
     if (!has_startup && !liveness.is_mapping()) return;
     const YamlNode& probe = has_startup ? startup : liveness;
-    if (!asks_program(probe)) return;
+    // What a template fills in is not known.
+    if (!asks_program(probe) ||
+        std::ranges::any_of(std::to_array<std::string_view>(
+                                {"initialDelaySeconds", "periodSeconds", "failureThreshold"}),
+                            [&](std::string_view key) {
+                              const YamlNode* value = probe.find(key);
+                              return value != nullptr && !value->integer();
+                            }))
+      return;
     const auto number = [&](std::string_view key, std::int64_t fallback) {
       return std::clamp<std::int64_t>(probe[key].integer().value_or(fallback), 0, 1000000);
     };

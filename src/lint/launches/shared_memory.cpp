@@ -132,7 +132,9 @@ bool only_waits(const Workload& workload) {
 /// Objects whose operator mounts a memory volume at /dev/shm itself.
 bool operator_mounts_memory(const Workload& workload) {
   return workload.object != nullptr &&
-         is_one_of((*workload.object)["kind"].text_or(), {"RayCluster", "RayJob", "RayService"});
+         is_one_of((*workload.object)["kind"].text_or(),
+                   {"RayCluster", "RayJob", "RayService", "DynamoGraphDeployment",
+                    "DynamoComponentDeployment"});
 }
 
 /// Requests and limits of a GPU have to be equal: where one is requested, one may be meant.

@@ -145,7 +145,10 @@ Successor successor(const ImageUse& use, const std::vector<std::string>& gpus) {
     if (row == nullptr || (cudnn && (row->cudnn.empty() || row->cudnn == "none"))) continue;
     const std::string base = living_distribution(use, *row);
     if (base.empty()) continue;
-    Successor out{row, cuda_tag(images, *row, use.image->flavour.value, base, cudnn), {}, base};
+    // A tag without a flavour was devel's, before they all had one.
+    const std::string_view flavour =
+        use.image->flavour.value.empty() ? "devel" : std::string_view(use.image->flavour.value);
+    Successor out{row, cuda_tag(images, *row, flavour, base, cudnn), {}, base};
     const auto change = [&](std::string_view from, std::string_view to) {
       if (!from.empty() && from != to)
         out.changes += fmt::format("{}{} to {}", out.changes.empty() ? "" : ", ", from, to);
@@ -247,6 +250,10 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
   if (better.row == nullptr) return;
   found.fix = fmt::format("move to {}, which is maintained", better.tag);
   if (!better.changes.empty()) found.fix += fmt::format("; it changes {}", better.changes);
+  // Its Python and packages change as well, and old ones may not be had there.
+  if (!deleted && better.distribution != use.image->distribution.value &&
+      !use.image->distribution.value.empty())
+    found.fix += ": until the file is ported keep a copy of this image in a registry of your own";
   if (first_number(better.row->cuda) != first_number(row->cuda))
     found.fix += fmt::format("; what is built for CUDA {} has to be renewed with it",
                              first_number(row->cuda).value_or(0));
