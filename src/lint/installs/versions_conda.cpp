@@ -107,6 +107,41 @@ void no_such_metapackage(const PackageList& list, const ProjectFile& file, Findi
       cuda);
 }
 
+/// What the channel pytorch built: pytorch.org, "previous versions".
+constexpr auto kCondaBuilds = std::to_array<std::pair<std::string_view, std::string_view>>({
+    {"1.13", "11.6, 11.7"},
+    {"2.0", "11.7, 11.8"},
+    {"2.1", "11.8, 12.1"},
+    {"2.2", "11.8, 12.1"},
+    {"2.3", "11.8, 12.1"},
+    {"2.4", "11.8, 12.1, 12.4"},
+    {"2.5", "11.8, 12.1, 12.4"},
+});
+
+/// A pytorch that was not made for this pytorch-cuda; conda-forge's is another package.
+void no_such_build(const PackageList& list, const ProjectFile& file, FindingSink& sink) {
+  const PackageRequest* cuda = list.find("pytorch-cuda");
+  const PackageRequest* torch = list.find("pytorch");
+  if (cuda == nullptr || torch == nullptr || cuda->manager != PackageManager::kConda ||
+      torch->manager != PackageManager::kConda || !is_version(cuda->version) ||
+      !is_version(torch->version) || has_own_channel(list) ||
+      std::ranges::any_of(list.indexes,
+                          [](const Word& one) { return one.text.contains("conda-forge"); }))
+    return;
+  const auto row = std::ranges::find(kCondaBuilds, major_minor(torch->version),
+                                     &std::pair<std::string_view, std::string_view>::first);
+  const std::string wanted = major_minor(cuda->version);
+  if (row == kCondaBuilds.end() || !wanted.contains('.') || row->second.contains(wanted)) return;
+  Finding& found = sink.add(
+      "conda-cuda-mismatch", file, cuda->span,
+      fmt::format("there is no pytorch {} for pytorch-cuda {}: the channel pytorch built it for {}",
+                  torch->version, wanted, row->second));
+  found.severity = Severity::kError;
+  found.evidence = {fmt::format("{}{}", torch->name, torch->specifier),
+                    "pytorch.org, previous versions"};
+  found.fix = fmt::format("write pytorch-cuda={}", row->second.substr(row->second.rfind(' ') + 1));
+}
+
 /// cudatoolkit ended with 11.8: of CUDA 12 conda's packages have other names.
 void no_such_toolkit(const PackageList& list, const ProjectFile& file, FindingSink& sink) {
   const PackageRequest* asked = list.find("cudatoolkit");
@@ -145,6 +180,7 @@ void judge(const Project& project, const PackageList& list, const ProjectFile& f
            const GpuImage* image, bool loads_system, bool own_channels, FindingSink& sink) {
   if (!own_channels) {
     no_such_metapackage(list, file, sink);
+    no_such_build(list, file, sink);
     no_such_toolkit(list, file, sink);
   }
   CudaClaim first;

@@ -130,6 +130,12 @@ Span with_colon(std::string_view text, Span span) {
   return {};
 }
 
+bool is_compat(std::string_view path) {
+  while (path.ends_with('/')) path.remove_suffix(1);
+  return path.ends_with("/compat") || path.ends_with("/compat/lib") ||
+         path.ends_with("/compat/lib.real");
+}
+
 void library_path(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   const std::string_view file = view.file->source.text();
   const bool unloaded = is_for_jetson(view) || links_compat_itself(view);
@@ -156,8 +162,9 @@ void library_path(const FileView& view, const StageSteps& steps, FindingSink& si
         found.pedantic =
             !commands_mention(view, view.stages.size() - 1, "stubs/libcuda.so.1", nullptr);
         if (const Span cut = with_colon(file, span); !cut.empty()) found.edits.push_back({cut, ""});
-      } else if (!unloaded && !driver_first &&
-                 (plain.ends_with("/compat") || plain.ends_with("/compat/")) &&
+      } else if (is_compat(plain) && !driver_first &&
+                 // What the entry point of NVIDIA's images links to is in lib.real.
+                 (!unloaded || (plain.contains("/lib.real") && !is_for_jetson(view))) &&
                  (plain.contains("cuda") || plain.contains("CUDA"))) {
         Finding& found = sink.add(
             "library-path-overwritten", *view.file, span,
