@@ -51,6 +51,21 @@ Failure lost() {
   return fail(Code::kEnvironment, "the process that starts other programs has ended");
 }
 
+/// Not write(): where the other side has ended this one would be killed by SIGPIPE.
+Result<void> send_bytes(int socket, Bytes bytes) {
+  while (!bytes.empty()) {
+    iovec part{const_cast<std::byte*>(bytes.data()), bytes.size()};
+    msghdr whole{};
+    whole.msg_iov = &part;
+    whole.msg_iovlen = 1;
+    const ssize_t sent = ::sendmsg(socket, &whole, MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent <= 0) return lost();
+    bytes = bytes.subspan(static_cast<std::size_t>(sent));
+  }
+  return {};
+}
+
 template <class Message>
 Result<void> send(int socket, const Message& message, const Fds& fds) {
   BinaryWriter out;
@@ -79,7 +94,7 @@ Result<void> send(int socket, const Message& message, const Fds& fds) {
   do sent = ::sendmsg(socket, &whole, MSG_NOSIGNAL);
   while (sent < 0 && errno == EINTR);
   if (sent != static_cast<ssize_t>(sizeof size)) return lost();
-  return write_fully(socket, as_bytes(body), "to a process");
+  return send_bytes(socket, as_bytes(body));
 }
 
 /// The first bytes of a message, with the descriptors that came along.

@@ -136,5 +136,18 @@ TEST_F(Brokered, IsGoneAfterNonsense) {
             0);
 }
 
+/// A message that is too large for the socket is still being sent when the broker ends.
+TEST_F(Brokered, MayEndWhileItIsAsked) {
+  EXPECT_EQ(confined([](Broker& broker) {
+              // Half of a size, which the message makes whole.
+              const std::string nonsense(4, '\xff');
+              for (int fd = 3; fd < 64; ++fd)
+                static_cast<void>(::send(fd, nonsense.data(), nonsense.size(), MSG_NOSIGNAL) < 0);
+              const auto asked = broker.ask({std::string(8u << 20, 'a')});
+              return !asked && asked.error().code == Code::kEnvironment;
+            }),
+            0);
+}
+
 }  // namespace
 }  // namespace flense::guard
