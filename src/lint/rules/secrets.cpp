@@ -80,11 +80,13 @@ bool is_placeholder(std::string_view name, std::string_view value) {
     return true;
   if (starts_with_any(low, {"/run/", "/var/run/", "/etc/", "/secrets/", "/vault/", "file:"}))
     return true;
-  return is_one_of(low, {"minioadmin", "minio", "minio123", "admin", "password", "secret",
-                         "example", "todo", "fixme", "localhost", "local", "n/a"}) ||
-         is_one_of(low, {"dummy", "none", "null", "empty", "fake", "test", "placeholder", "unused",
-                         "xxx", "changeme", "change-me", "not-needed", "not-used", "token",
-                         "no-key", "sk-no-key-required", "sk-dummy", "dummy-key"}) ||
+  return is_one_of(
+             low,
+             {"minioadmin", "minio",      "minio123",  "admin",  "password", "secret",
+              "todo",       "fixme",      "localhost", "local",  "n/a",      "dummy",
+              "none",       "null",       "empty",     "fake",   "test",     "unused",
+              "not-used",   "not-needed", "token",     "no-key", "sk-dummy", "sk-no-key-required",
+              "dummy-key"}) ||
          starts_with_any(low, {"your", "<", "{{", "__", "%", "replace", "insert", "enter", "***",
                                "...", "local-", "test-", "dummy-", "fake-"}) ||
          low.contains("example") || low.contains("replace_me") || low.contains("replace-me") ||
@@ -100,6 +102,12 @@ bool names_public(std::string_view name) {
                   {"public", "publishable", "id", "fingerprint", "name", "username", "cache",
                    "firebase"}) ||
          holds(low, "site_key") || starts_with_any(low, {"vite_", "react_app_", "nuxt_"});
+}
+
+/// Google's key of a web page is no secret; a token that is known by its form is one under any
+/// name.
+bool is_for_browsers(std::string_view name, std::string_view value) {
+  return value.starts_with("AIza") && names_public(name);
 }
 
 /// A key that is written down under a name that the table does not know: GOOGLE_GEMINI_API_KEY.
@@ -170,9 +178,10 @@ void variables(const FileView& view, FindingSink& sink) {
       const std::string_view value =
           pair.value ? std::string_view(pair.value->text) : std::string_view();
       // For the reader to fill in, or an identifier that every page of the program shows.
-      const auto* form = is_placeholder(pair.key.text, value) || names_public(pair.key.text)
-                             ? nullptr
-                             : token_in(value, facts);
+      const auto* form =
+          is_placeholder(pair.key.text, value) || is_for_browsers(pair.key.text, value)
+              ? nullptr
+              : token_in(value, facts);
       const bool password = has_password(value);
       // ENV HF_TOKEN="" clears a value.
       const bool empty = (instruction.keyword == Keyword::kEnv && value.empty()) ||

@@ -1,0 +1,334 @@
+#include "lint/rules/cuda_tags.h"
+
+#include <algorithm>
+
+#include "base/ascii.h"
+#include "base/format.h"
+#include "base/version_numbers.h"
+#include "lint/facts/cuda_base.h"
+#include "lint/facts/tied_base.h"
+#include "lint/readers/reader_values.h"
+
+namespace flense::lint {
+
+namespace {
+
+/// A tag of the newest CUDA with the flavour and distribution that most people want.
+std::string current_tag(const knowledge::Images& images, std::string_view flavour) {
+  const auto* newest = images.newest_cuda();
+  return fmt::format("nvidia/cuda:{}-{}-ubuntu24.04", newest == nullptr ? "VERSION" : newest->cuda,
+                     flavour);
+}
+
+void missing_tag(const ImageUse& use, FindingSink& sink) {
+  const std::string& tag = use.name->tag;
+  if (!tag.empty() && tag != "latest") return;
+  Finding& found =
+      sink.add("cuda-tag-missing", *use.file, use.span,
+               fmt::format("nvidia/cuda has no tag 'latest'{}: pulling it ends with \"manifest "
+                           "unknown\"",
+                           tag.empty() ? ", which is what a name without a tag means" : ""));
+  found.evidence = {"nvidia-docker#1454: the tag was removed in 2021"};
+  found.pedantic = use.replaced;
+  found.fix =
+      "write version, flavour and distribution: " + current_tag(use.knowledge->images, "base");
+}
+
+/// The tag with its version replaced; only where the words are in the file and the flavour is
+/// spelled alike.
+void replace_version(const ImageUse& use, const knowledge::CudaImageRow& now,
+                     const knowledge::CudaImageRow& better, Finding& found) {
+  if (use.name->tag.contains("cudnn") && now.cudnn != better.cudnn) return;
+  const std::size_t at = use.file->source.slice(use.span).find(":" + now.cuda + "-");
+  if (at == std::string_view::npos) return;
+  const std::size_t begin = use.span.begin + at + 1;
+  found.edits.push_back({{begin, begin + now.cuda.size()}, better.cuda});
+}
+
+/// The tag of another version with the same cuDNN, flavour and distribution, where it has them.
+std::string tag_of(const ImageUse& use, const knowledge::CudaImageRow& row) {
+  return cuda_tag(use.knowledge->images, row, use.image->flavour.value,
+                  use.image->distribution.value, use.name->tag.contains("cudnn"));
+}
+
+bool fits(const knowledge::CudaImageRow& row, const knowledge::CudaDistributionRow& base) {
+  return (base.first.empty() || compare_versions(row.cuda, base.first) >= 0) &&
+         (base.last.empty() || compare_versions(major_minor(row.cuda), base.last) <= 0);
+}
+
+/// Its own distribution where that has not ended and the version is built on it, or else one of the
+/// same family; empty: none.
+std::string living_distribution(const ImageUse& use, const knowledge::CudaImageRow& row) {
+  const std::string& own = use.image->distribution.value;
+  std::vector<std::string> names{own};
+  const auto family = [&](std::string old, std::string recent) {
+    if (first_number(row.cuda) != first_number(use.image->cuda.value)) std::swap(old, recent);
+    names.insert(names.end(), {old, recent});
+  };
+  if (own.empty() || own.starts_with("ubuntu")) family("ubuntu22.04", "ubuntu24.04");
+  if (own.starts_with("centos") || own.starts_with("rocky")) family("rockylinux8", "rockylinux9");
+  if (own.starts_with("ubi")) family("ubi8", "ubi9");
+  for (const std::string& name : names) {
+    const auto* base = use.knowledge->images.cuda_distribution(name);
+    const auto* life = use.knowledge->images.distribution(name);
+    if (base != nullptr && fits(row, *base) &&
+        (life == nullptr || life->end.empty() || life->end >= use.knowledge->images.date))
+      return name;
+  }
+  return {};
+}
+
+/// The tag to move to, and what it changes beside the version.
+struct Successor {
+  const knowledge::CudaImageRow* row = nullptr;
+  std::string tag, changes;
+  std::string distribution;
+};
+
+/// The newest CUDA with a maintained tag that compiles for a GPU; null: the newest of all does, or
+/// none.
+const knowledge::CudaImageRow* last_that_compiles(const knowledge::Knowledge& known,
+                                                  const std::string& gpu) {
+  const auto* architecture = known.architectures.find(gpu);
+  if (architecture == nullptr || architecture->last_cuda.empty()) return nullptr;
+  const knowledge::CudaImageRow* out = nullptr;
+  for (const knowledge::CudaImageRow& row : known.images.cuda)
+    if (row.state.empty() &&
+        compare_versions(major_minor(row.cuda), architecture->last_cuda) <= 0 &&
+        (out == nullptr || compare_versions(row.cuda, out->cuda) > 0))
+      out = &row;
+  return out;
+}
+
+Successor successor(const ImageUse& use, const std::vector<std::string>& gpus) {
+  const knowledge::Images& images = use.knowledge->images;
+  const std::string& cuda = use.image->cuda.value;
+  const bool cudnn = use.name->tag.contains("cudnn");
+  // The update of its minor, the newest of its major, the newest.
+  std::vector<const knowledge::CudaImageRow*> rows{images.cuda_near(cuda)};
+  const knowledge::CudaImageRow* same_major = nullptr;
+  for (const knowledge::CudaImageRow& row : images.cuda)
+    if (row.state.empty() && first_number(row.cuda) == first_number(cuda) &&
+        (same_major == nullptr || compare_versions(row.cuda, same_major->cuda) > 0))
+      same_major = &row;
+  rows.push_back(same_major);
+  for (const std::string& gpu : gpus) rows.push_back(last_that_compiles(*use.knowledge, gpu));
+  rows.push_back(images.newest_cuda());
+  for (const knowledge::CudaImageRow* row : rows) {
+    if (row == nullptr || (cudnn && (row->cudnn.empty() || row->cudnn == "none"))) continue;
+    const std::string base = living_distribution(use, *row);
+    if (base.empty()) continue;
+    // A tag without a flavour was devel's, before they all had one.
+    const std::string_view flavour =
+        use.image->flavour.value.empty() ? "devel" : std::string_view(use.image->flavour.value);
+    Successor out{row, cuda_tag(images, *row, flavour, base, cudnn), {}, base};
+    const auto change = [&](std::string_view from, std::string_view to) {
+      if (!from.empty() && from != to)
+        out.changes += fmt::format("{}{} to {}", out.changes.empty() ? "" : ", ", from, to);
+    };
+    const std::string& tag = use.name->tag;
+    const std::size_t at = tag.find("cudnn");
+    if (cudnn) change(std::string_view(tag).substr(at, tag.find('-', at) - at), row->cudnn);
+    change(use.image->distribution.value, base);
+    return out;
+  }
+  return {};
+}
+
+/// Of the GPUs that the file compiles for.
+std::string no_longer_compiled(const ImageUse& use, const knowledge::CudaImageRow& better,
+                               const std::vector<std::string>& gpus) {
+  std::string lost;
+  for (const std::string& gpu : gpus) {
+    const auto* row = use.knowledge->architectures.find(gpu);
+    if (row != nullptr && !row->last_cuda.empty() &&
+        compare_versions(major_minor(better.cuda), row->last_cuda) > 0)
+      lost += fmt::format("{}{}", lost.empty() ? "" : ", ", gpu);
+  }
+  return lost.empty()
+             ? lost
+             : fmt::format("; it no longer compiles for {}: take that off the lists", lost);
+}
+
+/// The archive that NVIDIA keeps of every CUDA, on the distribution's own image.
+std::string from_archive(const ImageUse& use, std::string_view cuda) {
+  std::string base = use.image->distribution.value;
+  for (const std::string_view name : {"ubuntu", "centos"})
+    if (base.starts_with(name)) base.insert(name.size(), ":");
+  return fmt::format("begin with {} and CUDA {} from NVIDIA's archive", base, cuda);
+}
+
+/// What the file takes from its distribution, and the successor's has not: an update on the same
+/// distribution, or the old image.
+bool tie_fix(const ImageUse& use, const knowledge::CudaImageRow& row, const Successor& better,
+             Finding& found) {
+  const knowledge::Images& images = use.knowledge->images;
+  const std::string& own = use.image->distribution.value;
+  if (use.built == nullptr || own.empty() || own == better.distribution) return false;
+  const std::vector<std::string> ties =
+      ties_to_distribution(*use.built, images, own, better.distribution);
+  if (ties.empty()) return false;
+  const std::string held = fmt::format("{}", fmt::join(ties, ", "));
+  found.evidence.push_back(fmt::format("{} names {}", file_name(use.built->source.path()), held));
+  const auto* base = images.cuda_distribution(own);
+  const auto* near = images.cuda_near(row.cuda);
+  const bool cudnn = use.name->tag.contains("cudnn");
+  const bool deleted = row.state == "deleted";
+  const bool same_minor = near != nullptr && major_minor(near->cuda) == major_minor(row.cuda);
+  if (near != nullptr && base != nullptr && first_number(near->cuda) == first_number(row.cuda) &&
+      fits(*near, *base) && (!cudnn || near->cudnn == row.cudnn)) {
+    found.fix = fmt::format("move to {}: a newer distribution has not {}",
+                            cuda_tag(images, *near, use.image->flavour.value, own, cudnn), held);
+    // The last update of a minor is held on purpose.
+    if (!same_minor) {
+      found.pedantic = found.pedantic || !deleted;
+      if (!deleted) found.fix += "; or keep a copy of the old image in a registry of your own";
+      return true;
+    }
+    if (!deleted) replace_version(use, row, *near, found);
+    return true;
+  }
+  // Who holds on to the last update of a minor can do no more than keep a copy.
+  found.pedantic = found.pedantic || !deleted;
+  found.fix = fmt::format("{}{}: {} is maintained, and has not {}",
+                          deleted ? "" : "keep a copy of it in a registry of your own, or ",
+                          from_archive(use, row.cuda), better.tag, held);
+  return true;
+}
+
+void retired_tag(const ImageUse& use, FindingSink& sink) {
+  const auto* row = use.knowledge->images.cuda_version(use.image->cuda.value);
+  if (row == nullptr || row->state.empty()) return;
+  std::vector<std::string> gpus =
+      use.built == nullptr ? std::vector<std::string>() : compiled_for(*use.built);
+  // What this CUDA does not compile for either is not lost.
+  std::erase_if(gpus, [&](const std::string& gpu) {
+    const auto* one = use.knowledge->architectures.find(gpu);
+    return one == nullptr || (!one->last_cuda.empty() &&
+                              compare_versions(major_minor(row->cuda), one->last_cuda) > 0);
+  });
+  const Successor better = successor(use, gpus);
+  const bool deleted = row->state == "deleted";
+  Finding& found = sink.add(
+      deleted ? "cuda-tag-deleted" : "cuda-tag-unsupported", *use.file, use.span,
+      deleted ? fmt::format("the tags of nvidia/cuda:{} have been deleted: pulling one ends with "
+                            "\"manifest unknown\"",
+                            row->cuda)
+              : fmt::format("nvidia/cuda:{} is no longer supported: its tags get no fixes, and "
+                            "NVIDIA deletes them in time",
+                            row->cuda));
+  found.evidence = {row->source};
+  found.pedantic = use.replaced || (use.looks && !deleted);
+  if (!row->document.empty()) found.evidence.push_back(row->document);
+  if (better.row == nullptr) return;
+  found.fix = fmt::format("move to {}, which is maintained", better.tag);
+  if (!better.changes.empty()) found.fix += fmt::format("; it changes {}", better.changes);
+  // Its Python and packages change as well, and old ones may not be had there.
+  if (!deleted && better.distribution != use.image->distribution.value &&
+      !use.image->distribution.value.empty())
+    found.fix += ": until the file is ported keep a copy of this image in a registry of your own";
+  if (first_number(better.row->cuda) != first_number(row->cuda))
+    found.fix += fmt::format("; what is built for CUDA {} has to be renewed with it",
+                             first_number(row->cuda).value_or(0));
+  found.fix += no_longer_compiled(use, *better.row, gpus);
+  const bool same_minor = major_minor(better.row->cuda) == major_minor(row->cuda);
+  if (!tie_fix(use, *row, better, found) && !deleted && same_minor && better.changes.empty())
+    replace_version(use, *row, *better.row, found);
+  if (use.built == nullptr) return;
+  // apt takes no older packages than the newer image holds.
+  const std::vector<std::string> pins = pinned_to_cuda(*use.built, row->cuda);
+  if (pins.empty()) return;
+  found.edits.clear();
+  found.fix += fmt::format("; with it renew what is pinned to CUDA {}: {}", row->cuda,
+                           fmt::join(pins, ", "));
+}
+
+/// False: nothing is known to be wrong with the tag.
+bool unknown_tag(const ImageUse& use, FindingSink& sink) {
+  if (!use.image->cuda.known()) return false;
+  const knowledge::Images& images = use.knowledge->images;
+  const std::string& cuda = use.image->cuda.value;
+  const std::string& tag = use.name->tag;
+  const auto* newest = images.newest_cuda();
+  if (newest != nullptr && compare_versions(cuda, newest->cuda) > 0) return false;
+  std::string message, fix, evidence;
+  const auto* row = images.cuda_version(cuda);
+  const auto* better = images.cuda_near(cuda);
+  if (row != nullptr && row->state == "deleted") return false;
+  // The whole tag, where the other version spells its cuDNN otherwise.
+  const std::size_t cudnn = tag.find("cudnn");
+  const bool respelt = better != nullptr && cudnn != tag.npos &&
+                       tag.substr(cudnn, tag.find('-', cudnn) - cudnn) != better->cudnn;
+  // Pins that ask for the Python of an older distribution.
+  std::string distribution = use.image->distribution.value;
+  if (distribution.empty() && use.built != nullptr &&
+      !ties_to_distribution(*use.built, images, {}, "ubuntu22.04").empty())
+    distribution = "ubuntu20.04";
+  const std::string instead = better == nullptr
+                                  ? std::string()
+                                  : "write " + (respelt ? tag_of(use, *better) : better->cuda);
+  if (compare_versions(cuda, "11.0.3") >= 0 && std::ranges::count(cuda, '.') == 1) {
+    message = fmt::format("tags of nvidia/cuda begin with three numbers, '{}' has two", cuda);
+    // None is without a distribution.
+    fix = better != nullptr && use.image->distribution.value.empty()
+              ? "write " + cuda_tag(images, *better, use.image->flavour.value, distribution,
+                                    cudnn != tag.npos)
+              : instead;
+    evidence = "images.json, cuda_versions: every tag since 11.0.3 names the update";
+  } else if (row == nullptr && compare_versions(cuda, "11.0.3") >= 0) {
+    // Recent minors may have updates that the table does not know yet.
+    const bool minor_known =
+        std::ranges::any_of(images.cuda, [&](const knowledge::CudaImageRow& other) {
+          return major_minor(other.cuda) == major_minor(cuda);
+        });
+    if (minor_known && compare_versions(cuda, "12.6") >= 0) return false;
+    message = fmt::format("there is no nvidia/cuda:{} that the table knows", cuda);
+    fix = instead;
+    evidence = fmt::format("images.json, cuda_versions ({})", images.date);
+  } else if (row != nullptr && tag.find("cudnn") != std::string::npos) {
+    const std::size_t at = tag.find("cudnn");
+    const std::string spelt = tag.substr(at, tag.find('-', at) - at);
+    if (row->cudnn == "none") {
+      message = fmt::format("nvidia/cuda has no tags of CUDA {} with cuDNN", cuda);
+      fix = better == nullptr ? std::string() : "write " + tag_of(use, *better);
+      evidence = row->source;
+    } else if (!row->cudnn.empty() && spelt != row->cudnn) {
+      message = fmt::format("tags of CUDA {} say '{}', not '{}'", cuda, row->cudnn, spelt);
+      fix = fmt::format("write {} in place of {}", row->cudnn, spelt);
+      evidence = row->source;
+    }
+  }
+  if (message.empty()) {
+    const auto* base = images.cuda_distribution(use.image->distribution.value);
+    if (base == nullptr) return false;
+    const bool early = !base->first.empty() && compare_versions(cuda, base->first) < 0;
+    const bool late = !base->last.empty() && compare_versions(major_minor(cuda), base->last) > 0;
+    if (!early && !late) return false;
+    message = fmt::format("nvidia/cuda has no images of CUDA {} on {}", cuda, base->distribution);
+    fix = early ? fmt::format("{} begins with CUDA {}", base->distribution, base->first)
+                : fmt::format("{} ended with CUDA {}", base->distribution, base->last);
+    evidence = base->source;
+  }
+  Finding& found = sink.add("cuda-tag-unknown", *use.file, use.span, std::move(message));
+  found.evidence = {std::move(evidence)};
+  found.pedantic = use.replaced;
+  if (!fix.empty()) found.fix = std::move(fix);
+  if (use.smaller.empty() || cuda_tag_known(images, *use.image)) return true;
+  found.evidence.emplace_back("the wheels of torch bring their own CUDA libraries");
+  found.fix += fmt::format("{}{} suffices here", found.fix.empty() ? "" : "; ", use.smaller);
+  return true;
+}
+
+}  // namespace
+
+bool is_cuda_tag(const ImageUse& use) {
+  return use.image->official && use.image->repository == "nvidia/cuda" && use.name->digest.empty();
+}
+
+void judge_cuda_tag(const ImageUse& use, FindingSink& sink) {
+  missing_tag(use, sink);
+  // Of a tag that is not there it does not matter how old it would be.
+  if (!unknown_tag(use, sink)) retired_tag(use, sink);
+}
+
+}  // namespace flense::lint
