@@ -47,6 +47,31 @@ TEST_F(Fixes, WhatTheShellWritesIsNamed) {
                   .contains("read a file '2', which is not there: nothing is installed"));
 }
 
+TEST_F(Fixes, QuotesAroundACommandAreNotEnded) {
+  const auto edits = [&](const char* path, std::string text) {
+    const Project project = read_project({{path, std::move(text)}}, {}, {}, knowledge_);
+    std::size_t out = 0;
+    for (const Finding& one : lint(project, rules_, {}).findings)
+      if (one.rule == "specifier-redirected") out += 1 + 10 * one.edits.size();
+    return out;
+  };
+  const std::string job = "on: push\njobs:\n  a:\n    runs-on: ubuntu-24.04\n    steps:\n";
+  const char* workflow = ".github/workflows/ci.yml";
+  EXPECT_EQ(edits(workflow, job + "      - run: pip install torch>=2.0\n"), 11u);
+  EXPECT_EQ(edits(workflow, job + "      - run: \"pip install torch>=2.0\"\n"), 1u);
+  EXPECT_EQ(edits(workflow, job + "      - run: \"bash -c 'pip install torch>=2.0'\"\n"), 1u);
+  // What stands apart would stay a redirection.
+  EXPECT_EQ(edits("Dockerfile", "FROM python:3.12\nRUN pip install numpy>=1.2 <2\n"), 1u);
+}
+
+TEST_F(Fixes, AListThatCMakeAloneReadsIsWritten) {
+  const std::string from = "FROM nvidia/cuda:12.4.1-devel-ubuntu22.04\n";
+  EXPECT_TRUE(said("cuda-architectures",
+                   from + "ARG CMAKE_CUDA_ARCHITECTURES=\"80 86\"\nRUN cmake "
+                          "-DCMAKE_CUDA_ARCHITECTURES=${CMAKE_CUDA_ARCHITECTURES} .\n")
+                  .ends_with("| write \"80;86\""));
+}
+
 TEST_F(Fixes, OneCauseIsToldOnce) {
   const auto rules = [&](std::string dockerfile) {
     std::string out;

@@ -6,6 +6,7 @@
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/layer_paths.h"
 #include "lint/facts/sure_installs.h"
 #include "lint/facts/torch_installs.h"
 #include "lint/source/blanks.h"
@@ -145,6 +146,12 @@ bool fetches_known_tool(const Instruction& step) {
   });
 }
 
+/// An image of Docker's own library (node, golang, python) and uv's hold no CUDA programs.
+bool is_without_cuda(std::string_view repository) {
+  return !repository.contains('/') || repository.starts_with("library/") ||
+         repository.ends_with("astral-sh/uv");
+}
+
 /// What is put where programs and libraries lie, a wheel of one's own, or a library that is named
 /// at its place: it may load the base's CUDA.
 bool may_hold_users(const Instruction& step) {
@@ -152,10 +159,16 @@ bool may_hold_users(const Instruction& step) {
     return std::ranges::any_of(step.pairs,
                                [](const KeyValue& pair) { return pair.key.text == "LD_PRELOAD"; });
   if (step.copies()) {
-    const auto is = [](const Word& word) {
+    const Flag* from = step.flag("from");
+    if (from != nullptr && is_without_cuda(from->value.substr(0, from->value.find(':'))) &&
+        from->value.contains('/'))
+      return false;  // uv's image
+    const bool directory = may_copy_directory(step);
+    const auto is = [&](const Word& word) {
       std::string_view path = word.text;
       while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
-      return is_one_of(file_name(path), {"bin", "lib", "lib64", "sbin"}) ||
+      // Files with an ending are scripts there.
+      return (directory && is_one_of(file_name(path), {"bin", "lib", "lib64", "sbin"})) ||
              ends_with_any(path, {".whl", ".so", ".deb", ".engine", ".plan"});
     };
     return std::ranges::any_of(step.words, is);
@@ -173,12 +186,6 @@ bool may_hold_users(const Instruction& step) {
       return word.text.contains("/usr/local/cuda") || word.text.contains("libcu");
     });
   });
-}
-
-/// An image of Docker's own library (node, golang, python) and uv's hold no CUDA programs.
-bool is_without_cuda(std::string_view repository) {
-  return !repository.contains('/') || repository.starts_with("library/") ||
-         repository.ends_with("astral-sh/uv");
 }
 
 /// COPY from an image that no stage is built on.

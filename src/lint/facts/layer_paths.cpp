@@ -87,6 +87,17 @@ bool is_much(const Written& one, std::uint64_t bytes) {
           names({"cuda", "cudnn", "tensorrt", "torch"}));
 }
 
+bool may_copy_directory(const Instruction& step) {
+  return step.words.size() < 2 || std::ranges::any_of(
+                                      step.words.begin(), step.words.end() - 1,
+                                      [](const Word& word) {
+                                        const std::string_view name = file_name(word.text);
+                                        return name.find('.', 1) == name.npos ||
+                                               word.text.ends_with('/') ||
+                                               word.text.find_first_of("*$") != std::string::npos;
+                                      });
+}
+
 bool is_weights(std::string_view path) {
   path = path.substr(0, path.find('?'));
   for (const std::string_view end :

@@ -34,6 +34,8 @@ bool is_small_package(std::string_view name);
 /// What a step is known to fill with much: an environment, a model, a toolkit. `bytes`: 0 where
 /// they are not known.
 bool is_much(const Written& one, std::uint64_t bytes);
+/// Whether a COPY may bring a directory, by the names: a file of one's own has a dot in it.
+bool may_copy_directory(const Instruction& step);
 /// A file of a model, by its name.
 bool is_weights(std::string_view path);
 

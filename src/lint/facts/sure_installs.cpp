@@ -39,15 +39,16 @@ bool is_decided(const std::vector<ShellCommand>& all, std::size_t at) {
 
 bool is_conditional(const Install& install) {
   const ShellCommand* command = command_at(*install.instruction, install.command.span);
-  if (command == nullptr || command->depth > 0) return true;
+  // The text of sh -c is no branch.
+  if (command == nullptr || command->depth > (command->within == 0 ? 0u : 1u)) return true;
   const auto& all = install.instruction->commands;
   return is_decided(all, static_cast<std::size_t>(command - all.data()));
 }
 
 bool surely_runs(const Install& install) {
   const ShellCommand* command = command_at(*install.instruction, install.command.span);
-  return command != nullptr && std::ranges::none_of(command->words, &ShellWord::dynamic) &&
-         !is_conditional(install);
+  return command != nullptr && command->depth == 0 &&
+         std::ranges::none_of(command->words, &ShellWord::dynamic) && !is_conditional(install);
 }
 
 bool may_fail(const Instruction& run, Span command) {

@@ -9,6 +9,7 @@
 #include "base/version_numbers.h"
 #include "knowledge/table_rows.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/layer_paths.h"
 #include "lint/facts/placed_lists.h"
 #include "lint/facts/sure_installs.h"
 #include "lint/packages/requirement_text.h"
@@ -79,8 +80,9 @@ bool may_have_other_sources(const FileView& view, const Install& install) {
     for (const Instruction& step : view.dockerfile->stages[one].instructions) {
       if (one == install.stage && step.span.begin > install.instruction->span.begin) break;
       const std::string_view text = view.text(step.span);
-      if (step.copies() && (text.contains("/etc/apt") ||
-                            (!step.words.empty() && may_hold_sources(step.words.back().text))))
+      if (step.copies() &&
+          (text.contains("/etc/apt") || (!step.words.empty() && may_copy_directory(step) &&
+                                         may_hold_sources(step.words.back().text))))
         return true;
       if (step.keyword != Keyword::kRun) continue;
       if (std::ranges::any_of(mount_targets(step), may_hold_sources)) return true;

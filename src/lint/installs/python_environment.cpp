@@ -7,6 +7,7 @@
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/layer_paths.h"
 #include "lint/facts/placed_lists.h"
 #include "lint/facts/purpose.h"
 #include "lint/facts/sure_installs.h"
@@ -74,13 +75,12 @@ bool is_of_pip(std::string_view path) {
   return ends_with_any(path, {"pip.conf", "/pip", "/.pip"}) && !holds(path, "cache");
 }
 
-/// A directory of programs that may hold a pip: "/app/env/bin", and not that of CUDA or Node.
+/// A directory of programs that is called as those that hold a pip: "/app/env/bin".
 bool may_hold_pip(std::string_view directory) {
-  constexpr auto kOthers = std::to_array<std::string_view>(
-      {"/usr/", "CUDA", "cuda", "nvidia", "rocm", "cargo", ".local/", "node", "nvm", "go/", "mpi",
-       "cmake", "ucx", "bazel", "bun", "deno", "tensorrt"});
-  return ends_with_any(directory, {"/bin", "/shims"}) && directory != "/bin" &&
-         std::ranges::none_of(kOthers, [&](std::string_view one) { return holds(directory, one); });
+  constexpr auto kNames = std::to_array<std::string_view>({"env", "conda", "mamba", "/app/"});
+  return directory.ends_with("/shims") ||
+         (directory.ends_with("/bin") &&
+          std::ranges::any_of(kNames, [&](std::string_view one) { return holds(directory, one); }));
 }
 
 bool may_change_python(const Instruction& step) {
@@ -298,7 +298,7 @@ const Instruction* starts_python(const StageSteps& steps, Span& at) {
 /// Directories where programs lie, and those that hold them.
 bool holds_programs(std::string_view path) {
   while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
-  return is_one_of(path, {"/", "/usr", "/usr/local", "/opt"}) || file_name(path) == "bin";
+  return is_one_of(path, {"/", "/usr", "/usr/local"}) || file_name(path) == "bin";
 }
 
 /// Programs of which is known that they make no other one, but for what their words say.
@@ -350,13 +350,25 @@ bool makes_no_program(const StepCommand& command) {
                                                            "mv",
                                                            "python3",
                                                            "nvidia-smi",
-                                                           "ffmpeg"});
+                                                           "ffmpeg",
+                                                           "gpg",
+                                                           "tee",
+                                                           "date",
+                                                           "grep",
+                                                           "find",
+                                                           "tar",
+                                                           "unzip",
+                                                           "groupmod",
+                                                           "sort",
+                                                           "head"});
   if (!is_one_of(command.program, kKnown)) return false;
   const bool system = is_one_of(command.program, {"apt-get", "apt"});
   const bool places = is_one_of(command.program, {"ln", "cp", "mv"});
-  if (command.program == "python3")
-    return command.has("-m") &&
-           (command.has("pip") || command.has("spacy") || command.has("nltk.downloader"));
+  // tar -C /usr
+  if (is_one_of(command.program, {"tar", "unzip"}))
+    return std::ranges::none_of(command.arguments,
+                                [](const Argument& word) { return holds_programs(word.text); });
+  if (command.program == "python3") return !command.has("venv") && !command.has("virtualenv");
   return std::ranges::none_of(command.arguments, [&](const Argument& word) {
     const std::string& text = word.text;
     if (places)
@@ -374,13 +386,12 @@ bool may_make_python(const Step& step) {
   const Instruction& instruction = *step.instruction;
   if (may_bring_pip(instruction)) return true;
   if (instruction.copies())
-    return !instruction.words.empty() &&
-           (std::ranges::any_of(instruction.words,
-                                [](const Word& word) {
-                                  return holds_programs(word.text) ||
-                                         file_name(word.text) == "python";
-                                }) ||
-            (!instruction.words.back().text.starts_with('/') && holds_programs(step.directory)));
+    return std::ranges::any_of(instruction.words,
+                               [](const Word& word) { return file_name(word.text) == "python"; }) ||
+           (!instruction.words.empty() && may_copy_directory(instruction) &&
+            (std::ranges::any_of(instruction.words,
+                                 [](const Word& word) { return holds_programs(word.text); }) ||
+             (!instruction.words.back().text.starts_with('/') && holds_programs(step.directory))));
   if (instruction.keyword == Keyword::kOnbuild) return true;
   if (instruction.keyword != Keyword::kRun) return false;
   return instruction.commands.empty() ||

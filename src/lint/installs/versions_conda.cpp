@@ -125,6 +125,7 @@ void no_such_build(const PackageList& list, const ProjectFile& file, FindingSink
   if (cuda == nullptr || torch == nullptr || cuda->manager != PackageManager::kConda ||
       torch->manager != PackageManager::kConda || !is_version(cuda->version) ||
       !is_version(torch->version) || has_own_channel(list) ||
+      file.source.slice(torch->span).contains("::") ||
       std::ranges::any_of(list.indexes,
                           [](const Word& one) { return one.text.contains("conda-forge"); }))
     return;

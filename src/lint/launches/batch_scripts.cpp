@@ -62,14 +62,24 @@ bool is_template(const Project& project, const ProjectFile& file) {
   });
 }
 
-/// Whether a line of another script gives sbatch this option for the file.
+/// Whether another script gives sbatch this option for the file.
 bool is_given_by_caller(const Project& project, const ProjectFile& file, std::string_view option) {
   const std::string_view name = file_name(file.source.project_path());
   return std::ranges::any_of(project.files, [&](const auto& other) {
-    return other.get() != &file && other->kind == FileKind::kShell &&
-           std::ranges::any_of(parts_of(other->source.text(), "\n"), [&](std::string_view line) {
-             return line.contains("sbatch") && line.contains(name) && line.contains(option);
-           });
+    const std::string_view text = other->source.text();
+    if (other.get() == &file || other->kind != FileKind::kShell || !text.contains("sbatch") ||
+        !text.contains(name))
+      return false;
+    return std::ranges::any_of(
+        split_shell(text, {0, text.size()}).commands, [&](const ShellCommand& command) {
+          const auto has = [&](auto&& is) { return std::ranges::any_of(command.words, is); };
+          return program_of(command).name == "sbatch" &&
+                 has([&](const ShellWord& word) { return file_name(word.text) == name; }) &&
+                 has([&](const ShellWord& word) {
+                   return word.text == option || word.text.starts_with(std::string(option) + "=") ||
+                          (!option.starts_with("--") && word.text.starts_with(option));
+                 });
+        });
   });
 }
 
@@ -157,11 +167,13 @@ void launcher_per_task(const ProjectFile& file, const std::vector<ShellCommand>&
   bool own = false;  // the number of tasks is another one
   for (const ShellCommand& command : commands) {
     for (const ShellAssignment& set : command.assignments)
-      own = own || starts_with_any(set.name, {"SLURM_NTASKS", "SLURM_NPROCS"});
+      own = own || is_one_of(set.name, {"SLURM_NTASKS", "SLURM_NPROCS"});
     const Program program = program_of(command);
     if (program.name == "export")
       for (const ShellWord& word : command.words)
-        own = own || starts_with_any(word.text, {"SLURM_NTASKS", "SLURM_NPROCS"});
+        own = own || starts_with_any(word.text, {"SLURM_NTASKS=", "SLURM_NPROCS="}) ||
+              (word.text.starts_with("SLURM_NTASKS_PER_NODE=") &&
+               word.text.substr(word.text.find('=') + 1) != tasks->value.text);
     if (program.name != "srun") continue;
     std::string text;
     bool stated = own;
@@ -178,9 +190,11 @@ void launcher_per_task(const ProjectFile& file, const std::vector<ShellCommand>&
     const auto count = parse_number(tasks->value.text);
     // `if [ $SLURM_LOCALID = 0 ]` in front of it: one task starts it; with an else it is one of
     // two.
-    if (stated || launcher == nullptr || text.contains("SLURM_LOCALID") ||
-        has_part(text, " \n\t;", {"else"}) || started.empty() || started == "1" ||
-        started.contains("$((") || !((count && *count > 1) || started == tasks->value.text))
+    const bool asks = text.contains("SLURM_LOCALID") &&
+                      (has_part(text, " \n\t;", {"if", "[", "[[", "test"}) || text.contains("&&"));
+    if (stated || launcher == nullptr || asks || has_part(text, " \n\t;", {"else"}) ||
+        started.empty() || started == "1" || started.contains("$((") ||
+        !((count && *count > 1) || started == tasks->value.text))
       continue;
     Finding& found = sink.add(
         "batch-directive", file, tasks->value.span,

@@ -211,7 +211,31 @@ bool is_replaced(const StageView& stage, const std::vector<Setting>& all, const 
 /// Whether something reads the variable by its name: what CMake wants of it is not all.
 bool is_read(const FileView& view, std::string_view name) {
   const std::string_view text = view.file->source.text();
-  return text.contains(fmt::format("${}", name)) || text.contains(fmt::format("${{{}", name));
+  for (const std::string& use : {fmt::format("${}", name), fmt::format("${{{}", name)})
+    for (std::size_t at = text.find(use); at != text.npos; at = text.find(use, at + 1)) {
+      std::string_view before = text.substr(0, at);
+      while (before.ends_with('"') || before.ends_with('\'')) before.remove_suffix(1);
+      if (!ends_with_any(before, {"CMAKE_CUDA_ARCHITECTURES=", "CUDAARCHS="})) return true;
+    }
+  return false;
+}
+
+/// Whether each cmake of the stage that configures says the architectures itself.
+bool says_it_itself(const StageView& stage) {
+  bool said = false;
+  for (const Instruction& run : stage.stage->instructions)
+    for (const ShellCommand& command : run.commands) {
+      if (program_of(command).name != "cmake") continue;
+      const auto has = [&](std::string_view text) {
+        return std::ranges::any_of(
+            command.words, [&](const ShellWord& word) { return word.text.starts_with(text); });
+      };
+      if (has("-DCMAKE_CUDA_ARCHITECTURES"))
+        said = true;
+      else if (!has("--build") && !has("--install") && !has("-E") && !has("-P"))
+        return false;
+    }
+  return said;
 }
 
 void cmake_lists(const FileView& view, const StageView& stage, FindingSink& sink) {
@@ -219,9 +243,7 @@ void cmake_lists(const FileView& view, const StageView& stage, FindingSink& sink
   for (const Setting& setting : all) {
     if (is_for_torch(view, setting) || is_replaced(stage, all, setting)) continue;
     // CMake reads CUDAARCHS where the command does not say the same.
-    if (setting.name == "CUDAARCHS" &&
-        view.file->source.text().contains("-DCMAKE_CUDA_ARCHITECTURES"))
-      continue;
+    if (setting.name == "CUDAARCHS" && says_it_itself(stage)) continue;
     const Listed at{"cuda-architectures", &view, &stage, setting.name, setting.span, setting.exact};
     const ArchitectureList list = read_architectures(setting.value, ArchitectureSyntax::kCmake);
     if (!list.well_spelt) {

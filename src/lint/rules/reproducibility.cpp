@@ -83,7 +83,7 @@ std::size_t first_package(const ShellCommand& command, const Program& program) {
   bool pip = !program.name.starts_with("python");
   for (std::size_t at = program.first + 1; at < command.words.size(); ++at) {
     const std::string& word = command.words[at].text;
-    pip = pip || (word == "pip" && command.words[at - 1].text == "-m");
+    pip = pip || (is_one_of(word, {"pip", "uv"}) && command.words[at - 1].text == "-m");
     if (pip &&
         is_one_of(word, {"install", "add", "download", "wheel", "create", "update", "upgrade"}))
       return at + 1;
@@ -140,6 +140,14 @@ std::vector<Redirected> redirected_in(const ShellCommand& command, const Program
   return out;
 }
 
+/// In a text of YAML that has quotes of its own: - run: "pip install torch>=2".
+bool lies_in_quotes(const ProjectFile& file, std::size_t at) {
+  if (file.dockerfile || file.kind == FileKind::kShell) return false;
+  const std::string_view text = file.source.text();
+  const std::string_view before = text.substr(0, at);
+  return before.substr(before.rfind('\n') + 1).find_first_of("\"'") != before.npos;
+}
+
 /// pip install torch>=2.0 without quotes: the shell writes a file "=2.0".
 void redirected(const ProjectFile& file, const ShellCommand& command, FindingSink& sink) {
   constexpr std::size_t kMost = 1'000;  // each bound is looked for among all words
@@ -179,8 +187,14 @@ void redirected(const ProjectFile& file, const ShellCommand& command, FindingSin
   found.cause = "redirection";
   found.evidence = {"POSIX shell: redirection"};
   found.fix = fmt::format("write {}", words);
+  // "numpy>=1.2 <2": what stands apart would stay a redirection.
+  const bool apart =
+      read != command.redirections.end() && std::ranges::none_of(all, [&](const Redirected& one) {
+        return one.span.begin <= read->target.span.begin && read->target.span.end <= one.span.end;
+      });
+  if (apart) found.fix += ", with all bounds of a package in one word";
   for (const Redirected& one : all)
-    if (one.plain && command.within != '?')
+    if (one.plain && !apart && command.within != '?' && !lies_in_quotes(file, one.span.begin))
       found.edits.push_back(
           {one.span, fmt::format("{}{}{}", quote, file.source.slice(one.span), quote)});
 }

@@ -17,6 +17,14 @@ bool is_token_letter(char c) {
 }
 
 /// A token by its form, somewhere in a text; null: none.
+/// Words that stand where the reader puts his own.
+bool is_filled_in(std::string_view low) {
+  return std::ranges::any_of(
+      std::to_array<std::string_view>({"example", "placeholder", "xxx", "replace_me", "replace-me",
+                                       "change-me", "changeme", "change_me", "your-", "your_"}),
+      [&](std::string_view word) { return low.contains(word); });
+}
+
 const knowledge::SecretFormRow* token_in(std::string_view text,
                                          const knowledge::BuildFacts& facts) {
   for (const knowledge::SecretFormRow& row : facts.secret_forms) {
@@ -26,6 +34,8 @@ const knowledge::SecretFormRow* token_in(std::string_view text,
       std::size_t end = at;
       while (end < text.size() && end - at < row.length && is_token_letter(text[end])) ++end;
       if (end - at < row.length) continue;
+      while (end < text.size() && is_token_letter(text[end])) ++end;
+      if (is_filled_in(to_lower(text.substr(at, end - at)))) continue;
       return &row;
     }
   }
@@ -87,12 +97,12 @@ bool is_placeholder(std::string_view name, std::string_view value) {
               "none",       "null",       "empty",     "fake",   "test",     "unused",
               "not-used",   "not-needed", "token",     "no-key", "sk-dummy", "sk-no-key-required",
               "dummy-key"}) ||
-         starts_with_any(low, {"your", "<", "{{", "__", "%", "replace", "insert", "enter", "***",
-                               "...", "local-", "test-", "dummy-", "fake-"}) ||
-         low.contains("example") || low.contains("replace_me") || low.contains("replace-me") ||
-         low.contains("placeholder") || low.contains("xxx") || low.contains("change-me") ||
-         low.contains("changeme") || low.contains("change_me") || low.contains("your-") ||
-         low.contains("your_") || ends_with_any(low, {"_here", "-here"});
+         starts_with_any(low, {"your", "<", "{{", "replace", "insert", "enter", "***", "...",
+                               "dummy-", "fake-"}) ||
+         // A key that begins so has digits.
+         (starts_with_any(low, {"__", "%", "local-", "test-"}) &&
+          std::ranges::none_of(low, is_digit)) ||
+         is_filled_in(low) || ends_with_any(low, {"_here", "-here"});
 }
 
 /// Names of what others may read: a client's public key, the number of an account.
@@ -178,10 +188,7 @@ void variables(const FileView& view, FindingSink& sink) {
       const std::string_view value =
           pair.value ? std::string_view(pair.value->text) : std::string_view();
       // For the reader to fill in, or an identifier that every page of the program shows.
-      const auto* form =
-          is_placeholder(pair.key.text, value) || is_for_browsers(pair.key.text, value)
-              ? nullptr
-              : token_in(value, facts);
+      const auto* form = is_for_browsers(pair.key.text, value) ? nullptr : token_in(value, facts);
       const bool password = has_password(value);
       // ENV HF_TOKEN="" clears a value.
       const bool empty = (instruction.keyword == Keyword::kEnv && value.empty()) ||
@@ -213,7 +220,7 @@ void variables(const FileView& view, FindingSink& sink) {
       found.pedantic =
           (!shown && form == nullptr && !password && (value.empty() || value.contains("$"))) ||
           (form == nullptr && !password && is_of_own_service(pair.key.text)) ||
-          is_of_test(view.file->source.project_path());
+          (form == nullptr && is_of_test(view.file->source.project_path()));
       // What the file itself says everybody has who has the file.
       if (!shown && form == nullptr && !password && !written) found.severity = Severity::kWarning;
       found.evidence = {row != nullptr    ? row->source

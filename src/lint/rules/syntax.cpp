@@ -173,19 +173,22 @@ bool fits_instruction(std::string_view keyword, const std::vector<std::string_vi
   const std::string_view first = words.front();
   const auto plain = static_cast<std::size_t>(
       std::ranges::count_if(words, [](std::string_view word) { return !word.starts_with("--"); }));
-  const bool commands = std::ranges::any_of(words, [](std::string_view word) {
+  // In quotes they are no commands.
+  const bool quoted = std::ranges::any_of(
+      words, [](std::string_view word) { return word.find_first_of("\"'") != word.npos; });
+  const bool commands = !quoted && std::ranges::any_of(words, [](std::string_view word) {
     return is_one_of(word, {"&&", "||", "|", ";", ">", "<"});
   });
   if (is_one_of(keyword, {"RUN", "CMD", "ENTRYPOINT", "HEALTHCHECK"})) return true;
   if (commands) return false;
   if (is_one_of(keyword, {"ADD", "COPY"})) return plain >= 2;
-  if (keyword == "LABEL") return first.contains('=');
+  if (keyword == "LABEL") return first.contains('=') || (plain >= 2 && quoted);
   if (keyword == "ENV") return first.contains('=') || plain == 2;
   if (keyword == "FROM")
     return plain == 1 || (plain == 3 && same_text(words[words.size() - 2], "as"));
   if (keyword == "EXPOSE") return is_digit(first[0]) || first[0] == '$';
   if (keyword == "SHELL") return first.starts_with('[');
-  if (is_one_of(keyword, {"USER", "WORKDIR", "STOPSIGNAL"})) return plain == 1;
+  if (is_one_of(keyword, {"USER", "WORKDIR", "STOPSIGNAL"})) return plain == 1 || quoted;
   return true;
 }
 
