@@ -159,4 +159,9 @@ ArchitectureList read_architectures(std::string_view text, ArchitectureSyntax sy
   return out;
 }
 
+bool runs_in_build(const Instruction* step) {
+  return step == nullptr ||
+         (step->keyword != Keyword::kCmd && step->keyword != Keyword::kEntrypoint);
+}
+
 }  // namespace flense::lint

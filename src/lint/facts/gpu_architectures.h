@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lint/dockerfile/dockerfile.h"
 #include "lint/source/source.h"
 
 namespace flense::lint {
@@ -37,5 +38,8 @@ struct ArchitectureList {
 
 /// At most 200 items.
 ArchitectureList read_architectures(std::string_view text, ArchitectureSyntax syntax);
+
+/// What a container starts is run on a machine with a GPU.
+bool runs_in_build(const Instruction* step);
 
 }  // namespace flense::lint

@@ -5,6 +5,7 @@
 #include "base/ascii.h"
 #include "base/format.h"
 #include "base/version_numbers.h"
+#include "lint/facts/build_steps.h"
 #include "lint/facts/cuda_base.h"
 #include "lint/facts/placed_lists.h"
 #include "lint/facts/sure_installs.h"
@@ -274,6 +275,51 @@ void rocm_of_wheel(const Project& project, const PlacedList& place, FindingSink&
   }
 }
 
+/// The ROCm of an address of AMD's packages; empty: none, or a number of the driver's own.
+std::string rocm_of_address(std::string_view text) {
+  for (const std::string_view place :
+       {"repo.radeon.com/amdgpu-install/", "repo.radeon.com/rocm/apt/"}) {
+    const std::size_t at = text.find(place);
+    if (at == text.npos) continue;
+    const std::string_view rest = text.substr(at + place.size());
+    const std::string_view number = rest.substr(0, rest.find_first_not_of("0123456789."));
+    constexpr std::uint64_t kDriversBegin = 20;
+    if (is_version(number) && number.contains('.') &&
+        first_number(number).value_or(kDriversBegin) < kDriversBegin)
+      return std::string(number);
+  }
+  return {};
+}
+
+/// A second ROCm by AMD's packages, on a base that has one.
+void rocm_twice(const FileView& view, FindingSink& sink) {
+  for (const StageView& stage : view.stages) {
+    if (!stage.reachable || !stage.image.rocm.known() ||
+        commands_mention(view, stage.index, "amdgpu-uninstall") ||
+        commands_mention(view, stage.index, "purge"))
+      continue;
+    const auto second = [&]() -> std::optional<std::pair<Span, std::string>> {
+      for (const Instruction& run : stage.stage->instructions)
+        for (const StepCommand& command : commands_of(run))
+          for (const Argument& word : command.arguments)
+            if (const std::string rocm = rocm_of_address(word.text);
+                !rocm.empty() && major_minor(rocm) != major_minor(stage.image.rocm.value))
+              return std::pair(word.span, rocm);
+      return std::nullopt;
+    }();
+    if (!second) continue;
+    Finding& found = sink.add(
+        "rocm-version-mismatch", *view.file, second->first,
+        fmt::format("ROCm {} is installed beside the base's ROCm {}: both are shipped, and which "
+                    "of them a program loads depends on paths",
+                    second->second, stage.image.rocm.value));
+    found.evidence = {fmt::format("repo.radeon.com, {}", second->second),
+                      stage.image.rocm.evidence};
+    found.fix = fmt::format("begin with a base of ROCm {}, or with one that has none",
+                            major_minor(second->second));
+  }
+}
+
 }  // namespace
 
 void judge_versions_system(const Project& project, const std::vector<FileView>& views,
@@ -285,6 +331,7 @@ void judge_versions_system(const Project& project, const std::vector<FileView>& 
     tensorrt(place, sink);
     rocm_of_wheel(project, place, sink);
   }
+  for (const FileView& view : views) rocm_twice(view, sink);
 }
 
 }  // namespace flense::lint

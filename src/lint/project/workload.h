@@ -116,6 +116,8 @@ struct CommandNames {
   /// docker build. Paths are as written: which directory they begin at only the caller knows, but
   /// `dockerfile` begins there too, unlike that of a bake file.
   std::vector<BuildTarget> builds;
+  /// The same builds with the values of a workflow's matrix, one for each run; args at the values.
+  std::vector<BuildTarget> matrix_builds;
   std::vector<Word> sandboxes;  ///< directories that apptainer builds images into
   /// Of package managers, where the shell redirects what looks like a version.
   std::vector<ShellCommand> redirected_installs;

@@ -1,11 +1,12 @@
 // Workflows of GitHub Actions, composite actions and GitLab's pipelines: the commands of their
-// scripts.
+// scripts, and what the values of a matrix make of the images and builds that they name.
 #include <algorithm>
 
 #include "base/ascii.h"
 #include "lint/readers/launch_words.h"
 #include "lint/readers/reader_values.h"
 #include "lint/readers/readers.h"
+#include "lint/readers/workflow_matrix.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -30,11 +31,16 @@ std::string without_expressions(std::string_view text) {
 
 class Scripts {
  public:
-  Scripts(std::string text, FileContent& out, const std::string& path)
-      : text_(std::move(text)), out_(out), path_(path) {}
+  Scripts(const SourceText& source, FileContent& out)
+      : source_(source),
+        text_(without_expressions(source.text())),
+        out_(out),
+        path_(source.path()) {}
 
   void search(const YamlNode& node, unsigned depth) {
     if (depth > kMaxWorkflowDepth) return;
+    const YamlNode& matrix = node["strategy"]["matrix"];
+    if (matrix.is_mapping()) runs_ = matrix_runs(matrix);
     for (const YamlNode* item : node.items) search(*item, depth + 1);
     for (const text::YamlMember& member : node.members) {
       if (is_one_of(member.key, {"run", "script", "before_script", "after_script"})) {
@@ -45,6 +51,7 @@ class Scripts {
       search(*member.value, depth + 1);
     }
     if (node["uses"].text_or().starts_with("docker/build-push-action")) build(node["with"]);
+    if (matrix.is_mapping()) runs_.clear();
   }
 
  private:
@@ -53,12 +60,55 @@ class Scripts {
     Span span = word_of(node).span;
     // The mark of a block, "|" or ">-", stands on a line of its own.
     if (node.block) span.begin = std::min(text_.find('\n', span.begin), span.end);
+    const std::size_t before = out_.names.builds.size();
     read_commands(split_shell(text_, span).commands, path_, out_);
+    for (std::size_t at = before; at < out_.names.builds.size(); ++at)
+      of_runs(out_.names.builds[at]);
+  }
+
+  /// As it is written, where the shell's text has variables in place of expressions.
+  std::string written(const Word& word) const {
+    if (word.text.contains("${{")) return word.text;
+    std::string_view raw = source_.slice(word.span);
+    if (!raw.contains("${{")) return word.text;
+    if (raw.size() > 1 && (raw.front() == '"' || raw.front() == '\'') && raw.back() == raw.front())
+      raw = raw.substr(1, raw.size() - 2);
+    return std::string(raw);
+  }
+
+  std::string written(const std::pair<Word, Word>& arg) const {
+    std::string out = written(arg.second);
+    if (out.starts_with(arg.first.text + "=")) out.erase(0, arg.first.text.size() + 1);
+    if (out.size() > 1 && out.front() == '"' && out.back() == '"')
+      out = out.substr(1, out.size() - 2);
+    return out;
+  }
+
+  /// A build with the values of each run, where it names some.
+  void of_runs(const BuildTarget& build) {
+    constexpr std::size_t kMostBuilds = 2'000;
+    for (const MatrixRun& run : runs_) {
+      BuildTarget made = build;
+      made.args.clear();
+      for (const auto& arg : build.args)
+        if (auto value = filled(written(arg), run)) made.args.emplace_back(arg.first, *value);
+      for (Word* word : {&made.context, &made.dockerfile})
+        if (const auto value = filled(written(*word), run)) word->text = value->text;
+      // What every run has is judged once; the rest of it decides the base too.
+      if (made.args.empty() || out_.names.matrix_builds.size() >= kMostBuilds) continue;
+      for (const auto& arg : build.args)
+        if (!written(arg).contains("${{")) made.args.push_back(arg);
+      out_.names.matrix_builds.push_back(std::move(made));
+    }
   }
 
   /// The container of a job, a service beside it, GitLab's image; {image: …} and {name: …} too.
   void image(const YamlNode& node) {
-    if (node.is_scalar() && !node.block) add_named_image(out_.names, word_of(node));
+    if (node.is_scalar() && !node.block) {
+      add_named_image(out_.names, word_of(node));
+      for (const MatrixRun& run : runs_)
+        if (const auto word = filled(node.text, run)) add_named_image(out_.names, *word);
+    }
     if (const YamlNode* name = node.find("name")) image(*name);
   }
 
@@ -76,12 +126,16 @@ class Scripts {
       target.args.emplace_back(Word{std::string(line.substr(0, equals)), args.span},
                                Word{std::string(line.substr(equals + 1)), args.span});
     }
-    if (!target.args.empty()) out_.names.builds.push_back(std::move(target));
+    if (target.args.empty()) return;
+    of_runs(target);
+    out_.names.builds.push_back(std::move(target));
   }
 
+  const SourceText& source_;
   std::string text_;
   FileContent& out_;
   const std::string& path_;
+  std::vector<MatrixRun> runs_;  ///< of the job at hand
 };
 
 }  // namespace
@@ -90,7 +144,7 @@ FileContent read_workflow(const SourceText& source) {
   const FileContent tree = read_yaml(source);
   FileContent out;
   out.yaml = tree.yaml;
-  Scripts scripts(without_expressions(source.text()), out, source.path());
+  Scripts scripts(source, out);
   for (const YamlNode* document : out.yaml->documents) scripts.search(*document, 0);
   return out;
 }

@@ -188,12 +188,6 @@ bool is_for_torch(const FileView& view, const Setting& setting) {
   return false;
 }
 
-/// What a container starts is run on a machine with a GPU.
-bool runs_in_build(const Instruction* step) {
-  return step == nullptr ||
-         (step->keyword != Keyword::kCmd && step->keyword != Keyword::kEntrypoint);
-}
-
 /// Whether a later setting of the name takes the place of this one before a step could read it.
 bool is_replaced(const StageView& stage, const std::vector<Setting>& all, const Setting& setting) {
   if (setting.instruction == nullptr || setting.instruction->keyword == Keyword::kRun) return false;
@@ -296,70 +290,6 @@ void cmake_lists(const FileView& view, const StageView& stage, FindingSink& sink
   }
 }
 
-/// llama.cpp and its kin ask for the builder's GPU by a CMake of 3.24 and newer, unless they are
-/// told not to; else a list of theirs serves every GPU.
-bool has_list_of_its_own(const FileView& view, const StageView& stage,
-                         const ShellCommand& command) {
-  for (const ShellWord& word : command.words)
-    if (word.text == "-DGGML_NATIVE=OFF" || word.text == "-DGGML_NATIVE=0" ||
-        word.text == "-DLLAMA_NATIVE=OFF")
-      return true;
-  if (!is_one_of(stage.image.distribution.value, {"ubuntu22.04", "ubuntu20.04", "ubuntu18.04"}))
-    return false;
-  for (const std::string_view newer : {"kitware", "cmake-"})
-    if (commands_mention(view, stage.index, newer)) return false;
-  // The distribution's own is older.
-  return std::ranges::none_of(view.installs_in(stage.index), [](const Install* install) {
-    return !is_of_system(install->command.manager) && install->command.find("cmake") != nullptr;
-  });
-}
-
-/// A file, or a variable that nobody knows here, may name the architectures.
-bool may_be_set_elsewhere(const Instruction& run, const ShellCommand& command) {
-  if (std::ranges::any_of(command.assignments,
-                          [](const ShellAssignment& set) { return set.name == "CUDAFLAGS"; }) ||
-      (run.environment && run.environment->contains("CUDAFLAGS")))
-    return true;
-  return std::ranges::any_of(command.words, [&](const ShellWord& word) {
-    return starts_with_any(word.text, {"-C", "--preset", "--toolchain", "-DCMAKE_TOOLCHAIN_FILE",
-                                       "-DCMAKE_PROJECT_INCLUDE"}) ||
-           (word.text.starts_with('$') && !word.quoted && !word.text.contains('/') &&
-            (!run.environment || !expand(word.text, *run.environment)));
-  });
-}
-
-/// cmake -DGGML_CUDA=ON without any list of architectures.
-void unset_lists(const FileView& view, const StageView& stage, FindingSink& sink) {
-  if (stage.image.flavour.value != "devel" || stage.image.vendor.value != "nvidia") return;
-  if (!settings_of(view, stage.index, kCmakeNames).empty()) return;
-  for (const std::string_view word : {"CMAKE_CUDA_ARCHITECTURES", "CUDA_ARCH_BIN", "CUDAARCHS"})
-    if (commands_mention(view, stage.index, word)) return;
-  for (const Instruction& run : stage.stage->instructions)
-    for (const ShellCommand& command : run.commands) {
-      if (program_of(command).name != "cmake" || !runs_in_build(&run) ||
-          may_be_set_elsewhere(run, command))
-        continue;
-      for (const ShellWord& word : command.words) {
-        const std::string& text = word.text;
-        if (!text.starts_with("-D") || !text.contains("CU") ||
-            !(text.ends_with("=ON") || text.ends_with("=1") || text.ends_with("=on")))
-          continue;
-        const std::string_view name =
-            std::string_view(text).substr(2, text.find_first_of(":=") - 2);
-        Finding& found = sink.add(
-            "cuda-architectures", *view.file, word.span,
-            "CUDA is switched on, and CMAKE_CUDA_ARCHITECTURES is not set: the project's default "
-            "decides, which is the builder's GPU, every GPU, or the oldest");
-        found.evidence = {stage.image.flavour.evidence, "ggml-org/llama.cpp#18413"};
-        // Others may have a list of their own, as OpenCV, CTranslate2 and DGL have.
-        found.pedantic = !compiles_for_cmake_architectures(*view.project->knowledge, name) ||
-                         has_list_of_its_own(view, stage, command) || may_fail(run, command.span);
-        found.fix = "add -DCMAKE_CUDA_ARCHITECTURES=\"80;90\" with the GPUs it shall serve";
-        break;
-      }
-    }
-}
-
 void nvcc_flags(const FileView& view, const StageView& stage, FindingSink& sink) {
   for (const Instruction& run : stage.stage->instructions)
     for (const ShellCommand& command : run.commands) {
@@ -427,7 +357,6 @@ void judge_architectures(const Project& /*project*/, const std::vector<FileView>
     for (const StageView& stage : view.stages) {
       torch_lists(view, stage, sink);
       cmake_lists(view, stage, sink);
-      unset_lists(view, stage, sink);
       nvcc_flags(view, stage, sink);
     }
 }

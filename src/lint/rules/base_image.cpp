@@ -172,16 +172,21 @@ GivenBases given_arguments(const Project& project, FindingSink& sink) {
                      target.dockerfile.text.empty() ? "Dockerfile" : target.dockerfile.text),
           target.args, given, sink);
     // Command lines begin at the root of the checkout, or at the script.
-    for (const BuildTarget& build : file->names.builds)
-      for (const std::string& start : {std::string("."), own}) {
+    std::string root = file->source.path();
+    root.resize(root.size() - std::min(root.size(), file->source.project_path().size()));
+    if (root.empty()) root = ".";
+    const auto command_line = [&](const BuildTarget& build) {
+      for (const std::string& start : {root, std::string("."), own}) {
         const std::string path =
             build.dockerfile.text.empty()
                 ? path_below(path_below(start, build.context.text), "Dockerfile")
                 : path_below(start, build.dockerfile.text);
         if (project.find(path) == nullptr) continue;
-        given_bases(project, *file, path, build.args, given, sink);
-        break;
+        return given_bases(project, *file, path, build.args, given, sink);
       }
+    };
+    for (const BuildTarget& build : file->names.builds) command_line(build);
+    for (const BuildTarget& build : file->names.matrix_builds) command_line(build);
     for (const Workload& workload : file->workloads) {
       if (!workload.build_context || workload.node == nullptr) continue;
       std::vector<std::pair<Word, Word>> args;

@@ -151,8 +151,11 @@ std::string no_longer_compiled(const ImageUse& use, const knowledge::CudaImageRo
 }
 
 /// The archive that NVIDIA keeps of every CUDA, on the distribution's own image.
+/// Empty where that image has had its time.
 std::string from_archive(const ImageUse& use, std::string_view cuda) {
   std::string base = use.image->distribution.value;
+  const auto* life = use.knowledge->images.distribution(base);
+  if (life != nullptr && !life->end.empty() && life->end < use.knowledge->images.date) return {};
   for (const std::string_view name : {"ubuntu", "centos"})
     if (base.starts_with(name)) base.insert(name.size(), ":");
   return fmt::format("begin with {} and CUDA {} from NVIDIA's archive", base, cuda);
@@ -190,9 +193,17 @@ bool tie_fix(const ImageUse& use, const knowledge::CudaImageRow& row, const Succ
   }
   // Who holds on to the last update of a minor can do no more than keep a copy.
   found.pedantic = found.pedantic || !deleted;
+  const std::string archive = from_archive(use, row.cuda);
+  if (archive.empty() && deleted) {
+    found.fix =
+        fmt::format("move to {}, which is maintained, and renew with it {}", better.tag, held);
+    return true;
+  }
   found.fix = fmt::format("{}{}: {} is maintained, and has not {}",
-                          deleted ? "" : "keep a copy of it in a registry of your own, or ",
-                          from_archive(use, row.cuda), better.tag, held);
+                          deleted           ? ""
+                          : archive.empty() ? "keep a copy of it in a registry of your own"
+                                            : "keep a copy of it in a registry of your own, or ",
+                          archive, better.tag, held);
   return true;
 }
 
@@ -220,6 +231,10 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
   found.evidence = {row->source};
   found.pedantic = use.replaced || (use.looks && !deleted);
   if (!row->document.empty()) found.evidence.push_back(row->document);
+  if (const auto* life = use.knowledge->images.distribution(use.image->distribution.value);
+      life != nullptr && !life->end.empty() && life->end < use.knowledge->images.date)
+    found.evidence.push_back(
+        fmt::format("its {} has had no updates since {}", life->name, life->end));
   if (better.row == nullptr) return;
   found.fix = fmt::format("move to {}, which is maintained", better.tag);
   if (!better.changes.empty()) found.fix += fmt::format("; it changes {}", better.changes);

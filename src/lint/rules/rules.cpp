@@ -37,6 +37,7 @@ constexpr RuleFamily* kFamilies[] = {
     judge_build_arguments,
     judge_host,
     judge_architectures,
+    judge_architectures_unset,
     judge_open_versions,
     judge_reproducibility,
     judge_contract,

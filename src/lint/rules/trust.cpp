@@ -153,9 +153,14 @@ void signatures(const FileView& view, FindingSink& sink) {
 std::string unverified(const StepCommand& command, const ShellWord& word) {
   const std::string_view text = word.text;
   const bool curl = command.program == "curl";
-  const bool off = command.has("false") || command.has("False") || command.has("0");
+  const bool off = command.has("false") || command.has("False") || command.has("0") ||
+                   command.has("no") || command.has("off");
   if (off && command.program == "git" && text == "http.sslVerify") return "http.sslVerify false";
   if (off && command.has("config") && text == "ssl_verify") return "ssl_verify false";
+  if (off && is_one_of(command.program, {"npm", "yarn", "pnpm"}) && text == "strict-ssl")
+    return "strict-ssl false";
+  if (is_one_of(command.program, {"npm", "yarn", "pnpm"}) && text == "strict-ssl=false")
+    return "strict-ssl=false";
   if (curl && (text == "--insecure" || text == "-k")) return std::string(text);
   if (curl && text.size() > 2 && text[0] == '-' && text[1] != '-' && text.contains('k') &&
       text.find_first_not_of("fsSLkgv", 1) == text.npos)
@@ -165,6 +170,30 @@ std::string unverified(const StepCommand& command, const ShellWord& word) {
         "ssl_verify=false"})
     if (text.starts_with(option)) return std::string(option);
   return {};
+}
+
+/// Hosts that pip is to trust, by its configuration: `pip config set global.trusted-host HOST`, or
+/// a line of pip.conf. Nullopt: none.
+std::optional<std::string> configured_hosts(const StepCommand& command) {
+  if (command.program.starts_with("pip") && command.has("config") && command.has("set")) {
+    for (std::size_t at = 0; at + 1 < command.arguments.size(); ++at)
+      if (ends_with_any(command.arguments[at].text, {".trusted-host", ".trusted_host"}))
+        return command.arguments[at + 1].text;
+    return std::nullopt;
+  }
+  if (!is_one_of(command.program, {"echo", "printf"})) return std::nullopt;
+  for (const Argument& word : command.arguments) {
+    const std::string_view text = word.text;
+    for (const std::string_view name : {"trusted-host", "trusted_host"}) {
+      const std::size_t at = text.find(name);
+      if (at == text.npos) continue;
+      const std::string_view rest = trim_space(text.substr(at + name.size()));
+      if (!rest.starts_with('=')) continue;
+      // "\n" ends the line for printf and echo -e.
+      return std::string(rest.substr(1, rest.find_first_of("\\\n") - 1));
+    }
+  }
+  return std::nullopt;
 }
 
 /// The hosts that are trusted: of --trusted-host HOST, or of PIP_TRUSTED_HOST. All are reached by
@@ -267,6 +296,12 @@ void certificates(const FileView& view, FindingSink& sink) {
       if (instruction.keyword != Keyword::kRun) continue;
       for (const StepCommand& command : commands_of(instruction)) {
         if (is_plain_http(command) || is_checked(instruction, command)) continue;
+        if (const auto hosts = configured_hosts(command)) {
+          Finding& found = report(command.shell->span, "trusted-host");
+          if (has_plain_index(view.file->source.text(), *hosts)) mend_plain_index(found);
+          found.pedantic = found.pedantic || hosts->contains('$');
+          continue;
+        }
         for (const ShellWord& word : command.shell->words)
           if (const std::string what = unverified(command, word); !what.empty()) {
             // Which host that is the builder says: a mirror of the same house.

@@ -1,0 +1,136 @@
+// Builds for CUDA that name no GPU at all: the project's own default decides.
+#include <algorithm>
+#include <array>
+
+#include "base/format.h"
+#include "lint/facts/build_steps.h"
+#include "lint/facts/gpu_architectures.h"
+#include "lint/facts/sure_installs.h"
+#include "lint/facts/table_facts.h"
+#include "lint/rules/rules.h"
+#include "lint/source/blanks.h"
+
+namespace flense::lint {
+
+namespace {
+
+constexpr auto kListNames =
+    std::to_array<std::string_view>({"CMAKE_CUDA_ARCHITECTURES", "CUDAARCHS"});
+
+/// llama.cpp and its kin ask for the builder's GPU by a CMake of 3.24 and newer, unless they are
+/// told not to; else a list of theirs serves every GPU.
+bool has_list_of_its_own(const FileView& view, const StageView& stage,
+                         const ShellCommand& command) {
+  for (const ShellWord& word : command.words)
+    if (word.text == "-DGGML_NATIVE=OFF" || word.text == "-DGGML_NATIVE=0" ||
+        word.text == "-DLLAMA_NATIVE=OFF")
+      return true;
+  if (!is_one_of(stage.image.distribution.value, {"ubuntu22.04", "ubuntu20.04", "ubuntu18.04"}))
+    return false;
+  for (const std::string_view newer : {"kitware", "cmake-"})
+    if (commands_mention(view, stage.index, newer)) return false;
+  // The distribution's own is older.
+  return std::ranges::none_of(view.installs_in(stage.index), [](const Install* install) {
+    return !is_of_system(install->command.manager) && install->command.find("cmake") != nullptr;
+  });
+}
+
+/// A file, or a variable that nobody knows here, may name the architectures.
+bool may_be_set_elsewhere(const Instruction& run, const ShellCommand& command) {
+  if (std::ranges::any_of(command.assignments,
+                          [](const ShellAssignment& set) { return set.name == "CUDAFLAGS"; }) ||
+      (run.environment && run.environment->contains("CUDAFLAGS")))
+    return true;
+  return std::ranges::any_of(command.words, [&](const ShellWord& word) {
+    return starts_with_any(word.text, {"-C", "--preset", "--toolchain", "-DCMAKE_TOOLCHAIN_FILE",
+                                       "-DCMAKE_PROJECT_INCLUDE"}) ||
+           (word.text.starts_with('$') && !word.quoted && !word.text.contains('/') &&
+            (!run.environment || !expand(word.text, *run.environment)));
+  });
+}
+
+/// cmake -DGGML_CUDA=ON without any list of architectures.
+void unset_lists(const FileView& view, const StageView& stage, FindingSink& sink) {
+  if (stage.image.flavour.value != "devel" || stage.image.vendor.value != "nvidia") return;
+  if (!settings_of(view, stage.index, kListNames).empty()) return;
+  for (const std::string_view word : {"CMAKE_CUDA_ARCHITECTURES", "CUDA_ARCH_BIN", "CUDAARCHS"})
+    if (commands_mention(view, stage.index, word)) return;
+  for (const Instruction& run : stage.stage->instructions)
+    for (const ShellCommand& command : run.commands) {
+      if (program_of(command).name != "cmake" || !runs_in_build(&run) ||
+          may_be_set_elsewhere(run, command))
+        continue;
+      for (const ShellWord& word : command.words) {
+        const std::string& text = word.text;
+        if (!text.starts_with("-D") || !text.contains("CU") ||
+            !(text.ends_with("=ON") || text.ends_with("=1") || text.ends_with("=on")))
+          continue;
+        const std::string_view name =
+            std::string_view(text).substr(2, text.find_first_of(":=") - 2);
+        Finding& found = sink.add(
+            "cuda-architectures", *view.file, word.span,
+            "CUDA is switched on, and CMAKE_CUDA_ARCHITECTURES is not set: the project's default "
+            "decides, which is the builder's GPU, every GPU, or the oldest");
+        found.evidence = {stage.image.flavour.evidence, "ggml-org/llama.cpp#18413"};
+        // Others may have a list of their own, as OpenCV, CTranslate2 and DGL have.
+        found.pedantic = !compiles_for_cmake_architectures(*view.project->knowledge, name) ||
+                         has_list_of_its_own(view, stage, command) || may_fail(run, command.span);
+        found.fix = "add -DCMAKE_CUDA_ARCHITECTURES=\"80;90\" with the GPUs it shall serve";
+        break;
+      }
+    }
+}
+
+/// CMAKE_ARGS="-DGGML_CUDA=on" for what pip compiles.
+void unset_for_pip(const FileView& view, const StageView& stage, FindingSink& sink) {
+  if (stage.image.flavour.value != "devel" || stage.image.vendor.value != "nvidia" ||
+      !settings_of(view, stage.index, kListNames).empty())
+    return;
+  for (const std::string_view word : {"CMAKE_CUDA_ARCHITECTURES", "CUDAARCHS",
+                                      "GGML_NATIVE=", "LLAMA_NATIVE=", "CUDA_DOCKER_ARCH"})
+    if (commands_mention(view, stage.index, word)) return;
+  for (const Install* install : view.installs_in(stage.index)) {
+    const Instruction& run = *install->instruction;
+    const PackageRequest* compiled = nullptr;
+    for (const PackageList* list : lists_of(*install))
+      if (const PackageRequest* one = list->find("llama-cpp-python");
+          one != nullptr && list->indexes.empty() && !is_of_system(list->manager))
+        compiled = one;
+    const ShellCommand* command = command_at(run, install->command.span);
+    if (compiled == nullptr || command == nullptr || run.keyword != Keyword::kRun) continue;
+    const auto arguments = variable_at(run, command, "CMAKE_ARGS").value;
+    if (!arguments || arguments->contains("NATIVE=") || arguments->contains("ARCHITECTURES"))
+      continue;
+    const auto names = parts_of(*arguments, " \t;\"'");
+    const auto on = std::ranges::find_if(names, [](std::string_view name) {
+      return starts_with_any(name,
+                             {"-DGGML_CUDA", "-DLLAMA_CUDA", "-DLLAMA_CUBLAS", "-DGGML_CUBLAS"}) &&
+             ends_with_any(name, {"=on", "=ON", "=On", "=1", "=true", "=TRUE"});
+    });
+    if (on == names.end()) continue;
+    Finding& found = sink.add(
+        "cuda-architectures", *view.file, command->span,
+        fmt::format("{} is compiled for CUDA, and CMAKE_ARGS has no CMAKE_CUDA_ARCHITECTURES: the "
+                    "project's default decides, which is the builder's GPU, every GPU, or the "
+                    "oldest",
+                    compiled->name));
+    found.evidence = {fmt::format("CMAKE_ARGS has {}", *on), stage.image.flavour.evidence,
+                      "ggml-org/llama.cpp#18413"};
+    found.pedantic = may_fail(run, command->span);
+    found.fix =
+        "add -DCMAKE_CUDA_ARCHITECTURES=\"80;90\" to CMAKE_ARGS with the GPUs it shall serve";
+  }
+}
+
+}  // namespace
+
+void judge_architectures_unset(const Project& /*project*/, const std::vector<FileView>& views,
+                               FindingSink& sink) {
+  for (const FileView& view : views)
+    for (const StageView& stage : view.stages) {
+      unset_lists(view, stage, sink);
+      unset_for_pip(view, stage, sink);
+    }
+}
+
+}  // namespace flense::lint
