@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/format.h"
+#include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
 #include "lint/facts/gpu_architectures.h"
 #include "lint/facts/sure_installs.h"
@@ -108,6 +109,11 @@ void unset_for_pip(const FileView& view, const StageView& stage, FindingSink& si
              ends_with_any(name, {"=on", "=ON", "=On", "=1", "=true", "=TRUE"});
     });
     if (on == names.end()) continue;
+    // Each release reads its own names; others build nothing for GPUs.
+    const bool renamed = on->starts_with("-DGGML_CUDA");
+    const std::string& version = compiled->version;
+    if (version.empty() ? !renamed : renamed != (compare_versions(version, "0.2.80") >= 0))
+      continue;
     Finding& found = sink.add(
         "cuda-architectures", *view.file, command->span,
         fmt::format("{} is compiled for CUDA, and CMAKE_ARGS has no CMAKE_CUDA_ARCHITECTURES: the "
@@ -116,7 +122,8 @@ void unset_for_pip(const FileView& view, const StageView& stage, FindingSink& si
                     compiled->name));
     found.evidence = {fmt::format("CMAKE_ARGS has {}", *on), stage.image.flavour.evidence,
                       "ggml-org/llama.cpp#18413"};
-    found.pedantic = may_fail(run, command->span);
+    // The older ones have a list that serves every GPU.
+    found.pedantic = !renamed || may_fail(run, command->span);
     found.fix =
         "add -DCMAKE_CUDA_ARCHITECTURES=\"80;90\" to CMAKE_ARGS with the GPUs it shall serve";
   }
