@@ -45,9 +45,10 @@ bool is_cuda_decided(const PackageRequest& request, const PackageList& list,
   if (request.name.starts_with("jax"))
     return std::ranges::any_of(
         list.packages, [](const PackageRequest& one) { return !cuda_of_package(one).empty(); });
-  return request.name.starts_with("torch") && std::ranges::any_of(indexes, [&](const Word& index) {
-           return decides_for_torch(source, index);
-         });
+  return std::ranges::any_of(indexes, [&](const Word& index) {
+    return index.text.contains("/redist/jp/") ||  // NVIDIA's for one JetPack
+           (request.name.starts_with("torch") && decides_for_torch(source, index));
+  });
 }
 
 /// Packages that PyPI builds without CUDA, unless an extra asks for it.
@@ -237,18 +238,25 @@ std::optional<OtherCuda> other_cuda(const knowledge::Knowledge& known,
   // Which Python pip is of nobody knows: of those that are in use each gets CUDA 12 at least.
   if (python.empty() || newest->python.empty()) out.wheel = "12 or newer";
   if (first_number(out.base) >= first_number(out.wheel)) return std::nullopt;
+  // The newest that the Python and the base's CUDA have in common.
   const knowledge::FrameworkBuild* fits = nullptr;
+  std::string version;
   for (const knowledge::FrameworkBuild& build : known.frameworks.builds) {
     const std::string cuda = knowledge::cuda_of_variant(build.variant);
     if (build.package != "torch" || build.platform != "amd64" || cuda.empty() ||
-        first_number(cuda) != first_number(out.base) || compare_versions(build.to, newest->to) > 0)
+        first_number(cuda) != first_number(out.base) ||
+        compare_versions(build.from, newest->to) > 0)
       continue;
-    const int order = fits == nullptr ? 1 : compare_versions(build.to, fits->to);
-    if (order > 0 || (order == 0 && cuda == out.base)) fits = &build;
+    const std::string& last = compare_versions(build.to, newest->to) > 0 ? newest->to : build.to;
+    const int order = fits == nullptr ? 1 : compare_versions(last, version);
+    if (order > 0 || (order == 0 && cuda == out.base)) {
+      fits = &build;
+      version = last;
+    }
   }
   if (fits != nullptr)
     out.fitting =
-        fmt::format("torch=={}.* of https://download.pytorch.org/whl/{}", fits->to, fits->variant);
+        fmt::format("torch=={}.* of https://download.pytorch.org/whl/{}", version, fits->variant);
   return out;
 }
 
