@@ -138,12 +138,12 @@ void devel_final(const FileView& view, FindingSink& sink) {
   std::string smaller = repository + ":" + tag;
   if (const std::size_t at = smaller.find("devel"); at != std::string::npos)
     smaller.replace(at, 5, "runtime");
-  // Of a deleted tag the other flavours are deleted too.
+  // Of a deleted tag the other flavours are deleted too, and of an old one they are as old.
   const knowledge::Images& images = view.project->knowledge->images;
   const auto* row = images.cuda_version(base->image.cuda.value);
-  if (repository == "nvidia/cuda" && (row == nullptr || row->state == "deleted")) {
+  if (repository == "nvidia/cuda" && (row == nullptr || !row->state.empty())) {
     const auto* near = images.cuda_near(base->image.cuda.value);
-    if (near == nullptr) near = images.newest_cuda();
+    if (near == nullptr && (row == nullptr || row->state == "deleted")) near = images.newest_cuda();
     if (near != nullptr)
       smaller =
           cuda_tag(images, *near, "runtime", base->image.distribution.value, tag.contains("cudnn"));
