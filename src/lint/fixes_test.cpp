@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "base/format.h"
 #include "lint/lint.h"
 
 namespace flense::lint {
@@ -211,6 +212,38 @@ TEST_F(Fixes, WhatTheUserMadeIsTheUsers) {
                           step + " /home/ann\n")
                      .contains("delete it"))
         << step;
+}
+
+TEST_F(Fixes, TheTorchThatPythonAndTheBaseShare) {
+  for (const auto& [base, torch] :
+       {std::pair{"11.8.0-runtime-ubuntu20.04",
+                  "torch==2.4.* of https://download.pytorch.org/whl/cu118"},
+        std::pair{"12.4.1-runtime-ubuntu22.04",
+                  "torch==2.14.* of https://download.pytorch.org/whl/cu126"}})
+    EXPECT_TRUE(said("gpu-wheel-unpinned",
+                     fmt::format("FROM nvidia/cuda:{}\nRUN pip install torch\n", base))
+                    .contains(torch))
+        << base;
+}
+
+TEST_F(Fixes, ASmallerBaseIsMaintained) {
+  EXPECT_TRUE(said("devel-final-stage",
+                   "FROM nvidia/cuda:12.4.0-devel-ubuntu22.04\nRUN pip install numpy\n"
+                   "CMD [\"python3\", \"server.py\"]\n")
+                  .contains("begin the final one with nvidia/cuda:12.4.1-runtime-ubuntu22.04"));
+}
+
+TEST_F(Fixes, WhatAMountHasIsNotAskedFor) {
+  const auto step = [&](std::string_view sharing) {
+    return said("apt-cache-emptied",
+                fmt::format("FROM nvidia/cuda:12.8.1-runtime-ubuntu24.04\n"
+                            "RUN --mount=type=cache,target=/var/cache/apt{} apt-get update && "
+                            "apt-get install -y git\n",
+                            sharing));
+  };
+  EXPECT_TRUE(step("").contains("and use sharing=locked"));
+  EXPECT_TRUE(step(",sharing=locked").contains("docker-clean"));
+  EXPECT_FALSE(step(",sharing=locked").contains("and use sharing=locked"));
 }
 
 }  // namespace

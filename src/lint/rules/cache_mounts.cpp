@@ -274,9 +274,9 @@ void apt_mounts(const FileView& view, const StageView& stage, FindingSink& sink)
           "empty");
       found.evidence = {stage.image.distribution.evidence,
                         "Dockerfile reference, RUN --mount=type=cache, example of apt"};
-      found.fix =
-          "begin the step with rm -f /etc/apt/apt.conf.d/docker-clean; and use "
-          "sharing=locked";
+      found.fix = "begin the step with rm -f /etc/apt/apt.conf.d/docker-clean";
+      if (!view.text(mount.flag->span).contains("sharing=locked"))
+        found.fix += "; and use sharing=locked";
       const ShellCommand* first = run.commands.empty() ? nullptr : &run.commands.front();
       if (first != nullptr && !run.exec_form && run.heredocs.empty() && first->depth == 0)
         found.edits.push_back(
