@@ -1,4 +1,5 @@
 // What findings say is to be written: names that exist, of this place.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>

@@ -10,6 +10,7 @@
 
 #include "base/path.h"
 #include "inventory/describe/flavour.h"
+#include "inventory/describe/start.h"
 #include "inventory/names/file_names.h"
 #include "needs/collectors.h"
 

@@ -34,16 +34,16 @@ class ExtendedImage final : public Image {
  public:
   ExtendedImage(const Image& base, MappedFile tar)
       : Image(base), base_(base), tar_(std::move(tar)) {}
-  Result<std::unique_ptr<Source>> open_layer(std::size_t index) const override {
-    if (index < base_.layers.size()) return base_.open_layer(index);
+  Result<std::unique_ptr<Source>> open_layer(std::size_t layer) const override {
+    if (layer < base_.layers.size()) return base_.open_layer(layer);
     return std::make_unique<MemorySource>(tar_.bytes());
   }
-  std::optional<std::filesystem::path> layer_file(std::size_t index) const override {
-    if (index < base_.layers.size()) return base_.layer_file(index);
+  std::optional<std::filesystem::path> layer_file(std::size_t layer) const override {
+    if (layer < base_.layers.size()) return base_.layer_file(layer);
     return std::nullopt;
   }
-  const MappedFile* layer_mapping(std::size_t index) const override {
-    return index < base_.layers.size() ? base_.layer_mapping(index) : &tar_;
+  const MappedFile* layer_mapping(std::size_t layer) const override {
+    return layer < base_.layers.size() ? base_.layer_mapping(layer) : &tar_;
   }
 
  private:

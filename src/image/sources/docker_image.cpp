@@ -61,14 +61,14 @@ class DockerImage final : public Image {
  public:
   explicit DockerImage(std::function<Opened()> save) : save_(std::move(save)) {}
 
-  Result<std::unique_ptr<Source>> open_layer(std::size_t index) const override {
+  Result<std::unique_ptr<Source>> open_layer(std::size_t layer) const override {
     const Opened& image = saved();
     if (!image) return std::unexpected(image.error());
-    return (*image)->open_layer(index);
+    return (*image)->open_layer(layer);
   }
-  const MappedFile* layer_mapping(std::size_t index) const override {
+  const MappedFile* layer_mapping(std::size_t layer) const override {
     const Opened& image = saved();
-    return image ? (*image)->layer_mapping(index) : nullptr;
+    return image ? (*image)->layer_mapping(layer) : nullptr;
   }
 
  private:

@@ -12,8 +12,8 @@ namespace {
 
 class RemoteImage final : public Image {
  public:
-  Result<std::unique_ptr<Source>> open_layer(std::size_t index) const override {
-    return fail(Code::kInternal, "layer {} of {} was not pulled", index + 1, name);
+  Result<std::unique_ptr<Source>> open_layer(std::size_t layer) const override {
+    return fail(Code::kInternal, "layer {} of {} was not pulled", layer + 1, name);
   }
 };
 

@@ -28,19 +28,19 @@ std::string_view to_string(Form form) {
   return "unknown";
 }
 
-Result<std::unique_ptr<Source>> StoredImage::open_layer(std::size_t index) const {
-  if (index >= blobs_.size()) {
-    return fail(Code::kInternal, "{}: layer {} of {} asked for", name, index, blobs_.size());
+Result<std::unique_ptr<Source>> StoredImage::open_layer(std::size_t layer) const {
+  if (layer >= blobs_.size()) {
+    return fail(Code::kInternal, "{}: layer {} of {} asked for", name, layer, blobs_.size());
   }
-  return std::unique_ptr<Source>(std::make_unique<BlobSource>(blobs_[index]));
+  return std::unique_ptr<Source>(std::make_unique<BlobSource>(blobs_[layer]));
 }
 
-std::optional<std::filesystem::path> StoredImage::layer_file(std::size_t index) const {
-  return index < blobs_.size() ? blobs_[index].path : std::nullopt;
+std::optional<std::filesystem::path> StoredImage::layer_file(std::size_t layer) const {
+  return layer < blobs_.size() ? blobs_[layer].path : std::nullopt;
 }
 
-const MappedFile* StoredImage::layer_mapping(std::size_t index) const {
-  return index < blobs_.size() && blobs_[index].mapping ? &*blobs_[index].mapping : nullptr;
+const MappedFile* StoredImage::layer_mapping(std::size_t layer) const {
+  return layer < blobs_.size() && blobs_[layer].mapping ? &*blobs_[layer].mapping : nullptr;
 }
 
 Result<std::optional<StoredBlob>> StoredImage::find_blob(const std::string& digest) const {

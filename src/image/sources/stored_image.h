@@ -13,9 +13,9 @@ namespace flense::image {
 
 class StoredImage final : public Image {
  public:
-  Result<std::unique_ptr<Source>> open_layer(std::size_t index) const override;
-  std::optional<std::filesystem::path> layer_file(std::size_t index) const override;
-  const MappedFile* layer_mapping(std::size_t index) const override;
+  Result<std::unique_ptr<Source>> open_layer(std::size_t layer) const override;
+  std::optional<std::filesystem::path> layer_file(std::size_t layer) const override;
+  const MappedFile* layer_mapping(std::size_t layer) const override;
   Result<std::optional<StoredBlob>> find_blob(const std::string& digest) const override;
 
   /// Fills layers from the configuration; `blobs` are in layer order, their descriptors' digests

@@ -132,8 +132,8 @@ std::vector<std::string_view> opened_by_name(std::string_view soname, bool devic
         (name.size() > opening.opener.size() && name[opening.opener.size()] != '.'))
       continue;
     if (opening.framework && (!device_code || opening.cuda != cuda)) continue;
-    for (const std::string_view name : opening.opened)
-      if (!name.empty()) out.push_back(name);
+    for (const std::string_view opened : opening.opened)
+      if (!opened.empty()) out.push_back(opened);
   }
   return out;
 }

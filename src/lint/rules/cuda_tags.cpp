@@ -8,6 +8,7 @@
 #include "lint/facts/cuda_base.h"
 #include "lint/facts/tied_base.h"
 #include "lint/readers/reader_values.h"
+#include "lint/source/blanks.h"
 
 namespace flense::lint {
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "knowledge/table_rows.h"
 #include "lint/facts/build_steps.h"
