@@ -383,6 +383,48 @@ class GpuAccessRules {
     return out;
   }
 
+  /// Slurm gives the job GPUs, and a container of a local file is started without the driver.
+  void apptainer_in_gpu_job() {
+    if (workload_.kind != WorkloadKind::kApptainer || workload_.image_name ||
+        !workload_.gpus.empty() || !workload_.devices.empty() || !file_.template_language.empty() ||
+        has_unknown_options() || needs_no_gpu())
+      return;
+    const std::string_view text = file_.source.text();
+    // Also what a script adds to its options, or the variable that means the same.
+    if (has_part(text, " \t\n\"'(=:{}-", {"nv", "nvccli", "rocm"}) ||
+        text.contains("APPTAINER_NV") || text.contains("SINGULARITY_NV"))
+      return;
+    if (workload_.image.text.starts_with('$') && !has_image_name(workload_.image.text)) return;
+    const std::string command = gpu_command();
+    const std::string_view gpus = gpus_of_job(text);
+    if (command.empty() || gpus.empty() || is_for_processor(workload_)) return;
+    Finding& found = sink_.add(
+        "gpu-not-requested", file_, workload_.image.span,
+        fmt::format("{} runs {} without --nv: it gets no driver libraries, and sees no GPU",
+                    title(workload_), command));
+    found.evidence = {std::string(gpus), "Apptainer documentation, GPU Support"};
+    found.fix = "add --nv, or --rocm for AMD's";
+  }
+
+  /// "$SIF", "${IMAGE_PATH}": nothing that holds options.
+  static bool has_image_name(std::string_view variable) {
+    const std::string low = to_lower(variable);
+    return (low.contains("sif") || low.contains("image") || low.contains("img") ||
+            low.contains("container")) &&
+           !low.contains("opt") && !low.contains("arg") && !low.contains("flag");
+  }
+
+  /// The #SBATCH line that asks for GPUs; empty: none.
+  static std::string_view gpus_of_job(std::string_view text) {
+    while (!text.empty()) {
+      const std::string_view line = trim_space(take_line(text));
+      if (line.starts_with("#SBATCH") && (line.contains("--gres=gpu") || line.contains("--gpus") ||
+                                          line.contains("--gres gpu") || line.contains(" -G ")))
+        return line;
+    }
+    return {};
+  }
+
   /// A claim, a resource of some vendor or scheduler, an annotation for a part of a GPU.
   bool asks_otherwise() const {
     const text::YamlNode& resources = (*workload_.node)["resources"];
@@ -400,6 +442,7 @@ class GpuAccessRules {
                         workload_.kind != WorkloadKind::kSystemd;
     option_behind_image();
     apptainer_without_gpu();
+    apptainer_in_gpu_job();
     if (!stated || !workload_.image_name || workload_.init_container ||
         !is_complete(file_, workload_) || is_client(workload_))
       return;

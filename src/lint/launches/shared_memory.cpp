@@ -34,6 +34,16 @@ bool is_single(std::string_view value) {
   return value == "0" || value == "1";
 }
 
+/// A script whose name says that it trains: its loaders are workers unless it is told otherwise.
+bool trains(const std::vector<Word>& words) {
+  return std::ranges::any_of(words, [](const Word& word) {
+    const std::string name = to_lower(file_name(word.text));
+    return name.ends_with(".py") &&
+           has_part(name, "._-",
+                    {"train", "training", "trainer", "finetune", "finetuning", "pretrain"});
+  });
+}
+
 /// Several processes that share memory, by their words: the workers of a loader or of NCCL.
 struct Sharing {
   std::string why;    ///< empty: there are none
@@ -43,6 +53,7 @@ struct Sharing {
 Sharing why_shared(const Workload& workload, const knowledge::LaunchImageRow* row) {
   const std::vector<Word> words = command_words(workload);
   const bool web = is_web_server(words);
+  bool alone = false;  // told to load in the process that trains
   for (std::size_t at = 0; at < words.size(); ++at) {
     const std::string_view word = words[at].text;
     const std::size_t equals = word.find('=');
@@ -56,6 +67,7 @@ Sharing why_shared(const Workload& workload, const knowledge::LaunchImageRow* ro
     const std::string_view value = equals != word.npos     ? word.substr(equals + 1)
                                    : at + 1 < words.size() ? std::string_view(words[at + 1].text)
                                                            : std::string_view();
+    alone = alone || (workers && value == "0");
     // A loader's only worker is a process beside the one that trains.
     if ((workers && (web || value == "0")) || (!workers && is_single(value))) continue;
     return {fmt::format("the command has {}", name), !workers};
@@ -64,7 +76,8 @@ Sharing why_shared(const Workload& workload, const knowledge::LaunchImageRow* ro
     return {fmt::format("it takes {} GPUs", gpu_count(workload)),
             row != nullptr && (row->shm || row->role == "serve")};
   // Servers use it for several GPUs alone.
-  if (row != nullptr && row->shm && row->role != "serve" && !web) return {row->source, false};
+  if (row != nullptr && row->shm && row->role != "serve" && !web && !alone)
+    return {row->source, trains(words)};
   return {};
 }
 
@@ -73,8 +86,9 @@ void judge_engine(const ProjectFile& file, const Workload& workload,
   const auto key = [&](std::string_view name) {
     return workload.node == nullptr ? nullptr : workload.node->find(name);
   };
-  if (!is_engine(workload.kind) || workload.gpus.empty() || workload.host_ipc ||
-      !is_complete(file, workload))
+  const bool asks =
+      !workload.gpus.empty() || (workload.runtime && workload.runtime->text == "nvidia");
+  if (!is_engine(workload.kind) || !asks || workload.host_ipc || !is_complete(file, workload))
     return;
   // That of another container, or a value that is not known here.
   const text::YamlNode *ipc = key("ipc"), *size = key("shm_size");
