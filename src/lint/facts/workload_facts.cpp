@@ -237,6 +237,38 @@ bool is_complete(const ProjectFile& file, const Workload& workload) {
   return workload.node->find("extends") == nullptr;
 }
 
+bool has_unknown_options(const ProjectFile& file, const Workload& workload) {
+  if (workload.node != nullptr) return false;
+  std::string_view words = file.source.slice({workload.span.begin, workload.image.span.begin});
+  bool value = false;
+  while (!words.empty()) {
+    const std::size_t begin = words.find_first_not_of(" \t\r\n\\");
+    if (begin == words.npos) break;
+    const std::size_t end = std::min(words.find_first_of(" \t\r\n", begin), words.size());
+    const std::string_view word = words.substr(begin, end - begin);
+    // All of an array is never a value alone.
+    if (word.contains("[@]") || word.contains("[*]") ||
+        (!value && (word.starts_with('$') || word.starts_with("\"$"))))
+      return true;
+    value = word.starts_with('-') && !word.contains('=');
+    words.remove_prefix(end);
+  }
+  return false;
+}
+
+bool is_added_elsewhere(const Project& project, const ProjectFile& file, const Workload& workload,
+                        bool (*gives)(const Workload&)) {
+  if (workload.kind != WorkloadKind::kCompose) return false;
+  const std::string directory = directory_of(file.source.path());
+  return std::ranges::any_of(project.files, [&](const auto& other) {
+    return other.get() != &file && other->kind == FileKind::kCompose &&
+           directory_of(other->source.path()) == directory &&
+           std::ranges::any_of(other->workloads, [&](const Workload& one) {
+             return one.name == workload.name && gives(one);
+           });
+  });
+}
+
 bool is_patched(const Project& project, const Workload& workload,
                 std::initializer_list<std::string_view> keys) {
   if (workload.object == nullptr) return false;

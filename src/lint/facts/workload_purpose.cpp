@@ -1,9 +1,11 @@
 #include "lint/facts/workload_purpose.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/ascii.h"
 #include "lint/facts/workload_facts.h"
+#include "lint/shell/shell.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -56,6 +58,37 @@ bool leaves_gpu_out(const ProjectFile& file, const Workload& workload) {
       return true;
   }
   return false;
+}
+
+bool is_tool(std::string_view program) {
+  constexpr auto kTools = std::to_array<std::string_view>(
+      {"nvcc", "make", "cmake", "ninja", "pip",   "pip3",  "conda", "git",  "ls",   "cat",
+       "cp",   "tar",  "rsync", "find",  "chmod", "which", "echo",  "true", "wget", "curl"});
+  return is_one_of(file_name(program), kTools);
+}
+
+bool only_builds(const Workload& workload) {
+  const std::vector<Word> words = command_words(workload);
+  if (words.empty()) return false;
+  if (is_tool(words.front().text)) return true;
+  return is_shell(words.front().text) && std::ranges::any_of(words, [&](const Word& word) {
+           return std::ranges::any_of(parts_of(word.text, " ;&|\n"),
+                                      [&](std::string_view part) { return is_tool(part); });
+         });
+}
+
+std::string gpu_command(const Workload& workload) {
+  const std::vector<Word> words = command_words(workload);
+  std::string out;
+  for (const Word& word : words) {
+    const std::string_view name = file_name(word.text);
+    if (name == "cpu" || word.text == "--no-cuda") return {};
+    const bool script =
+        name.ends_with(".py") && (name.contains("train") || name.contains("finetune"));
+    if (script || is_one_of(name, {"nvidia-smi", "torchrun", "deepspeed", "trtexec", "vllm"}))
+      out = name;
+  }
+  return out;
 }
 
 }  // namespace flense::lint

@@ -2,6 +2,9 @@
 // wrote.
 #pragma once
 
+#include <string>
+#include <string_view>
+
 #include "lint/project/project.h"
 
 namespace flense::lint {
@@ -13,5 +16,14 @@ bool is_for_processor(const Workload& workload);
 /// A comment within the service or container that holds what would ask for a GPU: its owner leaves
 /// it to each machine.
 bool leaves_gpu_out(const ProjectFile& file, const Workload& workload);
+
+/// A program that compiles, installs or looks, and uses no GPU.
+bool is_tool(std::string_view program);
+
+/// Compiles, installs or looks: by its program, or by a command of `bash -c`.
+bool only_builds(const Workload& workload);
+
+/// A word of the command that computes on a GPU, or asks for one; empty: none.
+std::string gpu_command(const Workload& workload);
 
 }  // namespace flense::lint

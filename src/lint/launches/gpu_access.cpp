@@ -1,15 +1,11 @@
 // How a container gets its GPUs, with any launcher: privileges, devices mapped by hand, AMD's nodes
-// and groups, images that need a GPU and get none.
+// and groups.
 #include <algorithm>
 #include <array>
 
 #include "base/ascii.h"
 #include "base/format.h"
-#include "lint/facts/build_steps.h"
-#include "lint/facts/gpu_image.h"
-#include "lint/facts/purpose.h"
 #include "lint/facts/workload_facts.h"
-#include "lint/facts/workload_purpose.h"
 #include "lint/readers/reader_values.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
@@ -88,11 +84,6 @@ bool is_rocm_image(const Workload& workload, const knowledge::LaunchImageRow* ro
                                  workload.image_name->repository.find("rocm") != std::string::npos);
 }
 
-/// Programs that compile, install or look, and use no GPU.
-constexpr auto kTools = std::to_array<std::string_view>(
-    {"nvcc", "make", "cmake", "ninja", "pip",   "pip3",  "conda", "git",  "ls",   "cat",
-     "cp",   "tar",  "rsync", "find",  "chmod", "which", "echo",  "true", "wget", "curl"});
-
 class GpuAccessRules {
  public:
   GpuAccessRules(FindingSink& sink, const Project& project, const ProjectFile& file,
@@ -109,7 +100,6 @@ class GpuAccessRules {
     rocm_devices();
     rocm_groups();
     gpus_quoting();
-    gpu_not_requested();
   }
 
  private:
@@ -183,25 +173,11 @@ class GpuAccessRules {
 
   static bool has_kfd(const Workload& workload) { return has_device(workload, "/dev/kfd"); }
 
-  /// Another Compose file beside this one gives the service what is missing here: whoever has the
-  /// GPU names both.
-  template <class Gives>
-  bool is_added_elsewhere(const Gives& gives) const {
-    if (workload_.kind != WorkloadKind::kCompose) return false;
-    const std::string directory = directory_of(file_.source.path());
-    return std::ranges::any_of(project_.files, [&](const auto& other) {
-      return other.get() != &file_ && other->kind == FileKind::kCompose &&
-             directory_of(other->source.path()) == directory &&
-             std::ranges::any_of(other->workloads, [&](const Workload& one) {
-               return one.name == workload_.name && gives(one);
-             });
-    });
-  }
-
   void rocm_devices() {
     if (!is_engine(workload_.kind) || !is_rocm_image(workload_, image_) || workload_.privileged ||
         has_unknown_device(workload_) || !is_complete(file_, workload_) || is_client(workload_) ||
-        has_unknown_options() || is_added_elsewhere(has_kfd))
+        has_unknown_options(file_, workload_) ||
+        is_added_elsewhere(project_, file_, workload_, has_kfd))
       return;
     const bool by_name = std::ranges::any_of(workload_.gpus, [](const GpuAsk& ask) {
       return ask.vendor == "amd" && !ask.devices.empty();
@@ -230,7 +206,7 @@ class GpuAccessRules {
   void rocm_groups() {
     if (!is_engine(workload_.kind) || !has_device(workload_, "/dev/kfd") ||
         !workload_.groups.empty() || workload_.privileged || !is_complete(file_, workload_) ||
-        has_unknown_options())
+        has_unknown_options(file_, workload_))
       return;
     const std::string user = stated_user();
     // Of a name the image's own /etc/group may hold the groups.
@@ -300,191 +276,6 @@ class GpuAccessRules {
           "own");
       found.fix = fmt::format("write --gpus '\"{}\"'", list);
     }
-  }
-
-  /// docker run $OPTIONS image: a variable that stands where an option may.
-  bool has_unknown_options() const {
-    if (workload_.node != nullptr) return false;
-    std::string_view words = file_.source.slice({workload_.span.begin, workload_.image.span.begin});
-    bool value = false;
-    while (!words.empty()) {
-      const std::size_t begin = words.find_first_not_of(" \t\r\n\\");
-      if (begin == words.npos) break;
-      const std::size_t end = std::min(words.find_first_of(" \t\r\n", begin), words.size());
-      const std::string_view word = words.substr(begin, end - begin);
-      // All of an array is never a value alone.
-      if (word.contains("[@]") || word.contains("[*]") ||
-          (!value && (word.starts_with('$') || word.starts_with("\"$"))))
-        return true;
-      value = word.starts_with('-') && !word.contains('=');
-      words.remove_prefix(end);
-    }
-    return false;
-  }
-
-  /// `apptainer exec image.sif --nv program`: behind the image stand the program and its words.
-  void option_behind_image() {
-    if (workload_.kind != WorkloadKind::kApptainer || workload_.arguments.empty()) return;
-    const Word& first = workload_.arguments.front();
-    if (!is_one_of(first.text, {"--nv", "--rocm", "--nvccli"})) return;
-    Finding& found = sink_.add(
-        "gpu-not-requested", file_, first.span,
-        fmt::format("{} stands behind the image: it is taken for the program, or for one of its "
-                    "words, and the container sees no GPU",
-                    first.text));
-    found.evidence = {"apptainer exec [options] IMAGE COMMAND; jade-hpc-gpu#82"};
-    found.fix = fmt::format("write {} in front of {}", first.text, workload_.image.text);
-  }
-
-  /// What compiles, installs or looks: a program, or the commands of `bash -c`.
-  bool needs_no_gpu() const {
-    const std::vector<Word> words = command_words(workload_);
-    if (words.empty()) return false;
-    if (is_one_of(file_name(words.front().text), kTools)) return true;
-    return is_shell(words.front().text) && std::ranges::any_of(words, [&](const Word& word) {
-             return std::ranges::any_of(parts_of(word.text, " ;&|\n"), [&](std::string_view part) {
-               return is_one_of(part, kTools);
-             });
-           });
-  }
-
-  /// apptainer brings the driver's libraries only if asked.
-  void apptainer_without_gpu() {
-    if (workload_.kind != WorkloadKind::kApptainer || !workload_.image_name ||
-        !workload_.gpus.empty() || !workload_.devices.empty() || !is_complete(file_, workload_) ||
-        has_unknown_options())
-      return;
-    if (needs_no_gpu()) return;
-    for (const std::string_view name : {"APPTAINER_NV", "SINGULARITY_NV"})
-      if (file_.source.text().contains(name)) return;
-    const GpuImage image = describe_image(*workload_.image_name, project_.knowledge->images);
-    if (!image.vendor.known()) return;
-    const bool amd = image.vendor.value == "amd";
-    Finding& found = sink_.add(
-        "gpu-not-requested", file_, workload_.image.span,
-        fmt::format("{} runs {} without {}: it gets no driver libraries, and sees no GPU",
-                    title(workload_), workload_.image_name->familiar(), amd ? "--rocm" : "--nv"));
-    found.evidence = {image.vendor.evidence, "Apptainer documentation, GPU Support"};
-    found.fix = amd ? "add --rocm" : "add --nv";
-  }
-
-  /// A word of the command that computes on a GPU, or asks for one; empty: none.
-  std::string gpu_command() const {
-    const std::vector<Word> words = command_words(workload_);
-    std::string out;
-    for (const Word& word : words) {
-      const std::string_view name = file_name(word.text);
-      if (name == "cpu" || word.text == "--no-cuda") return {};
-      const bool script =
-          name.ends_with(".py") && (name.contains("train") || name.contains("finetune"));
-      if (script || is_one_of(name, {"nvidia-smi", "torchrun", "deepspeed", "trtexec", "vllm"}))
-        out = name;
-    }
-    return out;
-  }
-
-  /// Slurm gives the job GPUs, and a container of a local file is started without the driver.
-  void apptainer_in_gpu_job() {
-    if (workload_.kind != WorkloadKind::kApptainer || workload_.image_name ||
-        !workload_.gpus.empty() || !workload_.devices.empty() || !file_.template_language.empty() ||
-        has_unknown_options() || needs_no_gpu())
-      return;
-    const std::string_view text = file_.source.text();
-    // Also what a script adds to its options, or the variable that means the same.
-    if (has_part(text, " \t\n\"'(=:{}-", {"nv", "nvccli", "rocm"}) ||
-        text.contains("APPTAINER_NV") || text.contains("SINGULARITY_NV"))
-      return;
-    if (workload_.image.text.starts_with('$') && !has_image_name(workload_.image.text)) return;
-    const std::string command = gpu_command();
-    const std::string_view gpus = gpus_of_job(text);
-    if (command.empty() || gpus.empty() || is_for_processor(workload_)) return;
-    Finding& found = sink_.add(
-        "gpu-not-requested", file_, workload_.image.span,
-        fmt::format("{} runs {} without --nv: it gets no driver libraries, and sees no GPU",
-                    title(workload_), command));
-    found.evidence = {std::string(gpus), "Apptainer documentation, GPU Support"};
-    found.fix = "add --nv, or --rocm for AMD's";
-  }
-
-  /// "$SIF", "${IMAGE_PATH}": nothing that holds options.
-  static bool has_image_name(std::string_view variable) {
-    const std::string low = to_lower(variable);
-    return (low.contains("sif") || low.contains("image") || low.contains("img") ||
-            low.contains("container")) &&
-           !low.contains("opt") && !low.contains("arg") && !low.contains("flag");
-  }
-
-  /// The #SBATCH line that asks for GPUs; empty: none.
-  static std::string_view gpus_of_job(std::string_view text) {
-    while (!text.empty()) {
-      const std::string_view line = trim_space(take_line(text));
-      if (line.starts_with("#SBATCH") && (line.contains("--gres=gpu") || line.contains("--gpus") ||
-                                          line.contains("--gres gpu") || line.contains(" -G ")))
-        return line;
-    }
-    return {};
-  }
-
-  /// A claim, a resource of some vendor or scheduler, an annotation for a part of a GPU.
-  bool asks_otherwise() const {
-    const text::YamlNode& resources = (*workload_.node)["resources"];
-    if (resources.find("claims") != nullptr) return true;
-    for (const std::string_view part : {"limits", "requests"})
-      for (const text::YamlMember& member : resources[part].members)
-        if (member.key.contains('/')) return true;
-    return file_.source.text().contains("gpu-fraction") ||
-           file_.source.text().contains("gpu-memory:");
-  }
-
-  void gpu_not_requested() {
-    const bool stated = workload_.kind != WorkloadKind::kSrun &&
-                        workload_.kind != WorkloadKind::kApptainer &&
-                        workload_.kind != WorkloadKind::kSystemd;
-    option_behind_image();
-    apptainer_without_gpu();
-    apptainer_in_gpu_job();
-    if (!stated || !workload_.image_name || workload_.init_container ||
-        !is_complete(file_, workload_) || is_client(workload_))
-      return;
-    const bool serves = image_ != nullptr && !image_->vendor.empty() && image_->role == "serve";
-    const GpuImage image = describe_image(*workload_.image_name, project_.knowledge->images);
-    const std::string command = serves ? std::string() : gpu_command();
-    if (!serves && (image.vendor.value != "nvidia" || command.empty())) return;
-    if (is_for_other_device(file_.source.project_path()) || is_for_processor(workload_) ||
-        leaves_gpu_out(file_, workload_))
-      return;
-    const bool has = !workload_.gpus.empty() || !workload_.devices.empty() ||
-                     workload_.privileged || workload_.runtime ||
-                     workload_.image_name->tag.find("cpu") != std::string::npos;
-    if (!workload_.command.empty() && is_one_of(file_name(workload_.command.front().text), kTools))
-      return;  // another program than the image's own
-    if (has || (serves && image_->vendor == "amd") || has_unknown_options() ||
-        is_added_elsewhere([](const Workload& one) {
-          return one.image.text.empty() && (!one.gpus.empty() || one.runtime);
-        }))
-      return;
-    // A node whose default runtime is NVIDIA's.
-    if (variable(workload_, "NVIDIA_VISIBLE_DEVICES") != nullptr) return;
-    if (workload_.kind == WorkloadKind::kKubernetes && asks_otherwise()) return;
-    // An override file adds to a service defined elsewhere; what that one sets is not known here.
-    const text::YamlNode* devices = key("deploy");
-    if (key("gpus") != nullptr ||
-        (devices != nullptr && (*devices)["resources"]["reservations"].find("devices") != nullptr))
-      return;
-    Finding& found = sink_.add(
-        "gpu-not-requested", file_, workload_.image.span,
-        fmt::format("{} runs {}{}, which needs a GPU, and asks for none", title(workload_),
-                    workload_.image_name->familiar(), serves ? "" : " with " + command));
-    found.evidence.push_back(serves ? image_->source : image.vendor.evidence);
-    found.pedantic = is_example(file_.source.project_path());
-    found.fix = workload_.kind == WorkloadKind::kKubernetes
-                    ? "write resources.limits: {nvidia.com/gpu: 1}"
-                : workload_.kind == WorkloadKind::kQuadlet ? "write AddDevice=nvidia.com/gpu=all"
-                : workload_.kind == WorkloadKind::kDocker  ? "add --gpus all"
-                : workload_.kind == WorkloadKind::kPodman
-                    ? "add --device nvidia.com/gpu=all"
-                    : "write gpus: all, or reserve one: deploy.resources.reservations.devices with "
-                      "driver: nvidia, count: 1, capabilities: [gpu]";
   }
 
   FindingSink& sink_;

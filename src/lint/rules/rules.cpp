@@ -53,6 +53,8 @@ constexpr RuleFamily* kFamilies[] = {
     judge_repository_keys,
     judge_shared_memory,
     judge_gpu_access,
+    judge_gpu_requests,
+    judge_apptainer_gpu,
     judge_image_vendor,
     judge_workflow_jobs,
     judge_compose_gpu,
