@@ -49,4 +49,10 @@ bool is_for_jetson(const FileView& view) {
       std::to_array<std::string_view>({"L4T", "l4t", "jetson", "tegra", "aarch64-linux-gnu"}),
       [&](std::string_view word) { return text.contains(word); });
 }
+bool is_compat(std::string_view path) {
+  while (path.ends_with('/')) path.remove_suffix(1);
+  return path.ends_with("/compat") || path.ends_with("/compat/lib") ||
+         path.ends_with("/compat/lib.real");
+}
+
 }  // namespace flense::lint

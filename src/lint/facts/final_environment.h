@@ -31,4 +31,7 @@ std::vector<std::string_view> split(std::string_view text, char separator);
 /// whose media libraries are injected as a whole. Its bases are often an argument.
 bool is_for_jetson(const FileView& view);
 
+/// The directory of the compat libcuda, by its end.
+bool is_compat(std::string_view path);
+
 }  // namespace flense::lint

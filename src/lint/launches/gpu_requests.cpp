@@ -1,11 +1,14 @@
 // Images and programs that need a GPU, in containers that ask for none.
 #include <algorithm>
+#include <array>
 
 #include "base/format.h"
 #include "lint/facts/gpu_image.h"
+#include "lint/facts/own_images.h"
 #include "lint/facts/purpose.h"
 #include "lint/facts/workload_facts.h"
 #include "lint/facts/workload_purpose.h"
+#include "lint/readers/reader_values.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
@@ -16,9 +19,10 @@ namespace {
 class GpuRequestRules {
  public:
   GpuRequestRules(FindingSink& sink, const Project& project, const ProjectFile& file,
-                  const Workload& workload)
+                  const Workload& workload, const std::vector<FileView>& views)
       : sink_(sink),
         project_(project),
+        views_(views),
         file_(file),
         workload_(workload),
         image_(known_image(workload, *project.knowledge)) {}
@@ -41,6 +45,41 @@ class GpuRequestRules {
            file_.source.text().contains("gpu-memory:");
   }
 
+  /// Why the container needs a GPU.
+  struct Need {
+    std::string what;  ///< "vllm/vllm-openai", "nvidia/cuda with nvidia-smi"; empty: it does not
+    std::string evidence;
+    bool sure = true;
+  };
+
+  Need need() const {
+    const std::string name = workload_.image_name->familiar();
+    if (image_ != nullptr && !image_->vendor.empty() && image_->role == "serve")
+      return image_->vendor == "amd" ? Need{} : Need{name, image_->source};
+    const GpuImage image = describe_image(*workload_.image_name, project_.knowledge->images);
+    if (const std::string command = gpu_command(workload_); !command.empty()) {
+      if (image.vendor.value == "nvidia") return {name + " with " + command, image.vendor.evidence};
+      const FileView* own = workload_.node == nullptr && !image.vendor.known()
+                                ? own_image(views_, project_, workload_)
+                                : nullptr;
+      if (own != nullptr && own->stages.back().image.vendor.value == "nvidia")
+        return {name + " with " + command, own->stages.back().image.vendor.evidence};
+      return {};
+    }
+    // What a script starts, and a person who looks into the image does not.
+    const bool script = file_.kind == FileKind::kShell && is_engine(workload_.kind);
+    if (!script || image.vendor.value != "nvidia" || image.flavour.value == "devel" ||
+        is_created_only() || only_builds(workload_))
+      return {};
+    return {name, image.vendor.evidence, image.flavour.value == "runtime"};
+  }
+
+  /// `docker create`, to copy files out of an image.
+  bool is_created_only() const {
+    const std::string_view line = file_.source.slice(workload_.span);
+    return line.substr(0, std::min(line.find(" run "), line.size())).contains("create");
+  }
+
   void gpu_not_requested() {
     const bool stated = workload_.kind != WorkloadKind::kSrun &&
                         workload_.kind != WorkloadKind::kApptainer &&
@@ -48,10 +87,8 @@ class GpuRequestRules {
     if (!stated || !workload_.image_name || workload_.init_container ||
         !is_complete(file_, workload_) || is_client(workload_))
       return;
-    const bool serves = image_ != nullptr && !image_->vendor.empty() && image_->role == "serve";
-    const GpuImage image = describe_image(*workload_.image_name, project_.knowledge->images);
-    const std::string command = serves ? std::string() : gpu_command(workload_);
-    if (!serves && (image.vendor.value != "nvidia" || command.empty())) return;
+    const Need why = need();
+    if (why.what.empty()) return;
     if (is_for_other_device(file_.source.project_path()) || is_for_processor(workload_) ||
         leaves_gpu_out(file_, workload_))
       return;
@@ -60,7 +97,7 @@ class GpuRequestRules {
                      workload_.image_name->tag.find("cpu") != std::string::npos;
     if (!workload_.command.empty() && is_tool(workload_.command.front().text))
       return;  // another program than the image's own
-    if (has || (serves && image_->vendor == "amd") || has_unknown_options(file_, workload_) ||
+    if (has || has_unknown_options(file_, workload_) ||
         is_added_elsewhere(project_, file_, workload_, [](const Workload& one) {
           return one.image.text.empty() && (!one.gpus.empty() || one.runtime);
         }))
@@ -73,12 +110,11 @@ class GpuRequestRules {
     if (key("gpus") != nullptr ||
         (devices != nullptr && (*devices)["resources"]["reservations"].find("devices") != nullptr))
       return;
-    Finding& found = sink_.add(
-        "gpu-not-requested", file_, workload_.image.span,
-        fmt::format("{} runs {}{}, which needs a GPU, and asks for none", title(workload_),
-                    workload_.image_name->familiar(), serves ? "" : " with " + command));
-    found.evidence.push_back(serves ? image_->source : image.vendor.evidence);
-    found.pedantic = is_example(file_.source.project_path());
+    Finding& found = sink_.add("gpu-not-requested", file_, workload_.image.span,
+                               fmt::format("{} runs {}, which needs a GPU, and asks for none",
+                                           title(workload_), why.what));
+    found.evidence.push_back(why.evidence);
+    found.pedantic = !why.sure || is_example(file_.source.project_path());
     found.fix = workload_.kind == WorkloadKind::kKubernetes
                     ? "write resources.limits: {nvidia.com/gpu: 1}"
                 : workload_.kind == WorkloadKind::kQuadlet ? "write AddDevice=nvidia.com/gpu=all"
@@ -91,18 +127,64 @@ class GpuRequestRules {
 
   FindingSink& sink_;
   const Project& project_;
+  const std::vector<FileView>& views_;
   const ProjectFile& file_;
   const Workload& workload_;
   const knowledge::LaunchImageRow* image_;
 };
 
+/// runArgs that give a GPU, or may: in some words or in a comment.
+bool speaks_of_gpus(std::string_view text) {
+  return std::ranges::any_of(
+      std::to_array<std::string_view>({"gpus", "--runtime", "--device", "privileged", "nvidia.com",
+                                       "dockerComposeFile", "DISABLE_REQUIRE", "/dev/"}),
+      [&](std::string_view word) { return text.contains(word); });
+}
+
+/// A devcontainer on CUDA, or with wheels that bring it, that gets no GPU.
+void judge_devcontainer(const Project& project, const std::vector<FileView>& views,
+                        const ProjectFile& file, FindingSink& sink) {
+  if (speaks_of_gpus(file.source.text()) || is_for_other_device(file.source.project_path())) return;
+  for (const text::YamlNode* document : file.yaml->documents) {
+    const text::YamlNode& top = *document;
+    if (top["hostRequirements"].find("gpu") != nullptr) continue;
+    const text::YamlNode& build = top["build"];
+    Word place = word_of(top["image"]);
+    std::string why;
+    if (const auto name = parse_image_name(place.text)) {
+      const GpuImage image = describe_image(*name, project.knowledge->images);
+      if (image.vendor.value == "nvidia" && image.platform.empty()) why = image.vendor.evidence;
+    } else {
+      place =
+          word_of(build.find("dockerfile") != nullptr ? build["dockerfile"] : top["dockerFile"]);
+      if (place.text.empty() || build.find("target") != nullptr) continue;
+      const ProjectFile* built =
+          project.find(path_below(directory_of(file.source.path()), place.text));
+      const auto view = std::ranges::find(views, built, &FileView::file);
+      if (view == views.end() || !is_nvidia_final(*view, why)) why.clear();
+    }
+    if (why.empty()) continue;
+    Finding& found = sink.add("gpu-not-requested", file, place.span,
+                              "the devcontainer is made for a GPU, and asks for none");
+    found.evidence = {why, "containers.dev, metadata reference: hostRequirements.gpu, runArgs"};
+    found.fix =
+        "write \"hostRequirements\": {\"gpu\": \"optional\"}, or \"runArgs\": [\"--gpus\", "
+        "\"all\"]";
+  }
+}
+
 }  // namespace
 
-void judge_gpu_requests(const Project& project, const std::vector<FileView>& /*views*/,
+void judge_gpu_requests(const Project& project, const std::vector<FileView>& views,
                         FindingSink& sink) {
-  for (const auto& file : project.files)
+  for (const auto& file : project.files) {
+    if (file->kind == FileKind::kDevcontainer) {
+      if (file->yaml) judge_devcontainer(project, views, *file, sink);
+      continue;
+    }
     for (const Workload& workload : file->workloads)
-      GpuRequestRules(sink, project, *file, workload).run();
+      GpuRequestRules(sink, project, *file, workload, views).run();
+  }
 }
 
 }  // namespace flense::lint

@@ -5,6 +5,7 @@
 
 #include "base/ascii.h"
 #include "base/format.h"
+#include "lint/facts/own_images.h"
 #include "lint/facts/workload_facts.h"
 #include "lint/readers/reader_values.h"
 #include "lint/rules/rules.h"
@@ -50,16 +51,19 @@ struct Sharing {
   bool sure = false;  ///< they are ranks of one program; what workers exchange nobody knows
 };
 
-Sharing why_shared(const Workload& workload, const knowledge::LaunchImageRow* row) {
-  const std::vector<Word> words = command_words(workload);
+Sharing why_shared(const Workload& workload, const knowledge::LaunchImageRow* row,
+                   const FileView* own) {
+  std::vector<Word> words = command_words(workload);
+  if (words.empty() && own != nullptr) words = image_command(*own);
   const bool web = is_web_server(words);
   bool alone = false;  // told to load in the process that trains
   for (std::size_t at = 0; at < words.size(); ++at) {
     const std::string_view word = words[at].text;
     const std::size_t equals = word.find('=');
     const std::string_view name = word.substr(0, equals);
-    if (is_one_of(name, {"torchrun", "deepspeed", "accelerate", "mpirun"}))
-      return {fmt::format("the command has {}", name), true};
+    if (is_one_of(file_name(name), {"torchrun", "deepspeed", "accelerate", "mpirun",
+                                    "torch.distributed.run", "torch.distributed.launch"}))
+      return {fmt::format("the command has {}", file_name(name)), true};
     const bool workers = is_one_of(name, {"--num-workers", "--num_workers", "--workers"});
     if (!workers && !is_one_of(name, {"--nproc_per_node", "--nproc-per-node", "--tp", "--tp-size",
                                       "--tensor-parallel-size", "--num-shard"}))
@@ -78,11 +82,13 @@ Sharing why_shared(const Workload& workload, const knowledge::LaunchImageRow* ro
   // Servers use it for several GPUs alone.
   if (row != nullptr && row->shm && row->role != "serve" && !web && !alone)
     return {row->source, trains(words)};
+  if (own != nullptr && !web && !alone && trains(words))
+    if (const std::string torch = torch_of_image(*own); !torch.empty()) return {torch, true};
   return {};
 }
 
-void judge_engine(const ProjectFile& file, const Workload& workload,
-                  const knowledge::Knowledge& known, FindingSink& sink) {
+void judge_engine(const Project& project, const std::vector<FileView>& views,
+                  const ProjectFile& file, const Workload& workload, FindingSink& sink) {
   const auto key = [&](std::string_view name) {
     return workload.node == nullptr ? nullptr : workload.node->find(name);
   };
@@ -95,7 +101,8 @@ void judge_engine(const ProjectFile& file, const Workload& workload,
   if (ipc != nullptr && ipc->text_or() != "private") return;
   if (size != nullptr && !workload.shm_bytes) return;
   if (mount_of(workload, "/dev/shm") != nullptr) return;
-  const Sharing shared = why_shared(workload, known_image(workload, known));
+  const Sharing shared = why_shared(workload, known_image(workload, *project.knowledge),
+                                    own_image(views, project, workload));
   constexpr std::uint64_t kEnough = std::uint64_t{1} << 30;
   if (shared.why.empty() || workload.shm_bytes.value_or(0) >= kEnough) return;
   Finding& found = sink.add(
@@ -209,12 +216,12 @@ void judge_kubernetes(const Project& project, const ProjectFile& file, FindingSi
 
 }  // namespace
 
-void judge_shared_memory(const Project& project, const std::vector<FileView>& /*views*/,
+void judge_shared_memory(const Project& project, const std::vector<FileView>& views,
                          FindingSink& sink) {
   for (const auto& file : project.files) {
     if (file->kind == FileKind::kKubernetes) judge_kubernetes(project, *file, sink);
     for (const Workload& workload : file->workloads)
-      judge_engine(*file, workload, *project.knowledge, sink);
+      judge_engine(project, views, *file, workload, sink);
   }
 }
 

@@ -116,6 +116,8 @@ void read_docker_names(const std::vector<LaunchWord>& words, std::size_t at,
     while (const auto option = options.next()) {
       const std::size_t equals = option->value.text.find('=');
       if (option->name == "-f" || option->name == "--file") target.dockerfile = option->value;
+      if (option->name == "-t" || option->name == "--tag") target.tags.push_back(option->value);
+      if (option->name == "--target") target.stage = option->value;
       if (option->name == "--build-arg" && equals != std::string::npos)
         target.args.emplace_back(Word{option->value.text.substr(0, equals), option->value.span},
                                  Word{option->value.text.substr(equals + 1), option->value.span});
@@ -126,7 +128,8 @@ void read_docker_names(const std::vector<LaunchWord>& words, std::size_t at,
     if (!build) return add_named_image(out, words[options.at()].word);
     target.context = words[options.at()].word;
   }
-  if (build && !target.args.empty()) out.builds.push_back(std::move(target));
+  if (build && !(target.args.empty() && target.tags.empty()))
+    out.builds.push_back(std::move(target));
 }
 
 }  // namespace flense::lint

@@ -131,12 +131,6 @@ Span with_colon(std::string_view text, Span span) {
   return {};
 }
 
-bool is_compat(std::string_view path) {
-  while (path.ends_with('/')) path.remove_suffix(1);
-  return path.ends_with("/compat") || path.ends_with("/compat/lib") ||
-         path.ends_with("/compat/lib.real");
-}
-
 void library_path(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   const std::string_view file = view.file->source.text();
   const bool unloaded = is_for_jetson(view) || links_compat_itself(view);
@@ -215,32 +209,6 @@ void library_path(const FileView& view, const StageSteps& steps, FindingSink& si
     found.fix = fmt::format("write LD_LIBRARY_PATH={}{}", text, kRest);
     if (const Span value = part_span(env, text); !value.empty() && !env.raw.starts_with('\''))
       found.edits.push_back({{value.end, value.end}, std::string(kRest)});
-  }
-}
-
-/// `export LD_LIBRARY_PATH=/usr/local/cuda/compat:…` of a script, in front of everything else. What
-/// stands behind a condition looks at the driver first.
-void exported_compat(const ProjectFile& file, FindingSink& sink) {
-  const std::string_view text = file.source.text();
-  constexpr std::string_view kName = "LD_LIBRARY_PATH=";
-  if (!text.contains("compat") || !text.contains(kName)) return;
-  for (const ShellCommand& command : split_shell(text, {0, text.size()}).commands) {
-    if (command.depth != 0 || command.joined_by == "&&" || program_of(command).name != "export")
-      continue;
-    for (const ShellWord& word : command.words) {
-      if (!word.text.starts_with(kName)) continue;
-      const std::string value = word.text.substr(kName.size());
-      const std::string_view first = std::string_view(value).substr(0, value.find(':'));
-      if (!is_compat(first) || !(first.contains("cuda") || first.contains("CUDA"))) continue;
-      Finding& found = sink.add(
-          "library-path-overwritten", file, word.span,
-          "the compat libcuda is loaded on every host, also where the driver is newer or the GPU "
-          "is a GeForce: error 803 or 804 there");
-      found.evidence = {fmt::format("{} is first on LD_LIBRARY_PATH", first),
-                        "forward_compat.json; NVIDIA, CUDA Compatibility"};
-      found.fix = fmt::format("take {} off, or add it where the driver is older", first);
-      found.pedantic = comments_above(file.source, command.span).contains("compat");
-    }
   }
 }
 
@@ -386,7 +354,7 @@ void stripped_libraries(const FileView& view, FindingSink& sink) {
 }
 }  // namespace
 
-void judge_libraries(const Project& project, const std::vector<FileView>& views,
+void judge_libraries(const Project& /*project*/, const std::vector<FileView>& views,
                      FindingSink& sink) {
   for (const FileView& view : views) {
     const StageSteps steps(view, view.stages.size() - 1);
@@ -396,8 +364,6 @@ void judge_libraries(const Project& project, const std::vector<FileView>& views,
     stub_links(view, steps, sink);
     stripped_libraries(view, sink);
   }
-  for (const auto& file : project.files)
-    if (file->kind == FileKind::kShell) exported_compat(*file, sink);
 }
 
 }  // namespace flense::lint

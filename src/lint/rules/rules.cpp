@@ -43,6 +43,7 @@ constexpr RuleFamily* kFamilies[] = {
     judge_contract,
     judge_contract_run,
     judge_libraries,
+    judge_compat_export,
     judge_cache,
     judge_cache_mounts,
     judge_size,

@@ -1,5 +1,6 @@
 #include "lint/shell/cursor.h"
 
+#include "base/ascii.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -140,11 +141,55 @@ std::optional<ShellWord> read_word(ShellCursor& cursor, std::vector<Span>& inner
   return WordReader(cursor, inner).read();
 }
 
+namespace {
+
+/// The text between a word's quotes, which must be one piece: no others inside, except escaped
+/// ones.
+std::optional<Span> quoted_text(std::string_view file, const ShellWord& word) {
+  const std::string_view written = file.substr(word.span.begin, word.span.end - word.span.begin);
+  if (written.size() < 2 || (written.front() != '\'' && written.front() != '"'))
+    return std::nullopt;
+  const char quote = written.front();
+  for (std::size_t i = 1; i + 1 < written.size(); ++i) {
+    if (quote == '"' && written[i] == '\\')
+      ++i;
+    else if (written[i] == quote)
+      return std::nullopt;
+  }
+  if (written.back() != quote) return std::nullopt;
+  return Span{word.span.begin + 1, word.span.end - 1};
+}
+
+/// `tmux new-session -d 'docker run …'`, and what it types: `tmux send-keys "docker run …" Enter`.
+std::optional<Span> tmux_argument(std::string_view file, const ShellCommand& command,
+                                  std::size_t first) {
+  bool starts = false;
+  for (std::size_t at = first; at < command.words.size(); ++at) {
+    const std::string_view word = command.words[at].text;
+    starts = starts || is_one_of(word, {"new", "new-session", "neww", "new-window", "splitw",
+                                        "split-window", "send", "send-keys"});
+    if (starts && word.contains(' ')) return quoted_text(file, command.words[at]);
+  }
+  return std::nullopt;
+}
+
+/// The shell's word behind what starts it: `screen -dmS train bash -c …`, `nohup bash -c …`.
+std::size_t shell_behind(const ShellCommand& command, const Program& program) {
+  std::size_t at = program.first;
+  if (is_one_of(program.name, {"screen", "tmux", "nohup", "setsid", "timeout"}))
+    while (at < command.words.size() && !is_shell(command.words[at].text)) ++at;
+  return at;
+}
+
+}  // namespace
+
 std::optional<Span> shell_argument(std::string_view file, const ShellCommand& command) {
   const Program program = program_of(command);
-  if (!is_shell(program.name)) return std::nullopt;
+  const std::size_t shell = shell_behind(command, program);
+  if (shell >= command.words.size() || !is_shell(command.words[shell].text))
+    return program.name == "tmux" ? tmux_argument(file, command, program.first + 1) : std::nullopt;
   bool command_option = false;
-  for (std::size_t at = program.first + 1; at < command.words.size(); ++at) {
+  for (std::size_t at = shell + 1; at < command.words.size(); ++at) {
     const ShellWord& word = command.words[at];
     if (!command_option || word.text.starts_with('-')) {
       if (!word.text.starts_with('-') && !word.text.starts_with('+')) return std::nullopt;
@@ -152,19 +197,7 @@ std::optional<Span> shell_argument(std::string_view file, const ShellCommand& co
       if (word.text == "-o" || word.text == "-O") ++at;
       continue;
     }
-    const std::string_view written = file.substr(word.span.begin, word.span.end - word.span.begin);
-    if (written.size() < 2 || (written.front() != '\'' && written.front() != '"'))
-      return std::nullopt;
-    const char quote = written.front();
-    // The quotes must be one piece: no others inside, except escaped ones.
-    for (std::size_t i = 1; i + 1 < written.size(); ++i) {
-      if (quote == '"' && written[i] == '\\')
-        ++i;
-      else if (written[i] == quote)
-        return std::nullopt;
-    }
-    if (written.back() != quote) return std::nullopt;
-    return Span{word.span.begin + 1, word.span.end - 1};
+    return quoted_text(file, word);
   }
   return std::nullopt;
 }

@@ -1,0 +1,23 @@
+// Images that the project builds itself, and what their Dockerfiles say about them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "lint/facts/stage_view.h"
+
+namespace flense::lint {
+
+/// The Dockerfile of a workload's image: that of Compose's `build`, or of a `docker build -t` in a
+/// script of the project; null: it is not known, or several are.
+const FileView* own_image(const std::vector<FileView>& views, const Project& project,
+                          const Workload& workload);
+
+/// What the last stage starts: its ENTRYPOINT and CMD, the last of each.
+std::vector<Word> image_command(const FileView& view);
+
+/// "pip installs torch", "repository pytorch/pytorch": how torch with GPU code gets into the last
+/// stage; empty: it does not, or not surely.
+std::string torch_of_image(const FileView& view);
+
+}  // namespace flense::lint
