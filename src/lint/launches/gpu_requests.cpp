@@ -10,11 +10,20 @@
 #include "lint/facts/workload_purpose.h"
 #include "lint/readers/reader_values.h"
 #include "lint/rules/rules.h"
+#include "lint/shell/shell.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
 
 namespace {
+
+/// Of a GPU that a container gets, or may: in an option, a branch or a comment.
+bool speaks_of_gpus(std::string_view text) {
+  return std::ranges::any_of(
+      std::to_array<std::string_view>({"gpus", "--runtime", "--device", "privileged", "nvidia.com",
+                                       "dockerComposeFile", "DISABLE_REQUIRE", "/dev/"}),
+      [&](std::string_view word) { return text.contains(word); });
+}
 
 class GpuRequestRules {
  public:
@@ -68,10 +77,13 @@ class GpuRequestRules {
     }
     // What a script starts, and a person who looks into the image does not.
     const bool script = file_.kind == FileKind::kShell && is_engine(workload_.kind);
-    if (!script || image.vendor.value != "nvidia" || image.flavour.value == "devel" ||
-        is_created_only() || only_builds(workload_))
+    if (!script || image.vendor.value != "nvidia" || is_created_only() || only_builds(workload_) ||
+        workload_.image_name->tag.ends_with("-sdk") || speaks_of_gpus(file_.source.text()))
       return {};
-    return {name, image.vendor.evidence, image.flavour.value == "runtime"};
+    const std::vector<Word> words = command_words(workload_);
+    const bool program = words.size() > 1 || (!words.empty() && !is_shell(words.front().text));
+    return {name, image.vendor.evidence,
+            program && is_one_of(image.flavour.value, {"base", "runtime"})};
   }
 
   /// `docker create`, to copy files out of an image.
@@ -132,14 +144,6 @@ class GpuRequestRules {
   const Workload& workload_;
   const knowledge::LaunchImageRow* image_;
 };
-
-/// runArgs that give a GPU, or may: in some words or in a comment.
-bool speaks_of_gpus(std::string_view text) {
-  return std::ranges::any_of(
-      std::to_array<std::string_view>({"gpus", "--runtime", "--device", "privileged", "nvidia.com",
-                                       "dockerComposeFile", "DISABLE_REQUIRE", "/dev/"}),
-      [&](std::string_view word) { return text.contains(word); });
-}
 
 /// A devcontainer on CUDA, or with wheels that bring it, that gets no GPU.
 void judge_devcontainer(const Project& project, const std::vector<FileView>& views,

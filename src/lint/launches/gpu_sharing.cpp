@@ -2,9 +2,13 @@
 // directory, a limit of the host's memory, driver libraries that nothing uses.
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/format.h"
+#include "lint/facts/own_images.h"
 #include "lint/facts/workload_facts.h"
 #include "lint/rules/rules.h"
+#include "lint/shell/shell.h"
+#include "lint/source/blanks.h"
 
 namespace flense::lint {
 
@@ -50,6 +54,91 @@ void judge_mps(const ProjectFile& file, const Workload& workload, FindingSink& s
   found.fix = workload.kind == WorkloadKind::kCompose
                   ? fmt::format("write ipc: host and volumes: [{0}:{0}]", directory)
                   : fmt::format("add --ipc=host -v {0}:{0}", directory);
+}
+
+/// The project speaks of the directory somewhere: whoever sets it knows of it.
+bool sets_directory(const Project& project) {
+  return std::ranges::any_of(project.files, [](const auto& file) {
+    return file->source.text().contains("CUDA_MPS_PIPE_DIRECTORY");
+  });
+}
+
+bool starts_daemon(std::string_view text) {
+  return text.contains("nvidia-cuda-mps-control -d") || text.contains("nvidia-cuda-mps-control -f");
+}
+
+/// A pod that names the daemon's directory, and has no volume there.
+void judge_mps_of_pod(const Project& project, const ProjectFile& file, const Workload& workload,
+                      FindingSink& sink) {
+  const Variable* pipe = variable(workload, "CUDA_MPS_PIPE_DIRECTORY");
+  if (workload.kind != WorkloadKind::kKubernetes || pipe == nullptr || !pipe->value ||
+      !is_plain_path(*pipe->value) || !is_complete(file, workload) ||
+      mount_of(workload, *pipe->value) != nullptr ||
+      is_patched(project, workload, {"volumeMounts"}))
+    return;
+  // The device plugin mounts its own.
+  if (pipe->value->starts_with("/mps")) return;
+  for (const Word& word : command_words(workload))
+    if (word.text.contains("mps-control")) return;
+  Finding& found =
+      sink.add("mps-not-reached", file, pipe->span,
+               fmt::format("{} has {}, and no volume there: the program finds no MPS daemon",
+                           title(workload), pipe->name));
+  found.evidence.emplace_back(
+      "NVIDIA, Multi-Process Service: clients find the daemon by CUDA_MPS_PIPE_DIRECTORY");
+  found.fix = fmt::format("mount the daemon's directory, by hostPath or a shared volume, at {}",
+                          *pipe->value);
+  // The image's own entry point may start one.
+  found.pedantic = std::ranges::any_of(
+      project.files, [](const auto& one) { return starts_daemon(one->source.text()); });
+}
+
+/// Waits, and computes nothing: other containers are the daemon's clients.
+bool only_waits_behind(const std::vector<ShellCommand>& commands, std::size_t daemon) {
+  bool waits = false;
+  for (std::size_t at = daemon + 1; at < commands.size(); ++at) {
+    const std::string name = program_of(commands[at]).name;
+    waits = waits || is_one_of(name, {"tail", "sleep", "wait"});
+    if (!is_one_of(name, {"tail", "sleep", "wait", "echo", "trap", "nvidia-smi", "export", "while",
+                          "nvidia-cuda-mps-control", "true", "printf", "exit", ""}))
+      return false;
+  }
+  return waits;
+}
+
+/// The daemon in an image's entry point, in the directory that no other container has.
+void judge_mps_daemon(const Project& project, const std::vector<FileView>& views,
+                      const ProjectFile& file, FindingSink& sink) {
+  const std::string_view text = file.source.text();
+  if (!starts_daemon(text) || sets_directory(project)) return;
+  const std::string_view name = file_name(file.source.path());
+  const bool starts = std::ranges::any_of(views, [&](const FileView& view) {
+    return std::ranges::any_of(image_command(view),
+                               [&](const Word& word) { return file_name(word.text) == name; });
+  });
+  if (!starts) return;
+  // A service has the usual directory as a volume.
+  for (const auto& other : project.files)
+    for (const Workload& one : other->workloads)
+      if (mount_of(one, "/tmp/nvidia-mps") != nullptr) return;
+  const std::vector<ShellCommand> commands = split_shell(text, {0, text.size()}).commands;
+  for (std::size_t at = 0; at < commands.size(); ++at) {
+    if (program_of(commands[at]).name != "nvidia-cuda-mps-control" ||
+        !starts_daemon(file.source.slice(commands[at].span)))
+      continue;
+    Finding& found = sink.add(
+        "mps-not-reached", file, commands[at].span,
+        "the MPS daemon listens in /tmp/nvidia-mps of its own container: no other container "
+        "reaches it");
+    found.evidence.emplace_back(
+        "NVIDIA, Multi-Process Service: clients find the daemon by CUDA_MPS_PIPE_DIRECTORY, "
+        "/tmp/nvidia-mps by default");
+    found.fix =
+        "set CUDA_MPS_PIPE_DIRECTORY to a directory that the daemon and its clients have as a "
+        "volume, and share the IPC namespace";
+    found.pedantic = !only_waits_behind(commands, at);
+    return;
+  }
 }
 
 /// Words of a comment on the line of a place, or above it.
@@ -105,14 +194,17 @@ void judge_capabilities(const Project& project, const ProjectFile& file, const W
 
 }  // namespace
 
-void judge_gpu_sharing(const Project& project, const std::vector<FileView>& /*views*/,
+void judge_gpu_sharing(const Project& project, const std::vector<FileView>& views,
                        FindingSink& sink) {
-  for (const auto& file : project.files)
+  for (const auto& file : project.files) {
+    if (file->kind == FileKind::kShell) judge_mps_daemon(project, views, *file, sink);
     for (const Workload& workload : file->workloads) {
       judge_mps(*file, workload, sink);
+      judge_mps_of_pod(project, *file, workload, sink);
       judge_memory(*file, workload, sink);
       judge_capabilities(project, *file, workload, sink);
     }
+  }
 }
 
 }  // namespace flense::lint
