@@ -145,6 +145,18 @@ class GpuRequestRules {
   const knowledge::LaunchImageRow* image_;
 };
 
+/// Wheels for CUDA are asked for; PyPI's torch brings it to everybody.
+bool asks_for_cuda(const FileView& view) {
+  if (view.stages.back().image.vendor.known()) return true;
+  for (const Install* install : view.installs_in(view.stages.size() - 1))
+    for (const PackageList* list : lists_of(*install))
+      for (const Framework& one : frameworks_of(*list, view.project->knowledge->frameworks))
+        if ((one.from_index && one.variant.value.starts_with("cu")) ||
+            !cuda_of_package(*one.request).empty())
+          return true;
+  return false;
+}
+
 /// A devcontainer on CUDA, or with wheels that bring it, that gets no GPU.
 void judge_devcontainer(const Project& project, const std::vector<FileView>& views,
                         const ProjectFile& file, FindingSink& sink) {
@@ -155,6 +167,7 @@ void judge_devcontainer(const Project& project, const std::vector<FileView>& vie
     const text::YamlNode& build = top["build"];
     Word place = word_of(top["image"]);
     std::string why;
+    bool sure = true;
     if (const auto name = parse_image_name(place.text)) {
       const GpuImage image = describe_image(*name, project.knowledge->images);
       if (image.vendor.value == "nvidia" && image.platform.empty()) why = image.vendor.evidence;
@@ -165,12 +178,14 @@ void judge_devcontainer(const Project& project, const std::vector<FileView>& vie
       const ProjectFile* built =
           project.find(path_below(directory_of(file.source.path()), place.text));
       const auto view = std::ranges::find(views, built, &FileView::file);
-      if (view == views.end() || !is_nvidia_final(*view, why)) why.clear();
+      if (view == views.end() || !is_nvidia_final(*view, why)) continue;
+      sure = asks_for_cuda(*view);
     }
     if (why.empty()) continue;
     Finding& found = sink.add("gpu-not-requested", file, place.span,
                               "the devcontainer is made for a GPU, and asks for none");
     found.evidence = {why, "containers.dev, metadata reference: hostRequirements.gpu, runArgs"};
+    found.pedantic = !sure;
     found.fix =
         "write \"hostRequirements\": {\"gpu\": \"optional\"}, or \"runArgs\": [\"--gpus\", "
         "\"all\"]";
