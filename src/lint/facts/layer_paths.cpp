@@ -8,6 +8,15 @@
 
 namespace flense::lint {
 
+namespace {
+
+bool is_conda_installer(std::string_view name) {
+  return name.ends_with(".sh") &&
+         starts_with_any(to_lower(name), {"anaconda", "miniconda", "miniforge", "mambaforge"});
+}
+
+}  // namespace
+
 std::string path_of(const Step& step, std::string_view word, const std::string& directory) {
   // Everything in the working directory.
   if (word == "*" || word == "./*" || word == "./") return directory;
@@ -21,6 +30,8 @@ std::string path_of(const Step& step, std::string_view word, const std::string& 
 
 bool is_small_name(std::string_view path) {
   const std::string_view name = file_name(path);
+  // The installers of conda are scripts with an archive behind them.
+  if (is_conda_installer(name)) return false;
   for (const std::string_view end : {".sh", ".py", ".asc", ".gpg", ".key", ".pub", ".list", ".repo",
                                      ".txt", ".json", ".toml", ".lock", ".yml", ".yaml"})
     if (name.ends_with(end)) return true;
@@ -81,6 +92,7 @@ bool is_much(const Written& one, std::uint64_t bytes) {
   // "model-analyzer" is code; a clone of weights goes to a directory of models.
   if (one.how == "git clone" && !names({"models", "weights", "checkpoint"})) return false;
   return one.how.contains("environment") || one.how.contains("conda") ||
+         is_conda_installer(file_name(one.path)) ||
          names(
              {"venv", "conda", "-packages", "model", "wheels", ".safetensors", ".ckpt", ".gguf"}) ||
          (ends_with_any(path, {".run", ".deb", ".rpm", ".whl", ".zip", ".tgz", ".gz", ".xz"}) &&

@@ -1,5 +1,7 @@
 // Containers of Apptainer that get no GPU: the option behind the image, an image for GPUs or a job
 // with GPUs without --nv.
+#include <algorithm>
+
 #include "base/ascii.h"
 #include "base/format.h"
 #include "lint/facts/gpu_image.h"
@@ -29,6 +31,13 @@ std::string_view gpus_of_job(std::string_view text) {
       return line;
   }
   return {};
+}
+
+/// "pytorch_23.10.sif", "train-test.sif"
+bool names_gpu_program(std::string_view image) {
+  return has_part(to_lower(file_name(image)), "._-:",
+                  {"train", "training", "finetune", "cuda", "gpu", "torch", "pytorch", "tensorflow",
+                   "jax", "vllm"});
 }
 
 class ApptainerRules {
@@ -89,15 +98,24 @@ class ApptainerRules {
         text.contains("APPTAINER_NV") || text.contains("SINGULARITY_NV"))
       return;
     if (workload_.image.text.starts_with('$') && !has_image_name(workload_.image.text)) return;
-    const std::string command = gpu_command(workload_);
+    std::string command = gpu_command(workload_);
     const std::string_view gpus = gpus_of_job(text);
-    if (command.empty() || gpus.empty() || is_for_processor(workload_)) return;
+    if (gpus.empty() || is_for_processor(workload_)) return;
+    // The only container of a job with GPUs, whatever it starts.
+    const bool only = command.empty();
+    if (only && !is_only_container()) return;
+    if (only) command = workload_.image.text;
     Finding& found = sink_.add(
         "gpu-not-requested", file_, workload_.image.span,
         fmt::format("{} runs {} without --nv: it gets no driver libraries, and sees no GPU",
                     title(workload_), command));
     found.evidence = {std::string(gpus), "Apptainer documentation, GPU Support"};
     found.fix = "add --nv, or --rocm for AMD's";
+    found.pedantic = only && !names_gpu_program(workload_.image.text);
+  }
+
+  bool is_only_container() const {
+    return std::ranges::count(file_.workloads, WorkloadKind::kApptainer, &Workload::kind) == 1;
   }
 
   FindingSink& sink_;

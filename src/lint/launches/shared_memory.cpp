@@ -84,6 +84,9 @@ Sharing why_shared(const Workload& workload, const knowledge::LaunchImageRow* ro
     return {row->source, trains(words)};
   if (own != nullptr && !web && !alone && trains(words))
     if (const std::string torch = torch_of_image(*own); !torch.empty()) return {torch, true};
+  // Who made the image is not known here.
+  if (row == nullptr && own == nullptr && !web && !alone && trains(words))
+    return {"PyTorch's loaders hand their batches over in shared memory", false};
   return {};
 }
 

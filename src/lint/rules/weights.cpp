@@ -143,6 +143,15 @@ bool is_data_directory(std::string_view source) {
                                        "ckpt", "ckpts", "weights", "models"});
 }
 
+/// The same names but "models", under which code lies as often.
+bool names_weights_or_data(std::string_view source) {
+  while (source.ends_with('/')) source.remove_suffix(1);
+  return is_one_of(to_lower(file_name(source)),
+                   {"data", "dataset", "datasets", "checkpoints", "checkpoint", "ckpt", "ckpts",
+                    "weights", "modelweights", "model_weights", "model-weights", "pretrained",
+                    "pretrained_models", "pretrained_weights"});
+}
+
 /// More than lists of packages, settings and licenses, and than the code of others, which change
 /// seldom.
 bool takes_code(const Instruction& copy) {
@@ -245,6 +254,11 @@ void weights(const FileView& view, const StageSteps& steps, const SentFiles& sen
         break;
       }
       if (!from_context || is_own_last_layer(steps, one)) continue;
+      // Not in the checkout, or nobody listed it: its name is all that is known.
+      if (names_weights_or_data(source.text) && sent.below(source.text).empty()) {
+        report({source.span, "what " + source.text + " holds", "COPY " + source.text, true});
+        break;
+      }
       if (!sent.known()) continue;
       if (is_data_directory(source.text)) {
         const std::uint64_t held = sent.bytes_below(source.text);
