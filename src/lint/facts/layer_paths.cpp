@@ -4,6 +4,7 @@
 #include <initializer_list>
 
 #include "base/ascii.h"
+#include "lint/facts/sent_files.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -16,6 +17,25 @@ bool is_conda_installer(std::string_view name) {
 }
 
 }  // namespace
+
+bool makes_files(const Instruction& run) {
+  return std::ranges::any_of(commands_of(run), [](const StepCommand& command) {
+    return command.has("install") || command.has("update") || command.program == "tar" ||
+           command.program == "git" || command.program == "unzip" ||
+           command.program.contains("conda");
+  });
+}
+
+std::uint64_t copied_bytes(const SentFiles& sent, const Written& copy, const std::string& path) {
+  if (!sent.known() || copy.step->flag("from") != nullptr) return 0;
+  for (const Word& word : copy.step->words)
+    if (word.span == copy.span) {
+      const std::string rest =
+          path.size() > copy.path.size() ? path.substr(copy.path.size()) : std::string();
+      return sent.bytes_below(word.text + rest);
+    }
+  return 0;
+}
 
 std::string path_of(const Step& step, std::string_view word, const std::string& directory) {
   // Everything in the working directory.

@@ -9,6 +9,20 @@
 
 namespace flense::lint {
 
+class SentFiles;
+
+/// What is worth a finding where the size is known.
+constexpr std::uint64_t kWorth = 10'000'000;
+
+/// An instruction above a step.
+inline bool is_before(const Instruction* one, const Step& step) {
+  return one != step.instruction && one->span.begin < step.instruction->span.begin;
+}
+/// Whether the step installs or unpacks something itself, whose owner it may then set.
+bool makes_files(const Instruction& run);
+/// Bytes of the context that COPY put at `path`; 0: none, or not known.
+std::uint64_t copied_bytes(const SentFiles& sent, const Written& copy, const std::string& path);
+
 /// A path of a command as an absolute one, patterns at its end taken off; empty: not known.
 std::string path_of(const Step& step, std::string_view word, const std::string& directory);
 

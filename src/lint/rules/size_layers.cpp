@@ -18,13 +18,29 @@ namespace flense::lint {
 namespace {
 
 constexpr std::size_t kMostQuestions = 2'000;
-/// What is worth a finding where the size is known.
-constexpr std::uint64_t kWorth = 10'000'000;
 
 bool only_removes(const Instruction& run) {
   return std::ranges::all_of(commands_of(run), [](const StepCommand& command) {
     return command.program == "rm" || command.program == "cd";
   });
+}
+
+/// "rtabmap-ros" of "ros-noetic-rtabmap-ros", "opencv" of "libopencv-dev", "yaml" of
+/// "python3-yaml".
+std::string bare_name(std::string_view package) {
+  if (package.starts_with("ros-")) {
+    const std::size_t release = package.find('-', 4);
+    if (release != package.npos) package.remove_prefix(release + 1);
+  }
+  for (const std::string_view prefix : {"python3-", "lib"})
+    if (package.starts_with(prefix)) {
+      package.remove_prefix(prefix.size());
+      break;
+    }
+  if (package.ends_with("-dev")) package.remove_suffix(4);
+  while (!package.empty() && (is_digit(package.back()) || package.back() == '.'))
+    package.remove_suffix(1);
+  return std::string(package);
 }
 
 class Layers {
@@ -38,18 +54,12 @@ class Layers {
       each_command(step, [&](const StepCommand& command, const std::string& directory) {
         if (++asked_ > kMostQuestions) return;
         if (command.program == "rm") removed(step, command, directory);
-        if (command.program == "chown" || command.program == "chmod" || command.program == "chgrp")
-          owned(step, command, directory);
         if (command.program == "apt-get" || command.program == "apt") purged(step, command);
       });
     }
   }
 
  private:
-  bool before(const Instruction* one, const Step& step) const {
-    return one != step.instruction && one->span.begin < step.instruction->span.begin;
-  }
-
   Finding& report(Span span, std::string message, const Instruction* maker, std::string seen) {
     Finding& found = sink_.add("removed-in-later-layer", *view_.file, span, std::move(message));
     found.evidence = {
@@ -57,18 +67,6 @@ class Layers {
         "a layer cannot take back what an earlier one holds: OCI image "
         "specification, whiteouts"};
     return found;
-  }
-
-  /// Bytes of the context that COPY put at `path`; 0: none, or not known.
-  std::uint64_t copied_bytes(const Written& copy, const std::string& path) const {
-    if (!sent_.known() || copy.step->flag("from") != nullptr) return 0;
-    for (const Word& word : copy.step->words)
-      if (word.span == copy.span) {
-        const std::string rest =
-            path.size() > copy.path.size() ? path.substr(copy.path.size()) : std::string();
-        return sent_.bytes_below(word.text + rest);
-      }
-    return 0;
   }
 
   /// rm -rf DIR && git clone URL DIR: it makes room.
@@ -114,13 +112,13 @@ class Layers {
       }
       if (removed_cache(step, word.span, path)) return;
       for (const Written& one : written_) {
-        if (!before(one.step, step) || made_anew(step, path) ||
+        if (!is_before(one.step, step) || made_anew(step, path) ||
             (command.shell->depth > 0 && depth_of(one) > 0))
           continue;
         const bool part = lies_in(path, one.path);
         if (!part && !lies_in(one.path, path)) continue;
         const bool copy = one.how == "COPY" || one.how == "ADD";
-        const std::uint64_t bytes = copy ? copied_bytes(one, path) : 0;
+        const std::uint64_t bytes = copy ? copied_bytes(sent_, one, path) : 0;
         // Nothing shows that what was written held this.
         const bool inside = part && path != one.path && bytes == 0;
         if (inside && (!only_removes(*step.instruction) || one.path == "/")) continue;
@@ -210,7 +208,7 @@ class Layers {
     if (updates(*step.instruction)) return nullptr;
     for (const Step& other : steps_.all()) {
       const Instruction& run = *other.instruction;
-      if (run.keyword != Keyword::kRun || !before(&run, step) || run.flag("mount") != nullptr ||
+      if (run.keyword != Keyword::kRun || !is_before(&run, step) || run.flag("mount") != nullptr ||
           !updates(run))
         continue;
       const bool removes = std::ranges::any_of(commands_of(run), [](const StepCommand& command) {
@@ -239,7 +237,7 @@ class Layers {
             return own->instruction == step.instruction && own->command.manager == list.manager;
           }))
         continue;
-      if (!before(install->instruction, step) || (maker != nullptr && much)) continue;
+      if (!is_before(install->instruction, step) || (maker != nullptr && much)) continue;
       if (install->instruction->flag("mount") != nullptr) continue;
       const bool pip = list.manager == PackageManager::kPip || list.manager == PackageManager::kUv;
       const auto* tool = view_.project->knowledge->build.cache(to_string(list.manager));
@@ -292,10 +290,34 @@ class Layers {
     return true;
   }
 
+  /// Whether commands after the removal of a package bring the same in another way: a clone, an
+  /// archive, pip.
+  bool is_replaced(const Step& step, const StepCommand& removal, std::string_view package) const {
+    const std::string name = bare_name(package);
+    constexpr std::size_t kTelling = 4;
+    if (name.size() < kTelling) return false;
+    return std::ranges::any_of(steps_.all(), [&](const Step& later) {
+      const Instruction& run = *later.instruction;
+      if (run.span.begin < step.instruction->span.begin) return false;
+      return std::ranges::any_of(commands_of(run), [&](const StepCommand& command) {
+        if (command.shell->span.begin <= removal.shell->span.begin ||
+            !(is_one_of(command.program, {"git", "wget", "curl", "uv", "conda", "mamba"}) ||
+              command.program.starts_with("pip") || command.program.starts_with("python")))
+          return false;
+        return std::ranges::any_of(command.arguments, [&](const Argument& word) {
+          std::string text = to_lower(word.text);
+          std::ranges::replace(text, '_', '-');
+          return !text.starts_with('-') && text.contains(name);
+        });
+      });
+    });
+  }
+
   void purged(const Step& step, const StepCommand& command) {
     if (!command.has("purge") && !command.has("remove")) return;
     for (const Install* install : view_.installs_in(view_.stages.size() - 1)) {
-      if (install->command.manager != PackageManager::kApt || !before(install->instruction, step))
+      if (install->command.manager != PackageManager::kApt ||
+          !is_before(install->instruction, step))
         continue;
       for (const PackageRequest& request : install->command.packages) {
         const auto word = std::ranges::find(command.arguments, request.name, &Argument::text);
@@ -309,94 +331,12 @@ class Layers {
         found.pedantic = std::ranges::all_of(command.arguments, [](const Argument& one) {
           return one.text.starts_with('-') || is_small_package(one.text);
         });
-        found.fix = "install, use and remove it in one RUN, or build in a stage of its own";
-        return;
-      }
-    }
-  }
-
-  /// Whether the step installs or unpacks something itself, whose owner it may then set.
-  static bool makes_files(const Instruction& run) {
-    return std::ranges::any_of(commands_of(run), [](const StepCommand& command) {
-      return command.has("install") || command.has("update") || command.program == "tar" ||
-             command.program == "git" || command.program == "unzip" ||
-             command.program.contains("conda");
-    });
-  }
-
-  /// wget installer.sh && sh installer.sh && rm installer.sh: the layer has it no more.
-  bool gone_at_once(const Written& one) const {
-    const Step* maker = steps_.find(one.step);
-    if (maker == nullptr || one.step->keyword != Keyword::kRun) return false;
-    bool gone = false;
-    each_command(*maker, [&](const StepCommand& command, const std::string& directory) {
-      if (command.program != "rm") return;
-      for (const Argument& word : command.arguments)
-        if (const std::string path = path_of(*maker, word.text, directory);
-            !path.empty() && path != "/" && lies_in(one.path, path))
-          gone = true;
-    });
-    return gone;
-  }
-
-  /// Whether this user, as chown names it, ran all the steps that wrote into a directory.
-  bool made_by(std::string_view owner, std::string_view path, const Step& step) const {
-    const std::size_t colon = owner.find(':');
-    const std::string_view user = owner.substr(0, colon);
-    if (colon != owner.npos && owner.substr(colon + 1) != user) return false;
-    return !is_root(user) && std::ranges::all_of(written_, [&](const Written& one) {
-      if (!before(one.step, step) || !lies_in(one.path, path)) return true;
-      const Step* maker = steps_.find(one.step);
-      return maker != nullptr && maker->user == user && !one.step->copies();
-    });
-  }
-
-  void owned(const Step& step, const StepCommand& command, const std::string& directory) {
-    bool recursive = false;
-    for (const Argument& word : command.arguments)
-      recursive = recursive || word.text == "--recursive" ||
-                  (word.text.size() > 1 && word.text[0] == '-' && word.text[1] != '-' &&
-                   holds(word.text, "R"));
-    if (!recursive || makes_files(*step.instruction)) return;
-    bool mode = true;  // the first word is the owner or the mode
-    std::string owner;
-    for (const Argument& word : command.arguments) {
-      if (word.text.starts_with('-')) continue;
-      if (mode) {
-        mode = false;
-        owner = word.text;
-        continue;
-      }
-      const std::string path = path_of(step, word.text, directory);
-      if (path.empty()) continue;
-      for (const Written& one : written_) {
-        if (!before(one.step, step) || (!lies_in(path, one.path) && !lies_in(one.path, path)))
-          continue;
-        const bool copy = one.step->copies();
-        const bool sized =
-            copy && one.step->flag("from") == nullptr && !one.download && sent_.known();
-        const std::uint64_t bytes = sized ? copied_bytes(one, path) : 0;
-        if ((sized && bytes < kWorth) || gone_at_once(one)) continue;
-        Finding& found = sink_.add(
-            "chown-in-own-layer", *view_.file, command.shell->span,
-            fmt::format("{} -R writes every file of {} into a second layer{}", command.program,
-                        path, bytes > 0 ? ": " + human_bytes(bytes) + " once more" : ""));
-        found.evidence = {
-            fmt::format("line {}: {} writes {}",
-                        view_.file->source.position(one.step->span.begin).line, one.how, one.path),
-            "overlay file systems copy a file whole when its owner or mode changes"};
-        // What cp and mv take is mostly a file of something that weighs more.
-        found.pedantic = !is_much(one, bytes) || one.how == "cp" || one.how == "mv";
-        if (!copy && command.program == "chown" && made_by(owner, path, step)) {
-          found.fix = fmt::format("delete it: {} made the files, and owns them", owner);
+        if (is_replaced(step, command, request.name)) {
+          found.pedantic = true;
+          found.fix = "leave it out of the install: another one takes its place";
           return;
         }
-        found.fix = copy ? fmt::format("write {} --{}=… and delete this step", one.how,
-                                       command.program == "chmod" ? "chmod" : "chown")
-                         : fmt::format(
-                               "put the {} into the RUN that makes the files, or make them "
-                               "as that user",
-                               command.program);
+        found.fix = "install, use and remove it in one RUN, or build in a stage of its own";
         return;
       }
     }

@@ -1,0 +1,184 @@
+// Owners and modes that a step of its own sets: every file is in the image twice.
+#include <algorithm>
+
+#include "base/ascii.h"
+#include "base/format.h"
+#include "lint/facts/build_steps.h"
+#include "lint/facts/layer_paths.h"
+#include "lint/facts/sent_files.h"
+#include "lint/rules/rules.h"
+#include "lint/source/blanks.h"
+
+namespace flense::lint {
+
+namespace {
+
+constexpr std::size_t kMostOwners = 2'000;
+
+class Owners {
+ public:
+  Owners(const FileView& view, const StageSteps& steps, const SentFiles& sent, FindingSink& sink)
+      : view_(view), steps_(steps), sent_(sent), sink_(sink), written_(written_paths(steps)) {}
+
+  void run() {
+    for (const Step& step : steps_.all()) {
+      if (step.instruction->keyword != Keyword::kRun) continue;
+      each_command(step, [&](const StepCommand& command, const std::string& directory) {
+        if (++asked_ > kMostOwners) return;
+        if (is_one_of(command.program, {"chown", "chmod", "chgrp"}))
+          owned(step, command, directory);
+      });
+    }
+  }
+
+ private:
+  /// wget installer.sh && sh installer.sh && rm installer.sh: the layer has it no more.
+  bool gone_at_once(const Written& one) const {
+    const Step* maker = steps_.find(one.step);
+    if (maker == nullptr || one.step->keyword != Keyword::kRun) return false;
+    bool gone = false;
+    each_command(*maker, [&](const StepCommand& command, const std::string& directory) {
+      if (command.program != "rm") return;
+      for (const Argument& word : command.arguments)
+        if (const std::string path = path_of(*maker, word.text, directory);
+            !path.empty() && path != "/" && lies_in(one.path, path))
+          gone = true;
+    });
+    return gone;
+  }
+
+  /// Whether this user, as chown names it, ran all the steps that wrote into a directory.
+  bool made_by(std::string_view owner, std::string_view path, const Step& step) const {
+    const std::size_t colon = owner.find(':');
+    const std::string_view user = owner.substr(0, colon);
+    if (colon != owner.npos && owner.substr(colon + 1) != user) return false;
+    return !is_root(user) && std::ranges::all_of(written_, [&](const Written& one) {
+      if (!is_before(one.step, step) || !lies_in(one.path, path)) return true;
+      const Step* maker = steps_.find(one.step);
+      return maker != nullptr && maker->user == user && !one.step->copies();
+    });
+  }
+
+  /// Whether a copy gives its files the owner or the mode that a command sets once more.
+  static bool sets_itself(const StepCommand& command, std::string_view owner,
+                          const Instruction& copy) {
+    if (command.program != "chown" && command.program != "chmod") return false;
+    const Flag* flag = copy.flag(command.program);
+    if (flag == nullptr || flag->value.empty()) return false;
+    if (command.program == "chmod") return true;
+    const auto user = [](std::string_view name) { return name.substr(0, name.find(':')); };
+    return user(flag->value) == user(owner);
+  }
+
+  /// WORKDIR makes a directory as root, whoever USER names.
+  bool is_made_by_root(std::string_view path, const Step& step) const {
+    return std::ranges::any_of(steps_.all(), [&](const Step& one) {
+      return is_before(one.instruction, step) && one.directory == path;
+    });
+  }
+
+  /// What the files have already still is a second copy of them.
+  void given_already(const Step& step, const StepCommand& command, const std::string& path,
+                     const Written& copy) {
+    const bool mode = command.program == "chmod";
+    Finding& found =
+        sink_.add("chown-in-own-layer", *view_.file, command.shell->span,
+                  fmt::format("{} -R writes every file of {} into a second layer, and {} --{} has "
+                              "set {}",
+                              command.program, path, copy.how, command.program,
+                              mode ? "the mode" : "the owner"));
+    found.evidence = {fmt::format("line {}: {} --{} writes {}",
+                                  view_.file->source.position(copy.step->span.begin).line, copy.how,
+                                  command.program, copy.path),
+                      "overlay file systems copy a file whole when its owner or mode changes"};
+    found.pedantic = true;
+    found.fix = is_made_by_root(path, step)
+                    ? fmt::format("take -R out of this step: {} itself is root's", path)
+                    : "delete this step, or take -R out of it where the directory is root's";
+  }
+
+  void owned(const Step& step, const StepCommand& command, const std::string& directory) {
+    bool recursive = false;
+    for (const Argument& word : command.arguments)
+      recursive = recursive || word.text == "--recursive" ||
+                  (word.text.size() > 1 && word.text[0] == '-' && word.text[1] != '-' &&
+                   holds(word.text, "R"));
+    if (!recursive || makes_files(*step.instruction)) return;
+    bool mode = true;  // the first word is the owner or the mode
+    std::string owner;
+    for (const Argument& word : command.arguments) {
+      if (word.text.starts_with('-')) continue;
+      if (mode) {
+        mode = false;
+        owner = word.text;
+        continue;
+      }
+      const std::string path = path_of(step, word.text, directory);
+      if (path.empty()) continue;
+      const Written* own = nullptr;
+      for (const Written& one : written_) {
+        if (!is_before(one.step, step) || (!lies_in(path, one.path) && !lies_in(one.path, path)))
+          continue;
+        const bool copy = one.step->copies();
+        if (copy && sets_itself(command, owner, *one.step)) {
+          if (own == nullptr && !(is_small_name(one.path) && !one.path.ends_with('/'))) own = &one;
+          continue;
+        }
+        const bool sized =
+            copy && one.step->flag("from") == nullptr && !one.download && sent_.known();
+        const std::uint64_t bytes = sized ? copied_bytes(sent_, one, path) : 0;
+        if ((sized && bytes < kWorth) || gone_at_once(one)) continue;
+        Finding& found = sink_.add(
+            "chown-in-own-layer", *view_.file, command.shell->span,
+            fmt::format("{} -R writes every file of {} into a second layer{}", command.program,
+                        path, bytes > 0 ? ": " + human_bytes(bytes) + " once more" : ""));
+        found.evidence = {
+            fmt::format("line {}: {} writes {}",
+                        view_.file->source.position(one.step->span.begin).line, one.how, one.path),
+            "overlay file systems copy a file whole when its owner or mode changes"};
+        // What cp and mv take is mostly a file of something that weighs more.
+        found.pedantic = !is_much(one, bytes) || one.how == "cp" || one.how == "mv";
+        if (!copy && command.program == "chown" && made_by(owner, path, step)) {
+          found.fix = fmt::format("delete it: {} made the files, and owns them", owner);
+          return;
+        }
+        const std::string_view flag = command.program == "chmod" ? "chmod" : "chown";
+        found.fix = !copy ? fmt::format(
+                                "put the {} into the RUN that makes the files, or make them "
+                                "as that user",
+                                command.program)
+                    : is_made_by_root(path, step)
+                        ? fmt::format(
+                              "write {} --{}=… and take -R out of this step: {} itself is "
+                              "root's",
+                              one.how, flag, path)
+                        : fmt::format("write {} --{}=… and delete this step", one.how, flag);
+        return;
+      }
+      if (own != nullptr) {
+        given_already(step, command, path, *own);
+        return;
+      }
+    }
+  }
+
+  const FileView& view_;
+  const StageSteps& steps_;
+  const SentFiles& sent_;
+  FindingSink& sink_;
+  std::vector<Written> written_;
+  std::size_t asked_ = 0;
+};
+
+}  // namespace
+
+void judge_size_owners(const Project& /*project*/, const std::vector<FileView>& views,
+                       FindingSink& sink) {
+  for (const FileView& view : views) {
+    const StageSteps steps(view, view.stages.size() - 1);
+    const SentFiles sent(view);
+    Owners(view, steps, sent, sink).run();
+  }
+}
+
+}  // namespace flense::lint
