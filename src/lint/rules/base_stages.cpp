@@ -68,11 +68,17 @@ bool compiles(const FileView& view, std::size_t stage) {
 
 /// Whether the stage links programs that need no shared libraries.
 bool links_statically(const FileView& view, std::size_t stage) {
-  for (const std::string_view word : {"-linux-musl", "CGO_ENABLED=0", "-static", "crt-static"})
+  for (const std::string_view word :
+       {"-linux-musl", "musl-gcc", "CGO_ENABLED=0", "-static", "crt-static"})
     if (commands_mention(view, stage, word)) return true;
-  constexpr auto kNames = std::to_array<std::string_view>({"CGO_ENABLED"});
-  return std::ranges::any_of(settings_of(view, stage, kNames),
-                             [](const Setting& one) { return one.value == "0"; });
+  constexpr auto kNames = std::to_array<std::string_view>(
+      {"CGO_ENABLED", "CC", "CXX", "CFLAGS", "CXXFLAGS", "LDFLAGS", "CGO_LDFLAGS", "RUSTFLAGS"});
+  return std::ranges::any_of(settings_of(view, stage, kNames), [](const Setting& one) {
+    if (one.name == "CGO_ENABLED") return one.value == "0";
+    // Not -static-libgcc and -static-libstdc++, whose programs need the C library.
+    return has_part(one.value, " \t\"'", {"-static", "--static", "-static-pie", "musl-gcc"}) ||
+           one.value.contains("-linux-musl") || one.value.contains("crt-static");
+  });
 }
 
 void cuda_between(const FileView& view, const StageCopy& copy, FindingSink& sink) {
