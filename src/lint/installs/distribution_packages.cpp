@@ -111,6 +111,13 @@ bool may_have_other_sources(const FileView& view, const Install& install) {
   return false;
 }
 
+/// NVIDIA's own images have its repository, those of OpenGL alone have not.
+bool may_know_nvidia(const GpuImage& image) {
+  return image.vendor.known() ||
+         (starts_with_any(image.repository, {"nvidia/", "nvcr.io/nvidia/"}) &&
+          !image.repository.ends_with("/opengl"));
+}
+
 void missing_packages(const FileView& view, FindingSink& sink) {
   const knowledge::Images& images = view.project->knowledge->images;
   for (const Install& install : view.installs) {
@@ -144,7 +151,7 @@ void missing_packages(const FileView& view, FindingSink& sink) {
     for (const PackageRequest& request : install.command.packages) {
       const auto* row = row_of(images.missing_packages, request.name);
       const bool repository = row == nullptr;
-      if (repository && !image.vendor.known()) row = row_of(images.nvidia_packages, request.name);
+      if (repository && !may_know_nvidia(image)) row = row_of(images.nvidia_packages, request.name);
       if (row == nullptr) continue;
       const auto same = std::ranges::find(missing, row, &Missing::row);
       if (same == missing.end())
