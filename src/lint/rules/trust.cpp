@@ -74,6 +74,19 @@ std::string server_of_repository(const ShellCommand& command) {
   return out;
 }
 
+/// NVIDIA's repository of Nsight, whose key cuda-keyring does not bring.
+constexpr std::string_view kDevtoolsKey =
+    "name the key of this repository in its place: fetch "
+    "https://developer.download.nvidia.com/compute/cuda/repos/ubuntu1804/x86_64/7fa2af80.pub, gpg "
+    "--dearmor it to /usr/share/keyrings/nvidia-devtools.gpg, and write "
+    "[signed-by=/usr/share/keyrings/nvidia-devtools.gpg] into the source line";
+
+bool is_of_devtools(const ShellCommand& command) {
+  return std::ranges::any_of(command.words, [](const ShellWord& word) {
+    return holds(word.text, "developer.download.nvidia.com/devtools/repos");
+  });
+}
+
 bool says(const ShellCommand& command, std::string_view word) {
   return std::ranges::find(command.words, word, &ShellWord::text) != command.words.end();
 }
@@ -133,7 +146,9 @@ void signatures(const FileView& view, FindingSink& sink) {
                                    at->says));
           found.evidence = {fmt::format("the step says {}", at->word)};
           if (!server) server = server_of_repository(command);
-          if (server->empty() || server->ends_with("nvidia.com")) {
+          if (is_of_devtools(command)) {
+            found.fix = std::string(kDevtoolsKey);
+          } else if (server->empty() || server->ends_with("nvidia.com")) {
             found.fix =
                 "delete it: the repositories of the base are signed. Where one is then refused, "
                 "import its key: cuda-keyring_1.1-1_all.deb for NVIDIA's with apt, rpm --import of "
