@@ -355,23 +355,27 @@ bool names_secret(std::string_view name) {
          low == "pat";
 }
 
-/// The Dockerfile of a build that a workflow starts, whose paths begin at the root of the checkout;
-/// null: not known.
-const FileView* dockerfile_of(const std::vector<FileView>& views, const BuildTarget& build) {
+/// The Dockerfile of a build that a workflow starts, whose paths begin at the root of the checkout:
+/// where .github lies. Null: not known.
+const FileView* dockerfile_of(const ProjectFile& workflow, const std::vector<FileView>& views,
+                              const BuildTarget& build) {
   const std::string path =
       build.dockerfile.text.empty()
           ? path_below(build.context.text.empty() ? "." : build.context.text, "Dockerfile")
           : build.dockerfile.text;
+  const std::string& own = workflow.source.project_path();
+  const std::string root = own.substr(0, std::min(own.rfind(".github/"), own.size()));
+  const std::string wanted = normal_path(own.contains(".github/") ? root + path : path);
   const auto at = std::ranges::find_if(views, [&](const FileView& view) {
-    return normal_path(view.file->source.path()) == normal_path(path);
+    return normal_path(view.file->source.project_path()) == wanted;
   });
   return at == views.end() ? nullptr : &*at;
 }
 
 /// False where the image that is built takes the argument in none of its stages.
-bool may_be_shown(const std::vector<FileView>& views, const BuildTarget& build,
-                  std::string_view argument) {
-  const FileView* view = dockerfile_of(views, build);
+bool may_be_shown(const ProjectFile& workflow, const std::vector<FileView>& views,
+                  const BuildTarget& build, std::string_view argument) {
+  const FileView* view = dockerfile_of(workflow, views, build);
   const auto takes = [&](const Instruction& one) {
     return one.keyword == Keyword::kArg &&
            std::ranges::any_of(one.pairs,
@@ -414,7 +418,7 @@ void workflow_arguments(const ProjectFile& file, const std::vector<FileView>& vi
       Span span = value.span;
       if (const std::size_t own = written.find(name.text + "="); line && own != written.npos)
         span = {span.begin + own, span.begin + own + name.text.size()};
-      const bool shown = may_be_shown(views, build, name.text);
+      const bool shown = may_be_shown(file, views, build, name.text);
       Finding& found =
           sink.add("secret-in-build-variable", file, span,
                    fmt::format("the build argument {} {} the secret {} {}", name.text,
