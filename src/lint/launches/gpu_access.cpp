@@ -68,6 +68,19 @@ bool speaks_of_hardware(std::string_view text) {
       [&](std::string_view word) { return low.contains(word); });
 }
 
+/// A program that is profiled: the counters of GPUs and processors want more than a device.
+bool speaks_of_profiler(std::string_view text) {
+  for (const std::string_view name : {"nsys", "ncu", "nvprof", "rocprof", "rocprofv3", "perf"})
+    for (std::size_t at = text.find(name); at != text.npos; at = text.find(name, at + 1)) {
+      const auto joins = [](char c) { return is_alphanumeric(c) || c == '_' || c == '-'; };
+      std::string_view rest = text.substr(at + name.size());
+      if ((at > 0 && joins(text[at - 1])) || rest.empty() || rest.front() != ' ') continue;
+      if (name != "perf" || starts_with_any(rest, {" stat", " record", " top", " trace"}))
+        return true;
+    }
+  return false;
+}
+
 /// "the service a is", "the services a, b, c are".
 std::string titles(const std::vector<const Workload*>& all) {
   if (all.size() == 1) return title(*all.front()) + " is";
@@ -126,7 +139,8 @@ class GpuAccessRules {
     const bool node =
         (workload_.pod != nullptr && (*workload_.pod)["hostNetwork"].text_or() == "true") ||
         (workload_.node != nullptr && (*workload_.node)["network_mode"].text_or() == "host");
-    found.pedantic = node || speaks_of_fabric(file_.source.text()) ||
+    const bool profiles = speaks_of_profiler(file_.source.text());
+    found.pedantic = node || profiles || speaks_of_fabric(file_.source.text()) ||
                      speaks_of_hardware(file_.source.text()) ||
                      std::ranges::any_of(workload_.mounts, [](const WorkloadMount& mount) {
                        return starts_with_any(mount.source, {"/dev", "/sys"}) ||
@@ -135,8 +149,11 @@ class GpuAccessRules {
     found.fix =
         workload_.kind == WorkloadKind::kKubernetes
             ? "delete privileged and ask by resources.limits: nvidia.com/gpu: 1"
-            : "delete privileged; ask for GPUs by gpus: all, --gpus all or a CDI device, and "
-              "add single capabilities where something else needs them";
+        : profiles
+            ? "delete privileged; ask for GPUs by gpus: all, --gpus all or a CDI device, and "
+              "add SYS_ADMIN for the profiler (--cap-add SYS_ADMIN)"
+            : "delete privileged; ask for GPUs by gpus: all, --gpus all or a CDI device, "
+              "and add single capabilities where something else needs them";
   }
 
   bool uses_gpu(const Workload& workload) const {
