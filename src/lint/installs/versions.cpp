@@ -152,6 +152,24 @@ bool has_other_use(const FileView& view, std::size_t stage) {
   return false;
 }
 
+/// Whether another install of the image, further down, puts another version in its place: that one
+/// is judged itself.
+bool is_replaced_later(const PlacedList& place, const Framework& one) {
+  if (one.version.empty()) return false;
+  for (const Install* install : place.view->installs_in(place.install->stage)) {
+    if (install->instruction->keyword != Keyword::kRun ||
+        install->instruction->span.begin <= place.install->instruction->span.begin ||
+        is_conditional(*install) || install->command.manager != place.install->command.manager)
+      continue;
+    for (const PackageList* list : lists_of(*install))
+      if (const PackageRequest* other = list->find(one.package);
+          other != nullptr && !other->version.empty() && other->marker.empty() &&
+          other->version != one.version)
+        return true;
+  }
+  return false;
+}
+
 void wheel_against_base(const Project& project, const PlacedList& place, FindingSink& sink) {
   if (place.view == nullptr) return;
   const GpuImage& image = place.view->stages[place.install->stage].image;
@@ -192,6 +210,7 @@ void wheel_against_base(const Project& project, const PlacedList& place, Finding
     if (wheel == base) continue;
     const bool major = first_number(wheel) != first_number(base);
     const bool devel = flavour == "devel";
+    if (is_replaced_later(place, one)) continue;
     // Without a compiler, different minors of one major only waste space.
     if (!major && !devel) continue;
     // apt brings the toolkit that the wheel asks for.
@@ -216,10 +235,8 @@ void wheel_against_base(const Project& project, const PlacedList& place, Finding
                                 : "");
     // Minors of one major fit each other.
     if (devel && !major) found.severity = Severity::kInfo;
-    // Each of two may have its user.
-    found.pedantic = (devel && !major) || !is_sure(place, *one.request) ||
-                     (!devel && has_other_cuda_user(*place.view, place.install->stage)) ||
-                     (!devel && has_other_use(*place.view, place.install->stage));
+    // Where nothing compiles, each of two may have its user; else base-cuda-unused says it.
+    found.pedantic = !devel || !major || !is_sure(place, *one.request);
   }
 }
 
