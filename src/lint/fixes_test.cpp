@@ -247,6 +247,21 @@ TEST_F(Fixes, WhatAMountHasIsNotAskedFor) {
   EXPECT_FALSE(step(",sharing=locked").contains("and use sharing=locked"));
 }
 
+TEST_F(Fixes, ArchitecturesAreOfTheBase) {
+  const auto native = [&](const std::string& base) {
+    const std::string text =
+        said("cuda-architectures", "FROM " + base +
+                                       "\nRUN cmake -B b "
+                                       "-DCMAKE_CUDA_ARCHITECTURES=native .\n");
+    return text.substr(std::min(text.find('"'), text.size()));
+  };
+  EXPECT_EQ(native("nvidia/cuda:12.8.1-devel-ubuntu24.04"), "\"80;90\"");
+  EXPECT_EQ(native("nvidia/cuda:11.7.1-devel-ubuntu20.04"), "\"80;86\"");
+  EXPECT_EQ(native("nvidia/cuda:11.0.3-devel-ubuntu20.04"), "\"75;80\"");
+  EXPECT_EQ(native("nvcr.io/nvidia/l4t-jetpack:r35.3.1"), "\"72;87\"");
+  EXPECT_EQ(native("nvcr.io/nvidia/l4t-jetpack:r36.4.0"), "\"87\"");
+}
+
 }  // namespace
 
 }  // namespace flense::lint

@@ -5,6 +5,7 @@
 
 #include "base/ascii.h"
 #include "base/format.h"
+#include "base/version_numbers.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -104,6 +105,44 @@ ListedArchitecture rocm_item(std::string_view text) {
   return out;
 }
 
+/// Jetson's GPUs by the release of L4T that the tag names: Nano, TX2 and Xavier; Xavier and Orin;
+/// Orin; Thor.
+std::vector<std::string_view> of_jetson(const FileView& view, const StageView& stage) {
+  for (const std::size_t one : view.dockerfile->lineage(stage.index)) {
+    const auto& image = view.dockerfile->stages[one].image;
+    if (!image) continue;
+    const std::size_t at = image->tag.find_first_of("0123456789");
+    const auto release = at == std::string::npos
+                             ? std::nullopt
+                             : first_number(std::string_view(image->tag).substr(at));
+    if (!release) continue;
+    if (*release == 32) return {"5.3", "6.2", "7.2"};
+    if (*release == 34 || *release == 35) return {"7.2", "8.7"};
+    if (*release >= 38) return {"11.0"};
+  }
+  return {"8.7"};
+}
+
+/// Those that clusters have first.
+std::vector<std::string_view> of_servers(const FileView& view, const StageView& stage) {
+  constexpr std::size_t kExamples = 2;
+  std::vector<std::string_view> out;
+  const Brought& cuda = stage.image.cuda;
+  for (const std::string_view one : {"9.0", "8.0", "8.6", "7.5", "7.0", "6.0"}) {
+    const auto* row = view.project->knowledge->architectures.find(one);
+    if (row == nullptr) continue;
+    const std::string toolkit = major_minor(cuda.value);
+    if (cuda.known() &&
+        ((!row->first_cuda.empty() && compare_versions(toolkit, row->first_cuda) < 0) ||
+         (!row->last_cuda.empty() && compare_versions(toolkit, row->last_cuda) > 0)))
+      continue;
+    out.push_back(one);
+    if (out.size() == kExamples) break;
+  }
+  std::ranges::sort(out);
+  return out;
+}
+
 std::string_view separators_of(ArchitectureSyntax syntax) {
   // Every list is also split at commas, to know what a wrong one means.
   return syntax == ArchitectureSyntax::kNvcc ? ",=[]'\" " : ";, \t";
@@ -157,6 +196,16 @@ ArchitectureList read_architectures(std::string_view text, ArchitectureSyntax sy
   }
   if (!clear) out.corrected.clear();
   return out;
+}
+
+std::string example_architectures(const FileView& view, const StageView& stage,
+                                  ArchitectureSyntax syntax) {
+  const bool torch = syntax == ArchitectureSyntax::kTorch;
+  std::string out;
+  for (const std::string_view one :
+       stage.image.platform == "jetson" ? of_jetson(view, stage) : of_servers(view, stage))
+    out += fmt::format("{}{}", out.empty() ? "" : ";", torch ? std::string(one) : without_dot(one));
+  return torch ? out + "+PTX" : out;
 }
 
 bool runs_in_build(const Instruction* step) {

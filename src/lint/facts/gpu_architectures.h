@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lint/dockerfile/dockerfile.h"
+#include "lint/facts/stage_view.h"
 #include "lint/source/source.h"
 
 namespace flense::lint {
@@ -38,6 +39,11 @@ struct ArchitectureList {
 
 /// At most 200 items.
 ArchitectureList read_architectures(std::string_view text, ArchitectureSyntax syntax);
+
+/// Two GPUs, or one, to name as an example: those that the base's CUDA compiles for and its
+/// machines have, the newest last. "80;90", for torch "8.0;9.0+PTX".
+std::string example_architectures(const FileView& view, const StageView& stage,
+                                  ArchitectureSyntax syntax);
 
 /// What a container starts is run on a machine with a GPU.
 bool runs_in_build(const Instruction* step);

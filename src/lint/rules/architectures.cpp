@@ -163,7 +163,8 @@ void torch_lists(const FileView& view, const StageView& stage, FindingSink& sink
                                               "compiled and shipped for GPUs that nobody has",
                                               setting.value));
         found.evidence = {"mmdetection#2108"};
-        found.fix = "name the GPUs to support: \"8.0;9.0+PTX\"";
+        found.fix = fmt::format("name the GPUs to support: \"{}\"",
+                                example_architectures(view, stage, ArchitectureSyntax::kTorch));
       }
     if (!compiles_nothing(view, stage)) judge_toolkit(at, list, sink);
     judge_hosts(at, list, false, sink);
@@ -270,14 +271,16 @@ void cmake_lists(const FileView& view, const StageView& stage, FindingSink& sink
           "GiantAI/pixtrack#12, colmap#2807: \"is set to native, but no GPU was "
           "detected\"",
           "nvidia-docker#370"};
-      found.fix = "name the GPUs to support: \"80;90\"";
+      found.fix = fmt::format("name the GPUs to support: \"{}\"",
+                              example_architectures(view, stage, ArchitectureSyntax::kCmake));
     } else if (list.has_keyword("all") || list.has_keyword("all-major")) {
       Finding& found = sink.add(at.rule, *view.file, at.span,
                                 fmt::format("{} is '{}': every kernel is compiled and shipped for "
                                             "GPUs that nobody has",
                                             setting.name, setting.value));
       found.evidence = {"CMake: CUDA_ARCHITECTURES"};
-      found.fix = "name the GPUs to support: \"80;90\"";
+      found.fix = fmt::format("name the GPUs to support: \"{}\"",
+                              example_architectures(view, stage, ArchitectureSyntax::kCmake));
       // What is published for everybody's GPU is meant so.
       found.pedantic = list.has_keyword("all-major");
     }
@@ -323,7 +326,9 @@ void nvcc_flags(const FileView& view, const StageView& stage, FindingSink& sink)
                                     "image has none");
           found.severity = Severity::kError;
           found.evidence = {"nvidia-docker#370"};
-          found.fix = "name the GPU to support: -arch=sm_90";
+          const std::string all = example_architectures(view, stage, ArchitectureSyntax::kCmake);
+          found.fix =
+              fmt::format("name the GPU to support: -arch=sm_{}", all.substr(all.rfind(';') + 1));
         }
         judge_toolkit(listed, list, sink);
         if (value.find("sm_") != value.npos && targets == 1 && command.words.size() < 200) {

@@ -76,7 +76,9 @@ void unset_lists(const FileView& view, const StageView& stage, FindingSink& sink
         // Others may have a list of their own, as OpenCV, CTranslate2 and DGL have.
         found.pedantic = !compiles_for_cmake_architectures(*view.project->knowledge, name) ||
                          has_list_of_its_own(view, stage, command) || may_fail(run, command.span);
-        found.fix = "add -DCMAKE_CUDA_ARCHITECTURES=\"80;90\" with the GPUs it shall serve";
+        found.fix =
+            fmt::format("add -DCMAKE_CUDA_ARCHITECTURES=\"{}\" with the GPUs it shall serve",
+                        example_architectures(view, stage, ArchitectureSyntax::kCmake));
         break;
       }
     }
@@ -124,8 +126,9 @@ void unset_for_pip(const FileView& view, const StageView& stage, FindingSink& si
                       "ggml-org/llama.cpp#18413"};
     // The older ones have a list that serves every GPU.
     found.pedantic = !renamed || may_fail(run, command->span);
-    found.fix =
-        "add -DCMAKE_CUDA_ARCHITECTURES=\"80;90\" to CMAKE_ARGS with the GPUs it shall serve";
+    found.fix = fmt::format(
+        "add -DCMAKE_CUDA_ARCHITECTURES=\"{}\" to CMAKE_ARGS with the GPUs it shall serve",
+        example_architectures(view, stage, ArchitectureSyntax::kCmake));
   }
 }
 

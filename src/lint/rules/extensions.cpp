@@ -5,6 +5,7 @@
 
 #include "base/ascii.h"
 #include "base/format.h"
+#include "lint/facts/gpu_architectures.h"
 #include "lint/rules/rules.h"
 
 namespace flense::lint {
@@ -86,7 +87,8 @@ void forced_cuda(const FileView& view, const StageView& stage, FindingSink& sink
                "FORCE_CUDA compiles CUDA code, and TORCH_CUDA_ARCH_LIST is not set: "
                "without a GPU at hand it is built for every architecture, or for none");
   found.evidence = {"fused-ssim#31, mmdetection#2108", stage.image.flavour.evidence};
-  found.fix = "set it before the build: ENV TORCH_CUDA_ARCH_LIST=\"8.0;9.0+PTX\"";
+  found.fix = fmt::format("set it before the build: ENV TORCH_CUDA_ARCH_LIST=\"{}\"",
+                          example_architectures(view, stage, ArchitectureSyntax::kTorch));
 }
 
 /// Which variable names the GPUs that a package's build compiles for; empty: the package has a list
@@ -130,13 +132,17 @@ void extensions(const FileView& view, const StageView& stage, FindingSink& sink)
           "{} is compiled without its CUDA code where the build sees no GPU, as FORCE_CUDA is not "
           "set",
           build->request->name);
-      found.fix =
-          fmt::format("set it before the build: ENV FORCE_CUDA=1 {}=\"8.0;9.0+PTX\"", variable);
+      found.fix = fmt::format("set it before the build: ENV FORCE_CUDA=1 {}=\"{}\"", variable,
+                              example_architectures(view, stage, ArchitectureSyntax::kTorch));
     } else {
-      found.fix = fmt::format("set it before the build: ENV {}=\"{}\"", variable,
-                              amd                                     ? "gfx90a;gfx942"
-                              : variable == "TCNN_CUDA_ARCHITECTURES" ? "80,90"
-                                                                      : "8.0;9.0+PTX");
+      std::string list = "gfx90a;gfx942";
+      if (!amd && variable == "TCNN_CUDA_ARCHITECTURES") {
+        list = example_architectures(view, stage, ArchitectureSyntax::kCmake);
+        std::ranges::replace(list, ';', ',');
+      } else if (!amd) {
+        list = example_architectures(view, stage, ArchitectureSyntax::kTorch);
+      }
+      found.fix = fmt::format("set it before the build: ENV {}=\"{}\"", variable, list);
     }
   }
   if (amd) return;
