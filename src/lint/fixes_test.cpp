@@ -262,6 +262,19 @@ TEST_F(Fixes, ArchitecturesAreOfTheBase) {
   EXPECT_EQ(native("nvcr.io/nvidia/l4t-jetpack:r36.4.0"), "\"87\"");
 }
 
+TEST_F(Fixes, AWorkingDirectoryKeepsItsOwner) {
+  const auto fix = [&](const std::string& flag) {
+    return said("chown-in-own-layer",
+                "FROM nvidia/cuda:12.8.1-base-ubuntu24.04\nWORKDIR /models\n"
+                "COPY --from=build " +
+                    flag + "/out/model /models\nRUN chown -R app:app /models\n");
+  };
+  EXPECT_TRUE(fix("").ends_with(
+      "write COPY --chown=… and take -R out of this step: /models itself may be root's"));
+  EXPECT_TRUE(
+      fix("--chown=app ").ends_with("| take -R out of this step: /models itself may be root's"));
+}
+
 }  // namespace
 
 }  // namespace flense::lint

@@ -70,10 +70,11 @@ class Owners {
     return user(flag->value) == user(owner);
   }
 
-  /// WORKDIR makes a directory as root, whoever USER names.
-  bool is_made_by_root(std::string_view path, const Step& step) const {
+  /// WORKDIR makes a directory that is not there yet as root, whoever USER names.
+  bool may_be_of_root(std::string_view path, const Step& step) const {
     return std::ranges::any_of(steps_.all(), [&](const Step& one) {
-      return is_before(one.instruction, step) && one.directory == path;
+      return (one.instruction == step.instruction || is_before(one.instruction, step)) &&
+             one.directory == path;
     });
   }
 
@@ -92,8 +93,8 @@ class Owners {
                                   command.program, copy.path),
                       "overlay file systems copy a file whole when its owner or mode changes"};
     found.pedantic = true;
-    found.fix = is_made_by_root(path, step)
-                    ? fmt::format("take -R out of this step: {} itself is root's", path)
+    found.fix = may_be_of_root(path, step)
+                    ? fmt::format("take -R out of this step: {} itself may be root's", path)
                     : "delete this step, or take -R out of it where the directory is root's";
   }
 
@@ -147,9 +148,9 @@ class Owners {
                                 "put the {} into the RUN that makes the files, or make them "
                                 "as that user",
                                 command.program)
-                    : is_made_by_root(path, step)
+                    : may_be_of_root(path, step)
                         ? fmt::format(
-                              "write {} --{}=… and take -R out of this step: {} itself is "
+                              "write {} --{}=… and take -R out of this step: {} itself may be "
                               "root's",
                               one.how, flag, path)
                         : fmt::format("write {} --{}=… and delete this step", one.how, flag);
