@@ -22,21 +22,35 @@ bool is_conda(const PackageRequest& request) {
 }
 
 /// Packages that compile GPU code while they run.
-constexpr auto kCompileAtRun =
-    std::to_array<std::string_view>({"vllm", "sglang", "flashinfer-python", "tensorrt-llm",
-                                     "deepspeed", "pycuda", "tilelang", "mlx"});
+constexpr auto kCompileAtRun = std::to_array<std::string_view>(
+    {"vllm", "sglang", "flashinfer-python", "tensorrt-llm", "deepspeed", "pycuda", "tilelang",
+     "mlx", "exllama", "exllamav2", "gsplat"});
+
+bool compiles_at_run(const PackageRequest& request) {
+  // A wheel by its address is one for a GPU and a torch; PyPI's of ExLlamaV2 has the sources alone.
+  if (is_one_of(request.name, {"exllamav2", "gsplat"}) && request.url.ends_with(".whl"))
+    return false;
+  // With this extra it takes exllama.
+  if (request.name == "ctransformers" &&
+      std::ranges::find(request.extras, "gptq") != request.extras.end())
+    return true;
+  return is_one_of(request.name, kCompileAtRun);
+}
 
 /// Packages that may need the toolkit's libdevice, ptxas or headers while they run.
 constexpr auto kUseToolkit = std::to_array<std::string_view>(
     {"numba", "cupy", "cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x", "tensorflow", "jax", "theano",
      "chainer", "triton"});
 
-bool holds_one_of(const FileView& view, std::size_t stage,
-                  std::span<const std::string_view> names) {
+bool uses_toolkit(const PackageRequest& request) {
+  return is_one_of(request.name, kUseToolkit);
+}
+
+template <typename Is>
+bool holds_one(const FileView& view, std::size_t stage, const Is& is) {
   for (const Install* install : view.installs_in(stage))
     for (const PackageList* list : lists_of(*install))
-      for (const PackageRequest& request : list->packages)
-        if (is_one_of(request.name, names)) return true;
+      if (std::ranges::any_of(list->packages, is)) return true;
   return false;
 }
 
@@ -132,7 +146,7 @@ void devel_final(const FileView& view, FindingSink& sink) {
   if (base == nullptr || base->image.flavour.value != "devel") return;
   const std::string& repository = base->image.repository;
   if (repository != "nvidia/cuda" && repository != "pytorch/pytorch") return;
-  if (holds_one_of(view, view.stages.size() - 1, kCompileAtRun)) return;
+  if (holds_one(view, view.stages.size() - 1, compiles_at_run)) return;
   if (is_devcontainer(*view.file)) return;
   const std::string& tag = base->stage->image->tag;
   std::string smaller = repository + ":" + tag;
@@ -161,7 +175,7 @@ void devel_final(const FileView& view, FindingSink& sink) {
       smaller);
   const std::size_t last = view.stages.size() - 1;
   found.pedantic = !runs_wheels(view, last) || may_compile(view, last) ||
-                   holds_one_of(view, last, kUseToolkit) ||
+                   holds_one(view, last, uses_toolkit) ||
                    is_for_developers(view.file->source.project_path()) ||
                    is_for_a_shell(view, last) || runs_trial(view, last);
 }
