@@ -148,9 +148,16 @@ void judge_memory_volumes(const ProjectFile& file, const Workload& workload, Fin
 /// A container that only waits for somebody, or looks at its GPUs.
 bool only_waits(const Workload& workload) {
   for (const Word& word : command_words(workload))
-    if (!word.text.starts_with('-') && !is_shell(file_name(word.text)))
+    if (!word.text.starts_with('-') && !is_shell(file_name(word.text)) &&
+        !is_one_of(word.text, {"while", "true", "true;", ":;", "do"}))
       return is_one_of(file_name(word.text), {"sleep", "tail", "nvidia-smi", "rocm-smi"});
   return false;
+}
+
+/// A terminal and no command: a shell for somebody.
+bool is_interactive(const Workload& workload) {
+  return command_words(workload).empty() && (*workload.node)["stdin"].text_or() == "true" &&
+         (*workload.node)["tty"].text_or() == "true";
 }
 
 /// Objects whose operator mounts a memory volume at /dev/shm itself.
@@ -185,6 +192,7 @@ void judge_pod(const Project& project, const ProjectFile& file, const Workload& 
                                         title(workload), gpu_count(workload)));
   found.evidence.emplace_back(
       "NCCL documentation, Troubleshooting: shared memory between the processes of a node");
+  found.pedantic = is_interactive(workload);
   found.fix =
       "add a volume {name: shm, emptyDir: {medium: Memory, sizeLimit: 8Gi}} and mount it at "
       "/dev/shm";
