@@ -115,7 +115,9 @@ bool installs_unsigned(const FileView& view) {
 void signatures(const FileView& view, FindingSink& sink) {
   const bool unsigned_too = installs_unsigned(view);
   for (const StageView& stage : view.stages)
-    for (const Instruction& instruction : stage.stage->instructions)
+    for (const Instruction& instruction : stage.stage->instructions) {
+      // What lets one step's packages be installed is one cause, in however many of its commands.
+      bool said = false;
       for (const ShellCommand& command : instruction.commands) {
         if (!unsigned_too && only_updates(command)) continue;
         std::optional<std::string> server;  // asked once
@@ -136,6 +138,10 @@ void signatures(const FileView& view, FindingSink& sink) {
             const std::size_t place = word.text.find("gpgcheck=0");
             if (place > 0 && word.text[place - 1] == '_') continue;
           }
+          if (!server) server = server_of_repository(command);
+          const bool vendors = !server->empty() && !server->ends_with("nvidia.com");
+          if (said && !vendors) continue;
+          said = said || !vendors;
           Span span = word.span;
           if (const std::size_t place = view.text(span).find(at->word); place != std::string::npos)
             span = {span.begin + place, span.begin + place + at->word.size()};
@@ -145,10 +151,9 @@ void signatures(const FileView& view, FindingSink& sink) {
                                    "installed as root",
                                    at->says));
           found.evidence = {fmt::format("the step says {}", at->word)};
-          if (!server) server = server_of_repository(command);
           if (is_of_devtools(command)) {
             found.fix = std::string(kDevtoolsKey);
-          } else if (server->empty() || server->ends_with("nvidia.com")) {
+          } else if (!vendors) {
             found.fix =
                 "delete it: the repositories of the base are signed. Where one is then refused, "
                 "import its key: cuda-keyring_1.1-1_all.deb for NVIDIA's with apt, rpm --import of "
@@ -162,6 +167,7 @@ void signatures(const FileView& view, FindingSink& sink) {
           }
         }
       }
+    }
 }
 
 /// What makes a download trust any server; empty: nothing.
@@ -285,6 +291,24 @@ bool is_checked(const Instruction& run, const StepCommand& command) {
          });
 }
 
+/// What holds the hashes of all that a command installs: a lock that is not changed, or pip's own
+/// option; empty: nothing does.
+std::string_view hashes_of(const StepCommand& command) {
+  if (command.program == "uv" && command.has("sync"))
+    for (const std::string_view option : {"--locked", "--frozen"})
+      if (command.has(option)) return option;
+  return command.has("--require-hashes") ? "--require-hashes" : std::string_view();
+}
+
+/// What is said of such a command.
+void mend_hashes(Finding& found, std::string_view what, std::string_view hashes) {
+  found.message = fmt::format(
+      "with {} nobody knows who answers: {} checks what is installed by its hash, and not what "
+      "builds packages of sources",
+      what, hashes);
+  found.pedantic = true;
+}
+
 void certificates(const FileView& view, FindingSink& sink) {
   constexpr auto kVariables = std::to_array<std::string_view>(
       {"PIP_TRUSTED_HOST", "GIT_SSL_NO_VERIFY", "UV_INSECURE_HOST"});
@@ -321,6 +345,8 @@ void certificates(const FileView& view, FindingSink& sink) {
           if (const std::string what = unverified(command, word); !what.empty()) {
             // Which host that is the builder says: a mirror of the same house.
             Finding& found = report(word.span, what);
+            if (const std::string_view hashes = hashes_of(command); !hashes.empty())
+              mend_hashes(found, what, hashes);
             if (what != "--trusted-host") break;
             for (std::size_t at = 0; at + 1 < command.shell->words.size(); ++at)
               if (command.shell->words[at].span == word.span) {
