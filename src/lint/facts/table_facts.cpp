@@ -104,18 +104,25 @@ std::vector<std::string> cuda_variants_of(const knowledge::Knowledge& known,
   return known_cuda_variants_of(known, torch);
 }
 
+const knowledge::DefaultVariantRow* newest_torch_for(const knowledge::Knowledge& known,
+                                                     std::string_view python) {
+  const knowledge::DefaultVariantRow* newest = nullptr;
+  for (const knowledge::DefaultVariantRow& row : known.frameworks.defaults)
+    if ((newest == nullptr || compare_versions(row.from, newest->from) > 0) &&
+        (python.empty() || compare_versions(python, row.python) >= 0))
+      newest = &row;
+  return newest;
+}
+
 std::string last_torch_of(const knowledge::Knowledge& known, std::string_view variant,
                           std::string_view python) {
-  std::string last, newest;
+  std::string last;
   for (const knowledge::FrameworkBuild& build : known.frameworks.builds)
     if (build.package == "torch" && build.variant == variant &&
         (last.empty() || compare_versions(build.to, last) > 0))
       last = build.to;
-  for (const knowledge::DefaultVariantRow& row : known.frameworks.defaults)
-    if ((newest.empty() || compare_versions(row.to, newest) > 0) &&
-        (python.empty() || compare_versions(python, row.python) >= 0))
-      newest = row.to;
-  return newest.empty() || compare_versions(last, newest) >= 0 ? std::string() : last;
+  const knowledge::DefaultVariantRow* newest = newest_torch_for(known, python);
+  return newest == nullptr || compare_versions(last, newest->to) >= 0 ? std::string() : last;
 }
 
 }  // namespace flense::lint

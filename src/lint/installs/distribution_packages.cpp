@@ -118,6 +118,27 @@ bool may_know_nvidia(const GpuImage& image) {
           !image.repository.ends_with("/opengl"));
 }
 
+/// What the project's own pyproject.toml says of Python: ">=3.13"; empty: nothing.
+std::string required_python(const Project& project) {
+  const ProjectFile* file = project.find("pyproject.toml");
+  if (file == nullptr) return {};
+  std::string_view rest = file->source.text();
+  while (!rest.empty()) {
+    const std::string_view line = trim_space(take_line(rest));
+    const std::size_t equals = line.find('=');
+    if (equals == line.npos ||
+        !is_one_of(trim_space(line.substr(0, equals)), {"requires-python", "python"}))
+      continue;
+    std::string_view value = trim_space(line.substr(equals + 1));
+    if (value.size() < 2 || (value.front() != '"' && value.front() != '\'')) continue;
+    value = value.substr(1, value.find(value.front(), 1) - 1);
+    // Poetry's ^3.13 is at least 3.13.
+    if (value.starts_with('^')) return fmt::format(">={}", value.substr(1));
+    return std::string(value);
+  }
+  return {};
+}
+
 void missing_packages(const FileView& view, FindingSink& sink) {
   const knowledge::Images& images = view.project->knowledge->images;
   for (const Install& install : view.installs) {
@@ -176,6 +197,12 @@ void missing_packages(const FileView& view, FindingSink& sink) {
       found.fix = one.repository ? "begin with nvidia/cuda, or install the package cuda-keyring of "
                                    "this distribution first"
                                  : "take " + one.row->instead;
+      constexpr std::string_view kOwn = "python3 of the distribution, ";
+      if (one.repository || !one.row->instead.starts_with(kOwn)) continue;
+      const std::string python = required_python(*view.project);
+      if (python.empty() || meets(image.python.value, python)) continue;
+      found.fix = "take " + one.row->instead.substr(kOwn.size());
+      found.evidence.push_back("pyproject.toml: requires-python " + python);
     }
   }
 }

@@ -1,5 +1,5 @@
 // What pip refuses: to install into the distribution's own Python, since Ubuntu 23.04 and Debian 12
-// (PEP 668), and a version behind one '='.
+// (PEP 668), and an option that it does not know.
 #include <algorithm>
 #include <array>
 
@@ -7,10 +7,9 @@
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
-#include "lint/facts/layer_paths.h"
-#include "lint/facts/placed_lists.h"
 #include "lint/facts/purpose.h"
 #include "lint/facts/sure_installs.h"
+#include "lint/facts/system_python.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
@@ -25,49 +24,11 @@ bool is_managed(std::string_view distribution) {
   return distribution.starts_with("debian") && compare_versions(distribution.substr(6), "12") >= 0;
 }
 
-/// Bases that are the distribution and libraries beside it, without a Python of their own.
-bool is_plain(const GpuImage& base) {
-  return is_one_of(base.repository, {"nvidia/cuda", "ubuntu", "debian"}) ||
-         base.repository.starts_with("rocm/dev-ubuntu-");
-}
-
 /// PyTorch's own images have Ubuntu's Python since 2.10, and its mark with it.
 bool is_managed_pytorch(const GpuImage& base) {
   return base.repository == "pytorch/pytorch" && base.framework_version.known() &&
          compare_versions(base.framework_version.value, "2.10") >= 0 &&
          compare_versions(base.framework_version.value, "2.13") < 0;
-}
-
-/// Words of steps after which pip may be another one, or may write: environments, other Pythons,
-/// the mark's removal.
-constexpr auto kOtherwise = std::to_array<std::string_view>({"venv",
-                                                             "virtualenv",
-                                                             "conda",
-                                                             "mamba",
-                                                             "miniforge",
-                                                             "pyenv",
-                                                             "deadsnakes",
-                                                             "get-pip",
-                                                             "EXTERN",
-                                                             "xternally",
-                                                             "break-system-packages",
-                                                             "BREAK_SYSTEM_PACKAGES",
-                                                             "pip.conf",
-                                                             "uv python",
-                                                             "activate",
-                                                             "altinstall",
-                                                             "Python-3",
-                                                             "update-alternatives",
-                                                             "python.org",
-                                                             "python-build-standalone",
-                                                             "PIP_TARGET",
-                                                             "PIP_PREFIX",
-                                                             "PIP_PYTHON",
-                                                             "pixi",
-                                                             ".sh"});
-
-bool is_otherwise(std::string_view word) {
-  return std::ranges::any_of(kOtherwise, [&](std::string_view one) { return holds(word, one); });
 }
 
 /// A place of pip's own configuration: "/etc/pip.conf", "~/.config/pip".
@@ -87,11 +48,11 @@ bool may_change_python(const Instruction& step) {
   if (std::ranges::any_of(mount_targets(step), is_of_pip)) return true;
   for (const ShellCommand& command : step.commands) {
     if (std::ranges::any_of(command.words,
-                            [](const ShellWord& word) { return is_otherwise(word.text); }) ||
+                            [](const ShellWord& word) { return may_be_other_python(word.text); }) ||
         std::ranges::any_of(command.redirections,
-                            [](const auto& one) { return is_otherwise(one.target.text); }) ||
+                            [](const auto& one) { return may_be_other_python(one.target.text); }) ||
         std::ranges::any_of(command.assignments, [](const ShellAssignment& one) {
-          return is_otherwise(one.name) || one.name == "PATH";
+          return may_be_other_python(one.name) || one.name == "PATH";
         }))
       return true;
     // A script that the build brought, or `uv python install`.
@@ -106,8 +67,8 @@ bool may_change_python(const Instruction& step) {
   if (step.keyword == Keyword::kRun || step.keyword == Keyword::kFrom) return false;
   if (step.keyword == Keyword::kEnv)
     return std::ranges::any_of(step.pairs, [](const KeyValue& pair) {
-      return is_otherwise(pair.key.text) || pair.key.text == "VIRTUAL_ENV" ||
-             (pair.value && (is_otherwise(pair.value->text) ||
+      return may_be_other_python(pair.key.text) || pair.key.text == "VIRTUAL_ENV" ||
+             (pair.value && (may_be_other_python(pair.value->text) ||
                              (pair.key.text == "PATH" &&
                               (holds(to_lower(pair.value->text), "py") ||
                                std::ranges::any_of(split(pair.value->text, ':'), may_hold_pip)))));
@@ -116,7 +77,7 @@ bool may_change_python(const Instruction& step) {
   // What another image brings below /usr or / may be its Python.
   const bool brings = step.copies() && step.flag("from") != nullptr;
   return std::ranges::any_of(step.words, [&](const Word& word) {
-    return is_otherwise(word.text) ||
+    return may_be_other_python(word.text) ||
            (brings && is_one_of(word.text, {"/", "/usr", "/usr/", "/usr/local", "/usr/local/",
                                             "/opt", "/opt/"})) ||
            (brings && holds(word.text, "python"));
@@ -153,10 +114,17 @@ bool brings_pip(const Install& install) {
          });
 }
 
+/// pip install --upgrade pip
+bool upgrades_pip(const Install& install) {
+  const PackageRequest* pip = install.command.find("pip");
+  return pip != nullptr && (!pip->specifier.empty() || install.command.has_option("--upgrade") ||
+                            install.command.has_option("-U"));
+}
+
 void refused(const FileView& view, const StageView& stage, FindingSink& sink) {
   const bool pytorch = is_managed_pytorch(stage.image);
   if (!stage.reachable ||
-      (!pytorch && (!is_plain(stage.image) || !is_managed(stage.image.distribution.value))))
+      (!pytorch && (!is_plain_system(stage.image) || !is_managed(stage.image.distribution.value))))
     return;
   bool has_pip = pytorch;
   const Install* first = nullptr;
@@ -187,45 +155,26 @@ void refused(const FileView& view, const StageView& stage, FindingSink& sink) {
                     "PEP 668; ggml-org/llama.cpp#15004, nvidia-holoscan/holohub#918"};
   found.fix =
       "make an environment first: apt-get install python3-venv, RUN python3 -m venv /opt/venv, ENV "
-      "PATH=/opt/venv/bin:$PATH; or, as the image has no other use, --break-system-packages";
+      "PATH=/opt/venv/bin:$PATH";
+  // The distribution's pip keeps no list of its files, by which a newer one could replace it.
+  if (upgrades_pip(*first))
+    found.evidence.emplace_back(
+        "with --break-system-packages: \"Cannot uninstall pip …, RECORD file not found\"");
+  else
+    found.fix += "; or, as the image has no other use, --break-system-packages";
 }
 
 /// "ubuntu22.04" where pip is the distribution's, and older than 23.0.1; else empty.
 std::string_view distribution_of_old_pip(const GpuImage& base, std::string_view tag) {
   constexpr auto kOld =
       std::to_array<std::string_view>({"ubuntu22.04", "ubuntu20.04", "ubuntu18.04", "debian11"});
-  if (is_plain(base)) {
+  if (is_plain_system(base)) {
     const auto at = std::ranges::find(kOld, base.distribution.value);
     return at == kOld.end() ? std::string_view() : *at;
   }
   // Jetson's images say which release of its Linux they are for.
   if (base.platform != "jetson" || base.framework.known()) return {};
   return tag.starts_with("r36") ? kOld[0] : tag.starts_with("r35") ? kOld[1] : std::string_view();
-}
-
-/// Words after which pip is another one; the option itself and its variable do not count.
-bool may_bring_pip(const Instruction& step) {
-  const auto is = [](std::string_view word) {
-    return !holds(word, "break-system-packages") && !holds(word, "EXTERN") &&
-           !holds(word, "xternally") && !holds(word, "BREAK_SYSTEM_PACKAGES") &&
-           (is_otherwise(word) || holds(word, "ensurepip") || holds(word, "zipapp") ||
-            holds(word, "easy_install") || holds(word, ".whl") || holds(word, "/pip-") ||
-            holds(word, "sources.list"));
-  };
-  if (step.copies() && step.flag("from") != nullptr) return true;
-  if (step.keyword == Keyword::kShell || step.keyword == Keyword::kEnv)
-    return std::ranges::any_of(step.pairs, [&](const KeyValue& pair) {
-      return pair.key.text == "PATH" || pair.key.text == "VIRTUAL_ENV" ||
-             (pair.value && is(pair.value->text));
-    });
-  return std::ranges::any_of(step.commands, [&](const ShellCommand& command) {
-    return std::ranges::any_of(command.words,
-                               [&](const ShellWord& word) { return is(word.text); }) ||
-           std::ranges::any_of(command.redirections,
-                               [&](const auto& one) { return is(one.target.text); }) ||
-           std::ranges::any_of(command.assignments,
-                               [](const ShellAssignment& one) { return one.name == "PATH"; });
-  });
 }
 
 /// By its name, or in a list that was not found.
@@ -271,277 +220,16 @@ void unknown_option(const FileView& view, const StageView& stage, FindingSink& s
   }
 }
 
-/// The program that the image starts, where it is `python` alone; null: another, or none.
-const Instruction* starts_python(const StageSteps& steps, Span& at) {
-  const Instruction *entry = nullptr, *command = nullptr;
-  for (const Step& step : steps.all()) {
-    if (step.instruction->keyword == Keyword::kEntrypoint) {
-      entry = step.instruction;
-      command = nullptr;
-    }
-    if (step.instruction->keyword == Keyword::kCmd) command = step.instruction;
-  }
-  const Instruction* start = entry != nullptr ? entry : command;
-  if (start == nullptr) return nullptr;
-  if (start->exec_form) {
-    if (start->words.empty() || start->words.front().text != "python") return nullptr;
-    at = start->words.front().span;
-    return start;
-  }
-  if (start->commands.size() != 1 || start->commands.front().words.empty() ||
-      start->commands.front().words.front().text != "python")
-    return nullptr;
-  at = start->commands.front().words.front().span;
-  return start;
-}
-
-/// Directories where programs lie, and those that hold them.
-bool holds_programs(std::string_view path) {
-  while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
-  return is_one_of(path, {"/", "/usr", "/usr/local"}) || file_name(path) == "bin";
-}
-
-/// Programs of which is known that they make no other one, but for what their words say.
-bool makes_no_program(const StepCommand& command) {
-  constexpr auto kKnown = std::to_array<std::string_view>({"apt-get",
-                                                           "apt",
-                                                           "apt-mark",
-                                                           "apt-key",
-                                                           "apt-cache",
-                                                           "dpkg-reconfigure",
-                                                           "rm",
-                                                           "mkdir",
-                                                           "rmdir",
-                                                           "chmod",
-                                                           "chown",
-                                                           "useradd",
-                                                           "adduser",
-                                                           "usermod",
-                                                           "groupadd",
-                                                           "echo",
-                                                           "printf",
-                                                           "cd",
-                                                           "export",
-                                                           "set",
-                                                           "true",
-                                                           ":",
-                                                           "pip",
-                                                           "pip3",
-                                                           "git",
-                                                           "curl",
-                                                           "wget",
-                                                           "ls",
-                                                           "cat",
-                                                           "test",
-                                                           "[",
-                                                           "sed",
-                                                           "touch",
-                                                           "which",
-                                                           "sleep",
-                                                           "locale-gen",
-                                                           "unset",
-                                                           "sync",
-                                                           "update-locale",
-                                                           "ldconfig",
-                                                           "huggingface-cli",
-                                                           "hf",
-                                                           "ln",
-                                                           "cp",
-                                                           "mv",
-                                                           "python3",
-                                                           "nvidia-smi",
-                                                           "ffmpeg",
-                                                           "gpg",
-                                                           "tee",
-                                                           "date",
-                                                           "grep",
-                                                           "find",
-                                                           "tar",
-                                                           "unzip",
-                                                           "groupmod",
-                                                           "sort",
-                                                           "head"});
-  if (!is_one_of(command.program, kKnown)) return false;
-  const bool system = is_one_of(command.program, {"apt-get", "apt"});
-  const bool places = is_one_of(command.program, {"ln", "cp", "mv"});
-  // tar -C /usr
-  if (is_one_of(command.program, {"tar", "unzip"}))
-    return std::ranges::none_of(command.arguments,
-                                [](const Argument& word) { return holds_programs(word.text); });
-  if (command.program == "python3") return !command.has("venv") && !command.has("virtualenv");
-  return std::ranges::none_of(command.arguments, [&](const Argument& word) {
-    const std::string& text = word.text;
-    if (places)
-      return holds(text, "python") || holds(text, "$") || holds(text, "*") ||
-             (&word == &command.arguments.back() && holds_programs(text));
-    if (system)
-      return holds(text, "$") || text.ends_with(".deb") || text == "python" ||
-             starts_with_any(text, {"python-", "python2"});
-    return file_name(text) == "python";
-  });
-}
-
-/// A step may make a program of this name: a link, an alternative, a program of unknown effect.
-bool may_make_python(const Step& step) {
-  const Instruction& instruction = *step.instruction;
-  if (may_bring_pip(instruction)) return true;
-  if (instruction.copies())
-    return std::ranges::any_of(instruction.words,
-                               [](const Word& word) { return file_name(word.text) == "python"; }) ||
-           (!instruction.words.empty() && may_copy_directory(instruction) &&
-            (std::ranges::any_of(instruction.words,
-                                 [](const Word& word) { return holds_programs(word.text); }) ||
-             (!instruction.words.back().text.starts_with('/') && holds_programs(step.directory))));
-  if (instruction.keyword == Keyword::kOnbuild) return true;
-  if (instruction.keyword != Keyword::kRun) return false;
-  return instruction.commands.empty() ||
-         std::ranges::any_of(instruction.commands,
-                             [](const ShellCommand& command) {
-                               return std::ranges::any_of(
-                                   command.redirections, [](const ShellRedirection& one) {
-                                     return file_name(one.target.text) == "python";
-                                   });
-                             }) ||
-         std::ranges::any_of(commands_of(instruction),
-                             [](const StepCommand& command) { return !makes_no_program(command); });
-}
-
-/// A service that builds the image starts another program in it.
-bool is_started_otherwise(const FileView& view) {
-  const std::string path = normal_path(view.file->source.path());
-  return std::ranges::any_of(view.project->files, [&](const auto& file) {
-    return std::ranges::any_of(file->workloads, [&](const Workload& one) {
-      if (!one.build_context || (one.command.empty() && one.arguments.empty())) return false;
-      const std::string context =
-          path_below(directory_of(file->source.path()), one.build_context->text);
-      return normal_path(
-                 path_below(context, one.dockerfile ? one.dockerfile->text : "Dockerfile")) == path;
-    });
-  });
-}
-
-/// CMD ["python", …] on a distribution that calls it python3.
-void python_alone(const FileView& view, FindingSink& sink) {
-  const StageView& last = view.stages.back();
-  if (!is_plain(last.image) ||
-      !is_one_of(last.image.distribution.value,
-                 {"ubuntu20.04", "ubuntu22.04", "ubuntu24.04", "debian11", "debian12", "debian13"}))
-    return;
-  const StageSteps steps(view, last.index);
-  Span at;
-  if (starts_python(steps, at) == nullptr) return;
-  bool has_python = false;
-  for (const Install* install : view.installs_in(last.index))
-    has_python = has_python || (install->command.manager == PackageManager::kApt &&
-                                std::ranges::any_of(install->command.packages, [](const auto& one) {
-                                  return one.name.starts_with("python3");
-                                }));
-  if (!has_python || std::ranges::any_of(steps.all(), may_make_python)) return;
-  Finding& found = sink.add(
-      "python-not-in-image", *view.file, at,
-      fmt::format("{} has python3 and no python: the container ends with \"executable file not "
-                  "found in $PATH\"",
-                  last.image.distribution.value));
-  found.evidence = {last.image.distribution.evidence,
-                    "Debian's package python3 brings python3 alone"};
-  found.pedantic = is_started_otherwise(view);
-}
-
-/// Whether another program than pip takes the list: conda, or sed, which may mend it.
-bool is_read_by_others(const PlacedList& place, const std::vector<PlacedList>& all) {
-  if (place.list == &place.install->command) return false;
-  if (std::ranges::any_of(all, [&](const PlacedList& other) {
-        return other.file == place.file && other.install != nullptr &&
-               other.list != &other.install->command &&
-               other.install->command.manager == PackageManager::kConda;
-      }))
-    return true;
-  const std::string_view name = file_name(place.file->source.path());
-  return std::ranges::any_of(place.view->dockerfile->stages, [&](const Stage& stage) {
-    return std::ranges::any_of(stage.instructions, [&](const Instruction& step) {
-      return std::ranges::any_of(step.step_commands, [&](const StepCommand& command) {
-        if (!is_one_of(command.program, {"conda", "mamba", "micromamba", "sed", "perl", "awk"}))
-          return false;
-        return std::ranges::any_of(
-            command.arguments, [&](const Argument& word) { return file_name(word.text) == name; });
-      });
-    });
-  });
-}
-
-/// torch=2.6.0, which conda reads and pip does not.
-void one_equals(const PlacedList& place, const std::vector<PlacedList>& all, FindingSink& sink) {
-  if (place.view == nullptr || !is_gpu_file(*place.view)) return;
-  const PackageManager manager = place.install->command.manager;
-  if ((manager != PackageManager::kPip && manager != PackageManager::kUv) ||
-      !is_one_of(place.install->command.verb, {"install", "add", "wheel", "download"}))
-    return;
-  for (const PackageRequest& request : place.list->packages) {
-    const std::string& text = request.specifier;
-    if (text.size() < 2 || text[0] != '=' || text[1] == '=' ||
-        request.manager == PackageManager::kConda)
-      continue;
-    if (is_read_by_others(place, all)) return;
-    Finding& found = sink.add(
-        "requirement-invalid", *place.file, request.span,
-        fmt::format("pip does not read {}{}: \"Invalid requirement\"", request.name, text));
-    found.evidence = {"PEP 440: the operator is ==; deepjavalibrary/djl-serving#758"};
-    found.fix = fmt::format("write {}={}", request.name, text);
-    const std::string_view raw = place.file->source.slice(request.span);
-    if (const std::size_t at = raw.find(text); at != raw.npos)
-      found.edits.push_back({{request.span.begin + at, request.span.begin + at}, "="});
-    return;
-  }
-}
-
-/// "==0.25.2.", and in a list of its own "torch==": PEP 440 has no such versions.
-bool has_broken_version(const PlacedList& place, const PackageRequest& request) {
-  // Of a command the caller may hand over what stands behind the operator.
-  const bool command = place.list == &place.install->command;
-  if (request.specifier.empty() || request.specifier.find_first_of("${*(") != std::string::npos)
-    return false;
-  return std::ranges::any_of(split(request.specifier, ','), [&](std::string_view part) {
-    const std::size_t end = part.find_first_not_of("=<>!~");
-    if (end == part.npos) return !part.empty() && !command;
-    return end >= 2 && part.ends_with('.') && is_digit(part[end]);
-  });
-}
-
-void broken_version(const PlacedList& place, FindingSink& sink) {
-  if (place.view == nullptr || !is_gpu_file(*place.view) ||
-      !is_one_of(place.install->command.verb, {"install", "add", "wheel", "download"}))
-    return;
-  for (const PackageRequest& request : place.list->packages) {
-    if ((request.manager != PackageManager::kPip && request.manager != PackageManager::kUv) ||
-        !has_broken_version(place, request))
-      continue;
-    Finding& found = sink.add("requirement-invalid", *place.file, request.span,
-                              fmt::format("pip does not read {}{}: \"Invalid requirement\"",
-                                          request.name, request.specifier));
-    found.evidence = {"PEP 440, version specifiers"};
-    found.fix = request.specifier.ends_with('.')
-                    ? "take the dot off its end"
-                    : fmt::format("write a version behind {}", request.specifier);
-    return;
-  }
-}
-
 }  // namespace
 
-void judge_python_environment(const Project& project, const std::vector<FileView>& views,
+void judge_python_environment(const Project& /*project*/, const std::vector<FileView>& views,
                               FindingSink& sink) {
-  const std::vector<PlacedList> all = placed_lists(project, views);
-  for (const PlacedList& place : all) {
-    one_equals(place, all, sink);
-    broken_version(place, sink);
-  }
   for (const FileView& view : views) {
     if (!view.dockerfile->template_language.empty() || !is_gpu_file(view)) continue;
     for (const StageView& stage : view.stages) {
       refused(view, stage, sink);
       unknown_option(view, stage, sink);
     }
-    python_alone(view, sink);
   }
 }
 

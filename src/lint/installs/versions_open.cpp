@@ -228,11 +228,7 @@ std::optional<OtherCuda> other_cuda(const knowledge::Knowledge& known,
     return std::nullopt;
   // An older Python gets an older torch.
   const std::string python = python_of(use);
-  const knowledge::DefaultVariantRow* newest = nullptr;
-  for (const knowledge::DefaultVariantRow& row : known.frameworks.defaults)
-    if ((newest == nullptr || compare_versions(row.from, newest->from) > 0) &&
-        (python.empty() || compare_versions(python, row.python) >= 0))
-      newest = &row;
+  const knowledge::DefaultVariantRow* newest = newest_torch_for(known, python);
   if (newest == nullptr) return std::nullopt;
   OtherCuda out{major_minor(base.cuda.value), knowledge::cuda_of_variant(newest->variant), {}};
   // Which Python pip is of nobody knows: of those that are in use each gets CUDA 12 at least.

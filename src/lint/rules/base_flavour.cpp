@@ -7,6 +7,7 @@
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/compiled_code.h"
 #include "lint/facts/cuda_base.h"
 #include "lint/facts/purpose.h"
 #include "lint/facts/sure_installs.h"
@@ -52,59 +53,6 @@ bool holds_one(const FileView& view, std::size_t stage, const Is& is) {
     for (const PackageList* list : lists_of(*install))
       if (std::ranges::any_of(list->packages, is)) return true;
   return false;
-}
-
-/// Whether the stage compiles something itself, as far as its commands tell.
-bool may_compile(const FileView& view, std::size_t stage) {
-  constexpr auto kTools = std::to_array<std::string_view>(
-      {"nvcc", "cmake", "make", "ninja", "meson", "cargo", "bazel", "gcc", "g++", "configure",
-       "colcon", "catkin_make", "luarocks"});
-  for (const std::string_view name : {"TORCH_CUDA_ARCH_LIST", "FORCE_CUDA", "MAX_JOBS", "setup.py",
-                                      "build_ext", "--no-build-isolation", "--no-binary", "bazel"})
-    if (commands_mention(view, stage, name)) return true;
-  constexpr auto kNames = std::to_array<std::string_view>(
-      {"TORCH_CUDA_ARCH_LIST", "FORCE_CUDA", "MAX_JOBS", "CUDAARCHS", "CMAKE_ARGS"});
-  if (!settings_of(view, stage, kNames).empty()) return true;
-  for (const std::size_t one : view.dockerfile->lineage(stage))
-    for (const Instruction& run : view.dockerfile->stages[one].instructions) {
-      if (run.keyword != Keyword::kRun) continue;
-      for (const StepCommand& command : commands_of(run))
-        // Of a script nobody knows what it does.
-        if (is_one_of(command.program, kTools) || command.program.contains('$') ||
-            command.program.ends_with(".sh") ||
-            (command.program == "git" && command.has("clone")) ||
-            (is_shell(command.program) &&
-             std::ranges::any_of(command.arguments,
-                                 [](const Argument& word) { return word.text.ends_with(".sh"); })))
-          return true;
-    }
-  for (const Install* install : view.installs_in(stage))
-    for (const PackageList* list : lists_of(*install))
-      for (const PackageRequest& request : list->packages)
-        if (request.url.starts_with("git+") ||
-            is_one_of(request.name, {"flash-attn", "apex", "cmake", "ninja-build", "ccache"}) ||
-            starts_with_any(request.name, {"gcc-toolset", "devtoolset"}))
-          return true;
-  return false;
-}
-
-/// An image in which somebody works: it starts a shell, waits for one, or holds no program of its
-/// own.
-bool is_for_a_shell(const FileView& view, std::size_t stage) {
-  const Instruction* start = nullptr;
-  bool copies = false;
-  for (const std::size_t one : view.dockerfile->lineage(stage))
-    for (const Instruction& instruction : view.dockerfile->stages[one].instructions)
-      if (instruction.copies())
-        copies = true;
-      else if (instruction.keyword == Keyword::kEntrypoint || instruction.keyword == Keyword::kCmd)
-        start = &instruction;
-  if (start == nullptr) return !copies;
-  const std::string_view text = view.text(start->span);
-  const auto commands = commands_of(*start);
-  return text.contains("/dev/null") || text.contains("infinity") ||
-         (commands.size() == 1 && is_shell(commands.front().program) &&
-          commands.front().arguments.empty());
 }
 
 /// A program of Python on wheels: what compiles, if anything, is a step of the file.

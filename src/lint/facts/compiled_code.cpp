@@ -1,0 +1,76 @@
+#include "lint/facts/compiled_code.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "lint/facts/build_steps.h"
+#include "lint/source/blanks.h"
+
+namespace flense::lint {
+
+bool may_compile(const FileView& view, std::size_t stage) {
+  constexpr auto kTools = std::to_array<std::string_view>(
+      {"nvcc", "cmake", "make", "ninja", "meson", "cargo", "bazel", "gcc", "g++", "configure",
+       "colcon", "catkin_make", "luarocks"});
+  for (const std::string_view name : {"TORCH_CUDA_ARCH_LIST", "FORCE_CUDA", "MAX_JOBS", "setup.py",
+                                      "build_ext", "--no-build-isolation", "--no-binary", "bazel"})
+    if (commands_mention(view, stage, name)) return true;
+  constexpr auto kNames = std::to_array<std::string_view>(
+      {"TORCH_CUDA_ARCH_LIST", "FORCE_CUDA", "MAX_JOBS", "CUDAARCHS", "CMAKE_ARGS"});
+  if (!settings_of(view, stage, kNames).empty()) return true;
+  for (const std::size_t one : view.dockerfile->lineage(stage))
+    for (const Instruction& run : view.dockerfile->stages[one].instructions) {
+      if (run.keyword != Keyword::kRun) continue;
+      for (const StepCommand& command : commands_of(run))
+        // Of a script nobody knows what it does.
+        if (is_one_of(command.program, kTools) || command.program.contains('$') ||
+            command.program.ends_with(".sh") ||
+            (command.program == "git" && command.has("clone")) ||
+            (is_shell(command.program) &&
+             std::ranges::any_of(command.arguments,
+                                 [](const Argument& word) { return word.text.ends_with(".sh"); })))
+          return true;
+    }
+  for (const Install* install : view.installs_in(stage))
+    for (const PackageList* list : lists_of(*install))
+      for (const PackageRequest& request : list->packages)
+        if (request.url.starts_with("git+") ||
+            is_one_of(request.name, {"flash-attn", "apex", "cmake", "ninja-build", "ccache"}) ||
+            starts_with_any(request.name, {"gcc-toolset", "devtoolset"}))
+          return true;
+  return false;
+}
+
+bool is_for_a_shell(const FileView& view, std::size_t stage) {
+  const Instruction* start = nullptr;
+  bool copies = false;
+  for (const std::size_t one : view.dockerfile->lineage(stage))
+    for (const Instruction& instruction : view.dockerfile->stages[one].instructions)
+      if (instruction.copies())
+        copies = true;
+      else if (instruction.keyword == Keyword::kEntrypoint || instruction.keyword == Keyword::kCmd)
+        start = &instruction;
+  if (start == nullptr) return !copies;
+  const std::string_view text = view.text(start->span);
+  const auto commands = commands_of(*start);
+  return text.contains("/dev/null") || text.contains("infinity") ||
+         (commands.size() == 1 && is_shell(commands.front().program) &&
+          commands.front().arguments.empty());
+}
+
+bool compiles_nothing(const FileView& view, std::size_t stage) {
+  const auto starts = [&](std::size_t one) {
+    return std::ranges::any_of(
+        view.dockerfile->stages[one].instructions, [](const Instruction& step) {
+          return step.keyword == Keyword::kCmd || step.keyword == Keyword::kEntrypoint;
+        });
+  };
+  return !may_compile(view, stage) && !is_for_a_shell(view, stage) &&
+         std::ranges::any_of(view.dockerfile->lineage(stage), starts) &&
+         std::ranges::all_of(view.installs_in(stage), [](const Install* install) {
+           return install->files.size() >= install->command.requirement_files.size();
+         });
+}
+
+}  // namespace flense::lint

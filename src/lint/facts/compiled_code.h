@@ -1,0 +1,21 @@
+// Whether a stage compiles code, as far as its commands tell.
+#pragma once
+
+#include <cstddef>
+
+#include "lint/facts/stage_view.h"
+
+namespace flense::lint {
+
+/// Whether the stage compiles something itself, as far as its commands tell.
+bool may_compile(const FileView& view, std::size_t stage);
+
+/// An image in which somebody works: it starts a shell, waits for one, or holds no program of its
+/// own.
+bool is_for_a_shell(const FileView& view, std::size_t stage);
+
+/// Nothing is compiled, neither by the steps nor by whoever works in the image: all lists of
+/// packages are known, and the image starts a program.
+bool compiles_nothing(const FileView& view, std::size_t stage);
+
+}  // namespace flense::lint

@@ -1,0 +1,105 @@
+// Requirements that pip does not read: a version behind one '=', or none.
+#include <algorithm>
+
+#include "base/ascii.h"
+#include "base/format.h"
+#include "lint/facts/placed_lists.h"
+#include "lint/facts/purpose.h"
+#include "lint/rules/rules.h"
+#include "lint/source/blanks.h"
+
+namespace flense::lint {
+
+namespace {
+
+/// Whether another program than pip takes the list: conda, or sed, which may mend it.
+bool is_read_by_others(const PlacedList& place, const std::vector<PlacedList>& all) {
+  if (place.list == &place.install->command) return false;
+  if (std::ranges::any_of(all, [&](const PlacedList& other) {
+        return other.file == place.file && other.install != nullptr &&
+               other.list != &other.install->command &&
+               other.install->command.manager == PackageManager::kConda;
+      }))
+    return true;
+  const std::string_view name = file_name(place.file->source.path());
+  return std::ranges::any_of(place.view->dockerfile->stages, [&](const Stage& stage) {
+    return std::ranges::any_of(stage.instructions, [&](const Instruction& step) {
+      return std::ranges::any_of(step.step_commands, [&](const StepCommand& command) {
+        if (!is_one_of(command.program, {"conda", "mamba", "micromamba", "sed", "perl", "awk"}))
+          return false;
+        return std::ranges::any_of(
+            command.arguments, [&](const Argument& word) { return file_name(word.text) == name; });
+      });
+    });
+  });
+}
+
+/// torch=2.6.0, which conda reads and pip does not.
+void one_equals(const PlacedList& place, const std::vector<PlacedList>& all, FindingSink& sink) {
+  if (place.view == nullptr || !is_gpu_file(*place.view)) return;
+  const PackageManager manager = place.install->command.manager;
+  if ((manager != PackageManager::kPip && manager != PackageManager::kUv) ||
+      !is_one_of(place.install->command.verb, {"install", "add", "wheel", "download"}))
+    return;
+  for (const PackageRequest& request : place.list->packages) {
+    const std::string& text = request.specifier;
+    if (text.size() < 2 || text[0] != '=' || text[1] == '=' ||
+        request.manager == PackageManager::kConda)
+      continue;
+    if (is_read_by_others(place, all)) return;
+    Finding& found = sink.add(
+        "requirement-invalid", *place.file, request.span,
+        fmt::format("pip does not read {}{}: \"Invalid requirement\"", request.name, text));
+    found.evidence = {"PEP 440: the operator is ==; deepjavalibrary/djl-serving#758"};
+    found.fix = fmt::format("write {}={}", request.name, text);
+    const std::string_view raw = place.file->source.slice(request.span);
+    if (const std::size_t at = raw.find(text); at != raw.npos)
+      found.edits.push_back({{request.span.begin + at, request.span.begin + at}, "="});
+    return;
+  }
+}
+
+/// "==0.25.2.", and in a list of its own "torch==": PEP 440 has no such versions.
+bool has_broken_version(const PlacedList& place, const PackageRequest& request) {
+  // Of a command the caller may hand over what stands behind the operator.
+  const bool command = place.list == &place.install->command;
+  if (request.specifier.empty() || request.specifier.find_first_of("${*(") != std::string::npos)
+    return false;
+  return std::ranges::any_of(split(request.specifier, ','), [&](std::string_view part) {
+    const std::size_t end = part.find_first_not_of("=<>!~");
+    if (end == part.npos) return !part.empty() && !command;
+    return end >= 2 && part.ends_with('.') && is_digit(part[end]);
+  });
+}
+
+void broken_version(const PlacedList& place, FindingSink& sink) {
+  if (place.view == nullptr || !is_gpu_file(*place.view) ||
+      !is_one_of(place.install->command.verb, {"install", "add", "wheel", "download"}))
+    return;
+  for (const PackageRequest& request : place.list->packages) {
+    if ((request.manager != PackageManager::kPip && request.manager != PackageManager::kUv) ||
+        !has_broken_version(place, request))
+      continue;
+    Finding& found = sink.add("requirement-invalid", *place.file, request.span,
+                              fmt::format("pip does not read {}{}: \"Invalid requirement\"",
+                                          request.name, request.specifier));
+    found.evidence = {"PEP 440, version specifiers"};
+    found.fix = request.specifier.ends_with('.')
+                    ? "take the dot off its end"
+                    : fmt::format("write a version behind {}", request.specifier);
+    return;
+  }
+}
+
+}  // namespace
+
+void judge_requirement_syntax(const Project& project, const std::vector<FileView>& views,
+                              FindingSink& sink) {
+  const std::vector<PlacedList> all = placed_lists(project, views);
+  for (const PlacedList& place : all) {
+    one_equals(place, all, sink);
+    broken_version(place, sink);
+  }
+}
+
+}  // namespace flense::lint
