@@ -227,6 +227,79 @@ TEST_F(Fixes, TheTorchThatPythonAndTheBaseShare) {
         << base;
 }
 
+TEST_F(Fixes, APythonThatGetsAnOldTorchIsToldOfNoNewerOne) {
+  const std::string text = said("gpu-wheel-unpinned",
+                                "FROM nvidia/cuda:10.2-cudnn7-devel-ubuntu18.04\n"
+                                "RUN pip3 install torch\n");
+  EXPECT_TRUE(text.contains("leaves its version open")) << text;
+  EXPECT_FALSE(text.contains("1.12")) << text;
+}
+
+TEST_F(Fixes, TorchBesideOthersGetsACommandOfItsOwn) {
+  const std::string cpu = "FROM ubuntu:24.04\nENV DEVICE=cpu\nRUN pip install ";
+  EXPECT_TRUE(said("torch-index-implicit", cpu + "torch==2.6.0 torchvision numpy\n")
+                  .contains("in a command of its own: pip install torch==2.6.0 torchvision "
+                            "--index-url"));
+  EXPECT_TRUE(said("torch-index-implicit", cpu + "torch==2.6.0\n").contains("say which"));
+  EXPECT_TRUE(said("torch-index-implicit", cpu + "torch==2.6.0\n").contains("several GB"));
+  EXPECT_TRUE(said("torch-index-implicit", cpu + "torch==1.10.2\n").contains("more than 1 GB"));
+}
+
+TEST_F(Fixes, AMountThatAnotherStepFillsIsNotSaidToBeEmpty) {
+  const std::string base = "FROM nvidia/cuda:12.8.1-base-ubuntu24.04\n";
+  const std::string mount = "RUN --mount=type=cache,target=/root/.cache/pip pip install ";
+  EXPECT_TRUE(said("cache-mount-unused", base + mount + "--no-cache-dir torch==2.6.0\n")
+                  .contains("stays empty"));
+  EXPECT_TRUE(said("cache-mount-unused",
+                   base + mount + "numpy==2.1.0\n" + mount + "--no-cache-dir torch==2.6.0\n")
+                  .contains("which another step fills"));
+}
+
+TEST_F(Fixes, RootsHomeIsRoots) {
+  EXPECT_TRUE(said("package-cache-in-layer",
+                   "FROM nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04\n"
+                   "RUN useradd -m -d /home/user -g root -G sudo -u 1000 user\n"
+                   "RUN pip3 install torch==2.2.2\n")
+                  .contains("/root/.cache/pip"));
+}
+
+TEST_F(Fixes, DebiansPipIsNotReplaced) {
+  const std::string base =
+      "FROM nvidia/cuda:12.8.1-base-ubuntu24.04\n"
+      "RUN apt-get update && apt-get install -y python3-pip\n"
+      "RUN pip install ";
+  for (const std::string_view pip : {"--upgrade pip", "-U pip setuptools", "pip==25.1"})
+    EXPECT_FALSE(said("pip-externally-managed", base + std::string(pip) + "\n")
+                     .contains("no other use, --break-system-packages"))
+        << pip;
+  EXPECT_TRUE(
+      said("pip-externally-managed", base + "torch==2.7.0\n").ends_with("--break-system-packages"));
+}
+
+TEST_F(Fixes, ADistributionsPythonThatTheProjectExcludesIsNotOffered) {
+  const auto text = [&](const std::string& python) {
+    const Project project = read_project(
+        {{"Dockerfile",
+          "FROM nvidia/cuda:12.2.2-runtime-ubuntu22.04\n"
+          "RUN apt-get update && apt-get install -y python3.13\n"},
+         {"pyproject.toml", "[project]\nname = \"app\"\nrequires-python = \"" + python + "\"\n"}},
+        {}, {}, knowledge_);
+    for (const Finding& one : lint(project, rules_, {}).findings)
+      if (one.rule == "package-not-in-distribution") return one.fix;
+    return std::string();
+  };
+  EXPECT_EQ(text(">=3.13"), "take uv or conda");
+  EXPECT_EQ(text(">=3.9"), "take python3 of the distribution, uv or conda");
+}
+
+TEST_F(Fixes, TheKeyringIsOfTheBase) {
+  EXPECT_TRUE(said("cuda-repository-key",
+                   "FROM nvidia/cuda:11.8.0-devel-ubuntu20.04\n"
+                   "RUN apt-key adv --fetch-keys https://developer.download.nvidia.com/compute/"
+                   "cuda/repos/ubuntu1804/x86_64/7fa2af80.pub\n")
+                  .contains("cuda-keyring_1.1-1_all.deb of …/compute/cuda/repos/ubuntu2004"));
+}
+
 TEST_F(Fixes, ASmallerBaseIsMaintained) {
   EXPECT_TRUE(said("devel-final-stage",
                    "FROM nvidia/cuda:12.4.0-devel-ubuntu22.04\nRUN pip install numpy\n"

@@ -58,6 +58,34 @@ std::string home_of(std::string_view user, const Environment& environment, const
   return "/home/" + std::string(user);
 }
 
+/// The words of useradd and its kin that name a user: what stands behind an option with a value,
+/// such as the group of -g, is none.
+std::vector<std::string_view> users_of(const StepCommand& command) {
+  constexpr auto kLong = std::to_array<std::string_view>(
+      {"--home-dir",     "--home",    "--base-dir", "--gid",     "--groups",   "--uid",
+       "--shell",        "--comment", "--gecos",    "--ingroup", "--password", "--expiredate",
+       "--inactive",     "--skel",    "--key",      "--login",   "--root",     "--prefix",
+       "--selinux-user", "--conf",    "--firstuid", "--lastuid"});
+  constexpr std::string_view kValued = "bcdefgGkKpPRsuZ";
+  const bool busybox = command.program == "adduser", changes = command.program == "usermod";
+  std::vector<std::string_view> out;
+  bool value = false;
+  for (const Argument& word : command.arguments) {
+    const std::string_view text = word.text;
+    if (text.starts_with('-')) {
+      const bool is_short = !text.starts_with("--") && text.size() > 1;
+      const char last = text.empty() ? ' ' : text.back();
+      value = is_short
+                  ? kValued.contains(last) || (busybox && last == 'h') || (changes && last == 'l')
+                  : is_one_of(text, kLong);
+      continue;
+    }
+    if (!value && !text.contains('/')) out.push_back(text);
+    value = false;
+  }
+  return out;
+}
+
 /// useradd -md DIR NAME, adduser --home DIR NAME.
 void take_home(const StepCommand& command, Homes& homes) {
   if (!is_one_of(command.program, {"useradd", "adduser", "usermod"})) return;
@@ -81,8 +109,7 @@ void take_home(const StepCommand& command, Homes& homes) {
         base || !value.starts_with('/') || value.contains('$') ? std::string() : normal_path(value);
   }
   if (!given || homes.size() >= kMostHomes || home.size() > kLongest) return;
-  for (const Argument& word : words)
-    if (!word.text.starts_with('-') && !word.text.contains('/')) homes[word.text] = home;
+  for (const std::string_view user : users_of(command)) homes[std::string(user)] = home;
 }
 
 }  // namespace
@@ -188,10 +215,12 @@ std::vector<CacheMount> cache_mounts(const Instruction& instruction) {
       if (key == "type") cache = value == "cache";
       if (key == "target" || key == "dst" || key == "destination") written = value;
       if (key == "uid") made.has_uid = true;
+      if (key == "id") made.id = value;
     }
     if (!cache) continue;
     made.target = replaced(written, environment_of(instruction));
     while (made.target.size() > 1 && made.target.ends_with('/')) made.target.pop_back();
+    made.id = made.id.empty() ? made.target : replaced(made.id, environment_of(instruction));
     out.push_back(std::move(made));
   }
   return out;

@@ -70,6 +70,7 @@ VariableState variable_at(const Instruction& instruction, const ShellCommand* co
 struct CacheMount {
   const Flag* flag = nullptr;
   std::string target;  ///< variables replaced; empty: not known
+  std::string id;      ///< what mounts of one cache have in common: the target, unless id= says so
   bool has_uid = false;
 };
 /// --mount=type=cache of a RUN.

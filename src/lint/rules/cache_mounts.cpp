@@ -51,6 +51,39 @@ bool alone(const Instruction& run, const knowledge::ToolCacheRow& tool) {
   });
 }
 
+/// Whether another RUN of the file has the same cache, and no tool in it that keeps none.
+bool is_filled_elsewhere(const FileView& view, const Instruction& run, const CacheMount& mount) {
+  const auto keeps_none = [&](const Instruction& other) {
+    return std::ranges::any_of(view.installs, [&](const Install& install) {
+      const auto* tool = install.instruction == &other ? tool_of(view, install.command) : nullptr;
+      return tool != nullptr &&
+             !switched_off(other, command_at(other, install.command.span), install.command, *tool)
+                  .empty();
+    });
+  };
+  return std::ranges::any_of(view.dockerfile->stages, [&](const Stage& stage) {
+    return std::ranges::any_of(stage.instructions, [&](const Instruction& other) {
+      return &other != &run && other.keyword == Keyword::kRun &&
+             std::ranges::any_of(
+                 cache_mounts(other),
+                 [&](const CacheMount& one) { return !one.id.empty() && one.id == mount.id; }) &&
+             !keeps_none(other);
+    });
+  });
+}
+
+/// Wheels that lie in the image or in a mount alone.
+bool takes_local_wheels(const PackageList& list, const ShellCommand* command) {
+  return command != nullptr && list.requirement_files.empty() &&
+         std::ranges::all_of(list.packages,
+                             [](const PackageRequest& request) {
+                               return !request.url.empty() && !request.url.contains("://");
+                             }) &&
+         std::ranges::any_of(command->words, [](const ShellWord& word) {
+           return word.text.ends_with(".whl") && !word.text.contains("://");
+         });
+}
+
 void unused_mounts(const FileView& view, const StageView& stage, const StageSteps& steps,
                    FindingSink& sink) {
   const std::vector<ToolInstall> installs = tool_installs(view, stage, steps);
@@ -71,10 +104,14 @@ void unused_mounts(const FileView& view, const StageView& stage, const StageStep
       if (off.empty() ? !emptied : used || (wide && !alone(run, *tool))) continue;
       Finding& found = sink.add(
           "cache-mount-unused", *view.file, mount.flag->span,
-          emptied
-              ? fmt::format("the step empties {}, which this mount keeps for the next build",
-                            directory)
+          emptied ? fmt::format("the step empties {}, which this mount keeps for the next build",
+                                directory)
+          : is_filled_elsewhere(view, run, mount)
+              ? fmt::format("{} switches {}'s cache off: it takes nothing from this mount, which "
+                            "another step fills",
+                            off, tool->tool)
               : fmt::format("{} switches {}'s cache off: this mount stays empty", off, tool->tool));
+      found.pedantic = !emptied && takes_local_wheels(install->command, command);
       found.evidence = {tool->source, fmt::format("the mount covers {}", directory)};
       found.fix = emptied ? "delete the command that empties it: a mount is not part of the layer"
                           : fmt::format("delete {}: a mount is not part of the layer", off);

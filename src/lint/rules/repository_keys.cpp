@@ -18,6 +18,39 @@ constexpr std::string_view kOldKey = "7fa2af80";
 constexpr std::string_view kNotice =
     "NVIDIA, Updating the CUDA Linux GPG Repository Key (2022-04-27): 3bf863cc";
 
+/// "ubuntu1804" of "…/compute/cuda/repos/ubuntu1804/x86_64/7fa2af80.pub"; empty: none is named.
+std::string_view directory_of_key(std::string_view word) {
+  constexpr std::string_view kPath = "/repos/";
+  const std::size_t at = word.find(kPath);
+  if (at == word.npos) return {};
+  word.remove_prefix(at + kPath.size());
+  word = word.substr(0, word.find('/'));
+  return word.contains('$') ? std::string_view() : word;
+}
+
+/// The directory of NVIDIA's repository for the base: "ubuntu2004"; empty: not known.
+std::string directory_of_base(const StageView& stage) {
+  std::string out = stage.image.distribution.value;
+  std::erase(out, '.');
+  return starts_with_any(out, {"ubuntu", "debian"}) ? out : std::string();
+}
+
+/// Whether a step adds a repository of NVIDIA's to the base's.
+bool adds_repository(const FileView& view, const StageView& stage) {
+  const auto names = [](std::string_view word) {
+    return (holds(word, "nvidia.com") || holds(word, "cuda-repo")) && !word.ends_with(".pub");
+  };
+  for (const std::size_t one : view.dockerfile->lineage(stage.index))
+    for (const Instruction& step : view.dockerfile->stages[one].instructions) {
+      if (step.copies() && view.text(step.span).contains(".list")) return true;
+      for (const ShellCommand& command : step.commands)
+        if (std::ranges::any_of(command.words,
+                                [&](const ShellWord& word) { return names(word.text); }))
+          return true;
+    }
+  return false;
+}
+
 void old_key_fetched(const FileView& view, const StageView& stage, FindingSink& sink) {
   // Beside the new one, or the package that brings it, the old key is idle.
   for (const std::string_view word : {"3bf863cc", "3BF863CC", "cuda-keyring"})
@@ -35,9 +68,24 @@ void old_key_fetched(const FileView& view, const StageView& stage, FindingSink& 
                  "7fa2af80 is the key that NVIDIA withdrew in April 2022: the repository's "
                  "signatures do not match it, and apt-get update fails");
     found.evidence = {std::string(kNotice)};
-    found.fix =
-        "install cuda-keyring_1.1-1_all.deb of the same directory; at least write 3bf863cc in "
-        "place of 7fa2af80";
+    const std::string_view named = directory_of_key(word);
+    const std::string own = directory_of_base(stage);
+    const std::string package =
+        own.empty() || own == named
+            ? std::string("cuda-keyring_1.1-1_all.deb of the same directory")
+            : fmt::format("cuda-keyring_1.1-1_all.deb of …/compute/cuda/repos/{}", own);
+    if (!own.empty() && starts_with_any(named, {"ubuntu", "debian"}) && named != own &&
+        !adds_repository(view, stage)) {
+      found.message = fmt::format(
+          "7fa2af80 is the key that NVIDIA withdrew in April 2022, here of {}, and no repository "
+          "of that is asked: it is idle",
+          named);
+      found.fix =
+          fmt::format("delete it; where apt-get update then misses a key, install {}", package);
+      found.pedantic = true;
+      return;
+    }
+    found.fix = fmt::format("install {}; at least write 3bf863cc in place of 7fa2af80", package);
     const std::string_view raw = view.text(span);
     // Of a longer number the beginning would have to change too.
     if (const std::size_t place = raw.find(kOldKey);

@@ -328,8 +328,15 @@ class Layers {
                                "files",
                                request.name),
                    install->instruction, "apt-get install " + request.name);
-        found.pedantic = std::ranges::all_of(command.arguments, [](const Argument& one) {
-          return one.text.starts_with('-') || is_small_package(one.text);
+        // pip alone is small; what it brought goes with it only where that is asked for.
+        const bool others =
+            std::ranges::any_of(commands_of(*step.instruction), [](const StepCommand& other) {
+              return other.has("autoremove") || other.has("--auto-remove") ||
+                     other.has("--autoremove");
+            });
+        found.pedantic = std::ranges::all_of(command.arguments, [&](const Argument& one) {
+          return one.text.starts_with('-') || is_small_package(one.text) ||
+                 (!others && one.text == "python3-pip");
         });
         if (is_replaced(step, command, request.name)) {
           found.pedantic = true;
