@@ -15,6 +15,7 @@
 #include "lint/packages/requirement_text.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
+#include "text/toml.h"
 
 namespace flense::lint {
 
@@ -122,21 +123,12 @@ bool may_know_nvidia(const GpuImage& image) {
 std::string required_python(const Project& project) {
   const ProjectFile* file = project.find("pyproject.toml");
   if (file == nullptr) return {};
-  std::string_view rest = file->source.text();
-  while (!rest.empty()) {
-    const std::string_view line = trim_space(take_line(rest));
-    const std::size_t equals = line.find('=');
-    if (equals == line.npos ||
-        !is_one_of(trim_space(line.substr(0, equals)), {"requires-python", "python"}))
-      continue;
-    std::string_view value = trim_space(line.substr(equals + 1));
-    if (value.size() < 2 || (value.front() != '"' && value.front() != '\'')) continue;
-    value = value.substr(1, value.find(value.front(), 1) - 1);
-    // Poetry's ^3.13 is at least 3.13.
-    if (value.starts_with('^')) return fmt::format(">={}", value.substr(1));
-    return std::string(value);
-  }
-  return {};
+  const auto document = text::parse_toml(file->source.text(), file->source.path());
+  if (!document) return {};
+  std::string_view value = (*document)["project"]["requires-python"].text();
+  if (value.empty()) value = (*document)["tool"]["poetry"]["dependencies"]["python"].text();
+  // Poetry's ^3.13 is at least 3.13.
+  return value.starts_with('^') ? fmt::format(">={}", value.substr(1)) : std::string(value);
 }
 
 void missing_packages(const FileView& view, FindingSink& sink) {

@@ -87,7 +87,11 @@ class Scripts {
   /// A build with the values of each run, where it names some.
   void of_runs(const BuildTarget& build) {
     constexpr std::size_t kMostBuilds = 2'000;
+    if (std::ranges::none_of(build.args,
+                             [&](const auto& arg) { return written(arg).contains("matrix."); }))
+      return;
     for (const MatrixRun& run : runs_) {
+      if (out_.names.matrix_builds.size() >= kMostBuilds) return;
       BuildTarget made = build;
       made.args.clear();
       for (const auto& arg : build.args)
@@ -95,7 +99,7 @@ class Scripts {
       for (Word* word : {&made.context, &made.dockerfile})
         if (const auto value = filled(written(*word), run)) word->text = value->text;
       // What every run has is judged once; the rest of it decides the base too.
-      if (made.args.empty() || out_.names.matrix_builds.size() >= kMostBuilds) continue;
+      if (made.args.empty()) continue;
       for (const auto& arg : build.args)
         if (!written(arg).contains("${{")) made.args.push_back(arg);
       out_.names.matrix_builds.push_back(std::move(made));
@@ -106,8 +110,10 @@ class Scripts {
   void image(const YamlNode& node) {
     if (node.is_scalar() && !node.block) {
       add_named_image(out_.names, word_of(node));
+      if (!node.text.contains("matrix.")) return;
       for (const MatrixRun& run : runs_)
-        if (const auto word = filled(node.text, run)) add_named_image(out_.names, *word);
+        if (const auto word = filled(node.text, run); word && ++matrix_images_ < kMostImages)
+          add_named_image(out_.names, *word);
     }
     if (const YamlNode* name = node.find("name")) image(*name);
   }
@@ -136,6 +142,8 @@ class Scripts {
   FileContent& out_;
   const std::string& path_;
   std::vector<MatrixRun> runs_;  ///< of the job at hand
+  static constexpr std::size_t kMostImages = 2'000;
+  std::size_t matrix_images_ = 0;
 };
 
 }  // namespace

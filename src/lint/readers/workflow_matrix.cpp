@@ -12,7 +12,8 @@ namespace {
 using text::YamlMember;
 using text::YamlNode;
 
-constexpr std::size_t kMostRuns = 256;
+constexpr std::size_t kMostRuns = 256;    // GitHub refuses more jobs of one matrix
+constexpr std::size_t kMostMembers = 64;  // of a matrix, or of one entry
 
 bool is_axis(const YamlMember& member) {
   return member.key != "include" && member.key != "exclude";
@@ -43,6 +44,13 @@ const YamlNode* value_of(const MatrixRun& run, std::string_view path) {
 
 std::vector<MatrixRun> matrix_runs(const YamlNode& matrix) {
   std::vector<MatrixRun> runs;
+  const auto is_too_large = [](const YamlNode* node) {
+    return node->members.size() > kMostMembers || node->items.size() > kMostRuns;
+  };
+  if (is_too_large(&matrix)) return {};
+  for (const std::string_view list : {"include", "exclude"})
+    if (is_too_large(&matrix[list]) || std::ranges::any_of(matrix[list].items, is_too_large))
+      return {};
   for (const YamlMember& axis : matrix.members) {
     if (!is_axis(axis)) continue;
     if (!axis.value->is_sequence()) return {};

@@ -16,7 +16,7 @@ namespace flense::lint {
 using MatrixRun = std::map<std::string, const text::YamlNode*, std::less<>>;
 
 /// The runs of `matrix`: axes, exclude, include; at most 256, and empty where an expression makes
-/// them.
+/// them, or where it is larger than GitHub takes.
 std::vector<MatrixRun> matrix_runs(const text::YamlNode& matrix);
 
 /// The text with "${{ matrix.NAME }}" and "${{ matrix.NAME.MEMBER }}" replaced, at the place of the

@@ -49,7 +49,6 @@ constexpr RuleFamily* kFamilies[] = {
     judge_cache_mounts,
     judge_size,
     judge_size_layers,
-    judge_size_owners,
     judge_copy_link,
     judge_secrets,
     judge_trust,

@@ -10,7 +10,7 @@
 #include "lint/facts/layer_paths.h"
 #include "lint/facts/sent_files.h"
 #include "lint/facts/tool_caches.h"
-#include "lint/rules/rules.h"
+#include "lint/rules/size_owners.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -45,8 +45,9 @@ std::string bare_name(std::string_view package) {
 
 class Layers {
  public:
-  Layers(const FileView& view, const StageSteps& steps, const SentFiles& sent, FindingSink& sink)
-      : view_(view), steps_(steps), sent_(sent), sink_(sink), written_(written_paths(steps)) {}
+  Layers(const FileView& view, const StageSteps& steps, const SentFiles& sent,
+         const std::vector<Written>& written, FindingSink& sink)
+      : view_(view), steps_(steps), sent_(sent), sink_(sink), written_(written) {}
 
   void run() {
     for (const Step& step : steps_.all()) {
@@ -353,7 +354,7 @@ class Layers {
   const StageSteps& steps_;
   const SentFiles& sent_;
   FindingSink& sink_;
-  std::vector<Written> written_;
+  const std::vector<Written>& written_;
   std::set<const Instruction*> told_;  ///< of what the base brought
   std::size_t asked_ = 0;
 };
@@ -365,7 +366,9 @@ void judge_size_layers(const Project& /*project*/, const std::vector<FileView>& 
   for (const FileView& view : views) {
     const StageSteps steps(view, view.stages.size() - 1);
     const SentFiles sent(view);
-    Layers(view, steps, sent, sink).run();
+    const std::vector<Written> written = written_paths(steps);
+    Layers(view, steps, sent, written, sink).run();
+    judge_owners(view, steps, sent, written, sink);
   }
 }
 

@@ -1,12 +1,11 @@
 // Owners and modes that a step of its own sets: every file is in the image twice.
+#include "lint/rules/size_owners.h"
+
 #include <algorithm>
 
 #include "base/ascii.h"
 #include "base/format.h"
-#include "lint/facts/build_steps.h"
 #include "lint/facts/layer_paths.h"
-#include "lint/facts/sent_files.h"
-#include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -17,8 +16,9 @@ constexpr std::size_t kMostOwners = 2'000;
 
 class Owners {
  public:
-  Owners(const FileView& view, const StageSteps& steps, const SentFiles& sent, FindingSink& sink)
-      : view_(view), steps_(steps), sent_(sent), sink_(sink), written_(written_paths(steps)) {}
+  Owners(const FileView& view, const StageSteps& steps, const SentFiles& sent,
+         const std::vector<Written>& written, FindingSink& sink)
+      : view_(view), steps_(steps), sent_(sent), sink_(sink), written_(written) {}
 
   void run() {
     for (const Step& step : steps_.all()) {
@@ -167,19 +167,15 @@ class Owners {
   const StageSteps& steps_;
   const SentFiles& sent_;
   FindingSink& sink_;
-  std::vector<Written> written_;
+  const std::vector<Written>& written_;
   std::size_t asked_ = 0;
 };
 
 }  // namespace
 
-void judge_size_owners(const Project& /*project*/, const std::vector<FileView>& views,
-                       FindingSink& sink) {
-  for (const FileView& view : views) {
-    const StageSteps steps(view, view.stages.size() - 1);
-    const SentFiles sent(view);
-    Owners(view, steps, sent, sink).run();
-  }
+void judge_owners(const FileView& view, const StageSteps& steps, const SentFiles& sent,
+                  const std::vector<Written>& written, FindingSink& sink) {
+  Owners(view, steps, sent, written, sink).run();
 }
 
 }  // namespace flense::lint
