@@ -80,7 +80,8 @@ std::vector<std::string_view> users_of(const StepCommand& command) {
                   : is_one_of(text, kLong);
       continue;
     }
-    if (!value && !text.contains('/')) out.push_back(text);
+    // USER may name the number of -u.
+    if ((!value || std::ranges::all_of(text, is_digit)) && !text.contains('/')) out.push_back(text);
     value = false;
   }
   return out;

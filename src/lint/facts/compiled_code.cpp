@@ -59,18 +59,4 @@ bool is_for_a_shell(const FileView& view, std::size_t stage) {
           commands.front().arguments.empty());
 }
 
-bool compiles_nothing(const FileView& view, std::size_t stage) {
-  const auto starts = [&](std::size_t one) {
-    return std::ranges::any_of(
-        view.dockerfile->stages[one].instructions, [](const Instruction& step) {
-          return step.keyword == Keyword::kCmd || step.keyword == Keyword::kEntrypoint;
-        });
-  };
-  return !may_compile(view, stage) && !is_for_a_shell(view, stage) &&
-         std::ranges::any_of(view.dockerfile->lineage(stage), starts) &&
-         std::ranges::all_of(view.installs_in(stage), [](const Install* install) {
-           return install->files.size() >= install->command.requirement_files.size();
-         });
-}
-
 }  // namespace flense::lint

@@ -14,8 +14,4 @@ bool may_compile(const FileView& view, std::size_t stage);
 /// own.
 bool is_for_a_shell(const FileView& view, std::size_t stage);
 
-/// Nothing is compiled, neither by the steps nor by whoever works in the image: all lists of
-/// packages are known, and the image starts a program.
-bool compiles_nothing(const FileView& view, std::size_t stage);
-
 }  // namespace flense::lint

@@ -12,8 +12,12 @@ namespace flense::lint {
 namespace {
 
 bool is_conda_installer(std::string_view name) {
-  return name.ends_with(".sh") &&
-         starts_with_any(to_lower(name), {"anaconda", "miniconda", "miniforge", "mambaforge"});
+  const std::string low = to_lower(name);
+  return low.ends_with(".sh") &&
+         (starts_with_any(low, {"anaconda2-", "anaconda3-", "miniconda2-", "miniconda3-",
+                                "miniforge3-", "mambaforge-"}) ||
+          is_one_of(low, {"anaconda.sh", "anaconda3.sh", "miniconda.sh", "miniconda3.sh",
+                          "miniforge.sh", "miniforge3.sh", "mambaforge.sh"}));
 }
 
 }  // namespace

@@ -46,6 +46,7 @@ const FileView* own_image(const std::vector<FileView>& views, const Project& pro
   for (const auto& file : project.files)
     for (const BuildTarget& build : file->names.builds) {
       const bool same = std::ranges::any_of(build.tags, [&](const Word& tag) {
+        if (!tag.text.contains(file_name(workload.image_name->repository))) return false;
         const auto name = parse_image_name(tag.text);
         return name && name->familiar() == workload.image_name->familiar() &&
                (name->tag == workload.image_name->tag || name->tag.empty() ||

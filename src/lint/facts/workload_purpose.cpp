@@ -62,9 +62,28 @@ bool leaves_gpu_out(const ProjectFile& file, const Workload& workload) {
 
 bool is_tool(std::string_view program) {
   constexpr auto kTools = std::to_array<std::string_view>(
-      {"nvcc", "make", "cmake", "ninja", "pip",   "pip3",  "conda", "git",  "ls",   "cat",
-       "cp",   "tar",  "rsync", "find",  "chmod", "which", "echo",  "true", "wget", "curl"});
+      {"nvcc",  "make",      "cmake",     "ninja",      "pip",       "pip3",     "conda",
+       "git",   "ls",        "cat",       "cp",         "tar",       "rsync",    "find",
+       "chmod", "which",     "echo",      "true",       "wget",      "curl",     "dpkg",
+       "apt",   "apt-get",   "apt-cache", "dpkg-query", "du",        "tree",     "printenv",
+       "sleep", "sha256sum", "md5sum",    "ldd",        "cuobjdump", "nvdisasm", "readelf"});
   return is_one_of(file_name(program), kTools);
+}
+
+bool uses_tool(const Workload& workload) {
+  const std::vector<Word> words = command_words(workload);
+  return std::ranges::any_of(words, [](const Word& word) { return is_tool(word.text); });
+}
+
+bool is_training_script(std::string_view path) {
+  const std::string name = to_lower(file_name(path));
+  return name.ends_with(".py") &&
+         has_part(name, "._-",
+                  {"train", "training", "trainer", "finetune", "finetuning", "pretrain"}) &&
+         // What is done before and after, on the processor.
+         !has_part(name, "._-",
+                   {"tokenizer", "split", "plot", "download", "test", "prepare", "preprocess",
+                    "data", "dataset", "val", "curves", "convert"});
 }
 
 bool only_builds(const Workload& workload) {
@@ -83,9 +102,8 @@ std::string gpu_command(const Workload& workload) {
   for (const Word& word : words) {
     const std::string_view name = file_name(word.text);
     if (name == "cpu" || word.text == "--no-cuda") return {};
-    const bool script =
-        name.ends_with(".py") && (name.contains("train") || name.contains("finetune"));
-    if (script || is_one_of(name, {"nvidia-smi", "torchrun", "deepspeed", "trtexec", "vllm"}))
+    if (is_training_script(name) ||
+        is_one_of(name, {"nvidia-smi", "torchrun", "deepspeed", "trtexec", "vllm"}))
       out = name;
   }
   return out;

@@ -20,6 +20,13 @@ bool leaves_gpu_out(const ProjectFile& file, const Workload& workload);
 /// A program that compiles, installs or looks, and uses no GPU.
 bool is_tool(std::string_view program);
 
+/// One of them anywhere in the command: `python -m pip list`.
+bool uses_tool(const Workload& workload);
+
+/// "train.py", "finetune_lora.py"; not "train_tokenizer.py" nor "plot_train_curves.py", which
+/// compute on the processor.
+bool is_training_script(std::string_view path);
+
 /// Compiles, installs or looks: by its program, or by a command of `bash -c`.
 bool only_builds(const Workload& workload);
 

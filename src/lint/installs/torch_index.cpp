@@ -136,8 +136,10 @@ std::string torch_alone(const PackageList& list) {
       continue;
     }
     if (!out.empty()) out += ' ';
-    out += request.name;
-    if (!request.version.empty()) out += "==" + request.version;
+    // Bounds in quotes, or the shell takes them for redirections.
+    out += request.specifier.empty() || request.specifier.starts_with("==")
+               ? request.name + request.specifier
+               : fmt::format("\"{}{}\"", request.name, request.specifier);
   }
   return others ? out : std::string();
 }

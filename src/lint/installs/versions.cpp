@@ -5,7 +5,6 @@
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
-#include "lint/facts/compiled_code.h"
 #include "lint/facts/cuda_base.h"
 #include "lint/facts/placed_lists.h"
 #include "lint/facts/purpose.h"
@@ -231,8 +230,7 @@ void wheel_against_base(const Project& project, const PlacedList& place, Finding
     // Minors of one major fit each other.
     if (devel && !major) found.severity = Severity::kInfo;
     // Where nothing compiles, each of two may have its user; else base-cuda-unused says it.
-    found.pedantic = !devel || !major || !is_sure(place, *one.request) ||
-                     compiles_nothing(*place.view, place.install->stage);
+    found.pedantic = !devel || !major || !is_sure(place, *one.request);
   }
 }
 

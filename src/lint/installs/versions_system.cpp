@@ -291,19 +291,63 @@ std::string rocm_of_address(std::string_view text) {
   return {};
 }
 
+/// Whether a command makes the address a source of packages, or installs AMD's installer from it.
+bool makes_source(const ShellCommand& shell, std::string_view word) {
+  const auto names = [](std::string_view text) {
+    return text.contains(".list") || text.contains(".repo") || text.contains(".sources");
+  };
+  return (word.contains("amdgpu-install") && ends_with_any(word, {".deb", ".rpm"})) ||
+         std::ranges::any_of(shell.redirections,
+                             [&](const auto& one) { return names(one.target.text); }) ||
+         (shell.joined_by == "|" && word.contains("deb "));
+}
+
+/// Whether a stage installs ROCm's packages, by the package manager or by amdgpu-install.
+bool installs_rocm(const FileView& view, std::size_t stage) {
+  const auto is_of_rocm = [](std::string_view name) {
+    return starts_with_any(name, {"rocm", "hip", "rccl", "miopen", "rocblas"});
+  };
+  for (const Install* install : view.installs_in(stage))
+    if (install->command.verb == "install" &&
+        std::ranges::any_of(install->command.packages,
+                            [&](const PackageRequest& one) { return is_of_rocm(one.name); }))
+      return true;
+  for (const Instruction& run : view.stages[stage].stage->instructions)
+    for (const StepCommand& command : commands_of(run))
+      if (command.program == "amdgpu-install" &&
+          std::ranges::any_of(command.arguments, [](const Argument& word) {
+            return word.text.contains("rocm") || word.text.contains("hip");
+          }))
+        return true;
+  return false;
+}
+
+/// Whether a stage takes the base's ROCm off first.
+bool removes_rocm(const FileView& view, std::size_t stage) {
+  for (const std::string_view word : {"amdgpu-uninstall", "purge", "autoremove"})
+    if (commands_mention(view, stage, word)) return true;
+  for (const Instruction& run : view.stages[stage].stage->instructions)
+    for (const StepCommand& command : commands_of(run))
+      if ((command.program == "rm" || command.has("remove")) &&
+          std::ranges::any_of(command.arguments,
+                              [](const Argument& word) { return word.text.contains("rocm"); }))
+        return true;
+  return false;
+}
+
 /// A second ROCm by AMD's packages, on a base that has one.
 void rocm_twice(const FileView& view, FindingSink& sink) {
   for (const StageView& stage : view.stages) {
-    if (!stage.reachable || !stage.image.rocm.known() ||
-        commands_mention(view, stage.index, "amdgpu-uninstall") ||
-        commands_mention(view, stage.index, "purge"))
+    if (!stage.reachable || !stage.image.rocm.known() || removes_rocm(view, stage.index) ||
+        !installs_rocm(view, stage.index))
       continue;
     const auto second = [&]() -> std::optional<std::pair<Span, std::string>> {
       for (const Instruction& run : stage.stage->instructions)
         for (const StepCommand& command : commands_of(run))
           for (const Argument& word : command.arguments)
             if (const std::string rocm = rocm_of_address(word.text);
-                !rocm.empty() && major_minor(rocm) != major_minor(stage.image.rocm.value))
+                !rocm.empty() && makes_source(*command.shell, word.text) &&
+                major_minor(rocm) != major_minor(stage.image.rocm.value))
               return std::pair(word.span, rocm);
       return std::nullopt;
     }();

@@ -22,15 +22,35 @@ bool has_image_name(std::string_view variable) {
          !low.contains("opt") && !low.contains("arg") && !low.contains("flag");
 }
 
-/// The #SBATCH line that asks for GPUs; empty: none.
+/// The #SBATCH line that asks for GPUs, one at least; empty: none.
 std::string_view gpus_of_job(std::string_view text) {
   while (!text.empty()) {
     const std::string_view line = trim_space(take_line(text));
-    if (line.starts_with("#SBATCH") && (line.contains("--gres=gpu") || line.contains("--gpus") ||
-                                        line.contains("--gres gpu") || line.contains(" -G ")))
+    if (!line.starts_with("#SBATCH")) continue;
+    const std::size_t at = line.find(" -G");
+    const bool asks = line.contains("--gres=gpu") || line.contains("--gres gpu") ||
+                      line.contains("--gpus") ||
+                      (at != line.npos && at + 3 < line.size() &&
+                       (line[at + 3] == ' ' || is_digit(line[at + 3])));
+    if (asks && !line.ends_with("=0") && !line.ends_with(":0") && !line.ends_with(" 0"))
       return line;
   }
   return {};
+}
+
+/// What a script says of GPUs for all its containers.
+struct JobGpus {
+  std::string_view asked;  ///< the line that asks for them; empty: none
+  bool given = false;      ///< some option or variable that gives containers the driver is there
+};
+
+JobGpus gpus_of(const ProjectFile& file) {
+  const std::string_view text = file.source.text();
+  const std::string_view asked = gpus_of_job(text);
+  if (asked.empty()) return {};
+  // Also what a script adds to its options, or the variable that means the same.
+  return {asked, has_part(text, " \t\n\"'(=:{}-", {"nv", "nvccli", "rocm"}) ||
+                     text.contains("APPTAINER_NV") || text.contains("SINGULARITY_NV")};
 }
 
 /// "pytorch_23.10.sif", "train-test.sif"
@@ -43,8 +63,8 @@ bool names_gpu_program(std::string_view image) {
 class ApptainerRules {
  public:
   ApptainerRules(FindingSink& sink, const Project& project, const ProjectFile& file,
-                 const Workload& workload)
-      : sink_(sink), project_(project), file_(file), workload_(workload) {}
+                 const Workload& workload, const JobGpus& job)
+      : sink_(sink), project_(project), file_(file), workload_(workload), job_(job) {}
 
   void run() {
     option_behind_image();
@@ -88,28 +108,24 @@ class ApptainerRules {
 
   /// Slurm gives the job GPUs, and a container of a local file is started without the driver.
   void in_gpu_job() {
-    if (workload_.image_name || !workload_.gpus.empty() || !workload_.devices.empty() ||
-        !file_.template_language.empty() || has_unknown_options(file_, workload_) ||
-        only_builds(workload_))
+    if (job_.asked.empty() || job_.given || workload_.image_name || !workload_.gpus.empty() ||
+        !workload_.devices.empty() || !file_.template_language.empty() ||
+        has_unknown_options(file_, workload_) || only_builds(workload_))
       return;
-    const std::string_view text = file_.source.text();
-    // Also what a script adds to its options, or the variable that means the same.
-    if (has_part(text, " \t\n\"'(=:{}-", {"nv", "nvccli", "rocm"}) ||
-        text.contains("APPTAINER_NV") || text.contains("SINGULARITY_NV"))
+    const std::string& image = workload_.image.text;
+    if ((image.starts_with('$') && !has_image_name(image)) || is_for_processor(workload_) ||
+        has_part(to_lower(file_name(image)), "._-:", {"cpu"}))
       return;
-    if (workload_.image.text.starts_with('$') && !has_image_name(workload_.image.text)) return;
     std::string command = gpu_command(workload_);
-    const std::string_view gpus = gpus_of_job(text);
-    if (gpus.empty() || is_for_processor(workload_)) return;
     // The only container of a job with GPUs, whatever it starts.
     const bool only = command.empty();
-    if (only && !is_only_container()) return;
-    if (only) command = workload_.image.text;
+    if (only && (!is_only_container() || uses_tool(workload_))) return;
+    if (only) command = image;
     Finding& found = sink_.add(
         "gpu-not-requested", file_, workload_.image.span,
         fmt::format("{} runs {} without --nv: it gets no driver libraries, and sees no GPU",
                     title(workload_), command));
-    found.evidence = {std::string(gpus), "Apptainer documentation, GPU Support"};
+    found.evidence = {std::string(job_.asked), "Apptainer documentation, GPU Support"};
     found.fix = "add --nv, or --rocm for AMD's";
     found.pedantic = only && !names_gpu_program(workload_.image.text);
   }
@@ -122,16 +138,19 @@ class ApptainerRules {
   const Project& project_;
   const ProjectFile& file_;
   const Workload& workload_;
+  const JobGpus& job_;
 };
 
 }  // namespace
 
 void judge_apptainer_gpu(const Project& project, const std::vector<FileView>& /*views*/,
                          FindingSink& sink) {
-  for (const auto& file : project.files)
+  for (const auto& file : project.files) {
+    const JobGpus job = gpus_of(*file);
     for (const Workload& workload : file->workloads)
       if (workload.kind == WorkloadKind::kApptainer)
-        ApptainerRules(sink, project, *file, workload).run();
+        ApptainerRules(sink, project, *file, workload, job).run();
+  }
 }
 
 }  // namespace flense::lint

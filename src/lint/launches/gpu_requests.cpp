@@ -20,8 +20,10 @@ namespace {
 /// Of a GPU that a container gets, or may: in an option, a branch or a comment.
 bool speaks_of_gpus(std::string_view text) {
   return std::ranges::any_of(
-      std::to_array<std::string_view>({"gpus", "--runtime", "--device", "privileged", "nvidia.com",
-                                       "dockerComposeFile", "DISABLE_REQUIRE", "/dev/"}),
+      std::to_array<std::string_view>(
+          {"gpus", "--runtime", "--device=/", "--device /", "--device=nvidia", "--device nvidia",
+           "--device $", "--device=$", "--device \"", "--device=\"", "privileged", "nvidia.com",
+           "dockerComposeFile", "DISABLE_REQUIRE", "/dev/nvidia", "/dev/dri", "/dev/kfd"}),
       [&](std::string_view word) { return text.contains(word); });
 }
 
@@ -36,63 +38,7 @@ class GpuRequestRules {
         workload_(workload),
         image_(known_image(workload, *project.knowledge)) {}
 
-  void run() { gpu_not_requested(); }
-
- private:
-  const text::YamlNode* key(std::string_view name) const {
-    return workload_.node == nullptr ? nullptr : workload_.node->find(name);
-  }
-
-  /// A claim, a resource of some vendor or scheduler, an annotation for a part of a GPU.
-  bool asks_otherwise() const {
-    const text::YamlNode& resources = (*workload_.node)["resources"];
-    if (resources.find("claims") != nullptr) return true;
-    for (const std::string_view part : {"limits", "requests"})
-      for (const text::YamlMember& member : resources[part].members)
-        if (member.key.contains('/')) return true;
-    return file_.source.text().contains("gpu-fraction") ||
-           file_.source.text().contains("gpu-memory:");
-  }
-
-  /// Why the container needs a GPU.
-  struct Need {
-    std::string what;  ///< "vllm/vllm-openai", "nvidia/cuda with nvidia-smi"; empty: it does not
-    std::string evidence;
-    bool sure = true;
-  };
-
-  Need need() const {
-    const std::string name = workload_.image_name->familiar();
-    if (image_ != nullptr && !image_->vendor.empty() && image_->role == "serve")
-      return image_->vendor == "amd" ? Need{} : Need{name, image_->source};
-    const GpuImage image = describe_image(*workload_.image_name, project_.knowledge->images);
-    if (const std::string command = gpu_command(workload_); !command.empty()) {
-      if (image.vendor.value == "nvidia") return {name + " with " + command, image.vendor.evidence};
-      const FileView* own = workload_.node == nullptr && !image.vendor.known()
-                                ? own_image(views_, project_, workload_)
-                                : nullptr;
-      if (own != nullptr && own->stages.back().image.vendor.value == "nvidia")
-        return {name + " with " + command, own->stages.back().image.vendor.evidence};
-      return {};
-    }
-    // What a script starts, and a person who looks into the image does not.
-    const bool script = file_.kind == FileKind::kShell && is_engine(workload_.kind);
-    if (!script || image.vendor.value != "nvidia" || is_created_only() || only_builds(workload_) ||
-        workload_.image_name->tag.ends_with("-sdk") || speaks_of_gpus(file_.source.text()))
-      return {};
-    const std::vector<Word> words = command_words(workload_);
-    const bool program = words.size() > 1 || (!words.empty() && !is_shell(words.front().text));
-    return {name, image.vendor.evidence,
-            program && is_one_of(image.flavour.value, {"base", "runtime"})};
-  }
-
-  /// `docker create`, to copy files out of an image.
-  bool is_created_only() const {
-    const std::string_view line = file_.source.slice(workload_.span);
-    return line.substr(0, std::min(line.find(" run "), line.size())).contains("create");
-  }
-
-  void gpu_not_requested() {
+  void run() {
     const bool stated = workload_.kind != WorkloadKind::kSrun &&
                         workload_.kind != WorkloadKind::kApptainer &&
                         workload_.kind != WorkloadKind::kSystemd;
@@ -137,6 +83,64 @@ class GpuRequestRules {
                       "driver: nvidia, count: 1, capabilities: [gpu]";
   }
 
+ private:
+  const text::YamlNode* key(std::string_view name) const {
+    return workload_.node == nullptr ? nullptr : workload_.node->find(name);
+  }
+
+  /// A claim, a resource of some vendor or scheduler, an annotation for a part of a GPU.
+  bool asks_otherwise() const {
+    const text::YamlNode& resources = (*workload_.node)["resources"];
+    if (resources.find("claims") != nullptr) return true;
+    for (const std::string_view part : {"limits", "requests"})
+      for (const text::YamlMember& member : resources[part].members)
+        if (member.key.contains('/')) return true;
+    return file_.source.text().contains("gpu-fraction") ||
+           file_.source.text().contains("gpu-memory:");
+  }
+
+  /// Why the container needs a GPU.
+  struct Need {
+    std::string what;  ///< "vllm/vllm-openai", "nvidia/cuda with nvidia-smi"; empty: it does not
+    std::string evidence;
+    bool sure = true;
+  };
+
+  Need need() const {
+    const std::string name = workload_.image_name->familiar();
+    if (image_ != nullptr && !image_->vendor.empty() && image_->role == "serve")
+      return image_->vendor == "amd" ? Need{} : Need{name, image_->source};
+    const GpuImage image = describe_image(*workload_.image_name, project_.knowledge->images);
+    if (const std::string command = gpu_command(workload_); !command.empty()) {
+      if (image.vendor.value == "nvidia") return {name + " with " + command, image.vendor.evidence};
+      const FileView* own = workload_.node == nullptr && !image.vendor.known()
+                                ? own_image(views_, project_, workload_)
+                                : nullptr;
+      if (own != nullptr && own->stages.back().image.vendor.value == "nvidia")
+        return {name + " with " + command, own->stages.back().image.vendor.evidence};
+      return {};
+    }
+    // What a script starts, and a person who looks into the image does not.
+    const bool script = file_.kind == FileKind::kShell && is_engine(workload_.kind);
+    if (!script || image.vendor.value != "nvidia" || is_created_only() || only_builds(workload_) ||
+        workload_.image_name->tag.ends_with("-sdk") || speaks_of_gpus(file_.source.text()))
+      return {};
+    const std::vector<Word> words = command_words(workload_);
+    // One line of Python, or the variables, is a look.
+    const bool looks = std::ranges::find(words, "-c", &Word::text) != words.end() ||
+                       (words.size() == 1 && words.front().text == "env");
+    const bool program =
+        !looks && (words.size() > 1 || (!words.empty() && !is_shell(words.front().text)));
+    return {name, image.vendor.evidence,
+            program && is_one_of(image.flavour.value, {"base", "runtime"})};
+  }
+
+  /// `docker create`, to copy files out of an image.
+  bool is_created_only() const {
+    const std::string_view line = file_.source.slice(workload_.span);
+    return line.substr(0, std::min(line.find(" run "), line.size())).contains("create");
+  }
+
   FindingSink& sink_;
   const Project& project_;
   const std::vector<FileView>& views_;
@@ -174,7 +178,8 @@ void judge_devcontainer(const Project& project, const std::vector<FileView>& vie
     } else {
       place =
           word_of(build.find("dockerfile") != nullptr ? build["dockerfile"] : top["dockerFile"]);
-      if (place.text.empty() || build.find("target") != nullptr) continue;
+      if (place.text.empty() || build.find("target") != nullptr || build.find("args") != nullptr)
+        continue;
       const ProjectFile* built =
           project.find(path_below(directory_of(file.source.path()), place.text));
       const auto view = std::ranges::find(views, built, &FileView::file);

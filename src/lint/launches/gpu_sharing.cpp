@@ -88,9 +88,13 @@ void judge_mps_of_pod(const Project& project, const ProjectFile& file, const Wor
       "NVIDIA, Multi-Process Service: clients find the daemon by CUDA_MPS_PIPE_DIRECTORY");
   found.fix = fmt::format("mount the daemon's directory, by hostPath or a shared volume, at {}",
                           *pipe->value);
-  // The image's own entry point may start one.
-  found.pedantic = std::ranges::any_of(
-      project.files, [](const auto& one) { return starts_daemon(one->source.text()); });
+  // The image's own entry point, or a script in it, may start one.
+  found.pedantic =
+      std::ranges::any_of(
+          workload.command,
+          [](const Word& word) { return word.text.ends_with(".sh") || is_shell(word.text); }) ||
+      std::ranges::any_of(project.files,
+                          [](const auto& one) { return starts_daemon(one->source.text()); });
 }
 
 /// Waits, and computes nothing: other containers are the daemon's clients.

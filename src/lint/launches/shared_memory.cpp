@@ -7,6 +7,7 @@
 #include "base/format.h"
 #include "lint/facts/own_images.h"
 #include "lint/facts/workload_facts.h"
+#include "lint/facts/workload_purpose.h"
 #include "lint/readers/reader_values.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
@@ -35,14 +36,9 @@ bool is_single(std::string_view value) {
   return value == "0" || value == "1";
 }
 
-/// A script whose name says that it trains: its loaders are workers unless it is told otherwise.
+/// A script that trains: its loaders are workers unless it is told otherwise.
 bool trains(const std::vector<Word>& words) {
-  return std::ranges::any_of(words, [](const Word& word) {
-    const std::string name = to_lower(file_name(word.text));
-    return name.ends_with(".py") &&
-           has_part(name, "._-",
-                    {"train", "training", "trainer", "finetune", "finetuning", "pretrain"});
-  });
+  return std::ranges::any_of(words, [](const Word& word) { return is_training_script(word.text); });
 }
 
 /// Several processes that share memory, by their words: the workers of a loader or of NCCL.

@@ -40,7 +40,11 @@ class Scripts {
   void search(const YamlNode& node, unsigned depth) {
     if (depth > kMaxWorkflowDepth) return;
     const YamlNode& matrix = node["strategy"]["matrix"];
-    if (matrix.is_mapping()) runs_ = matrix_runs(matrix);
+    const std::string_view condition = node["if"].text_or();
+    if (matrix.is_mapping() && condition != "false") runs_ = matrix_runs(matrix);
+    // Which of the runs come here is the condition's.
+    std::vector<MatrixRun> all;
+    if (condition.contains("matrix.")) all.swap(runs_);
     for (const YamlNode* item : node.items) search(*item, depth + 1);
     for (const text::YamlMember& member : node.members) {
       if (is_one_of(member.key, {"run", "script", "before_script", "after_script"})) {
@@ -51,6 +55,7 @@ class Scripts {
       search(*member.value, depth + 1);
     }
     if (node["uses"].text_or().starts_with("docker/build-push-action")) build(node["with"]);
+    if (!all.empty()) runs_.swap(all);
     if (matrix.is_mapping()) runs_.clear();
   }
 

@@ -227,7 +227,8 @@ bool says_it_itself(const StageView& stage) {
       };
       if (has("-DCMAKE_CUDA_ARCHITECTURES"))
         said = true;
-      else if (!has("--build") && !has("--install") && !has("-E") && !has("-P"))
+      else if (!has("--build") && !has("--install") && !has("-E") && !has("-P") &&
+               !has("--version") && !has("--help"))
         return false;
     }
   return said;

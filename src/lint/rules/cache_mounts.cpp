@@ -1,6 +1,8 @@
 // Cache mounts of a RUN: without effect, at another place than the tool's cache, and where one
 // would save most of a build.
 #include <algorithm>
+#include <map>
+#include <optional>
 #include <set>
 
 #include "base/ascii.h"
@@ -51,25 +53,32 @@ bool alone(const Instruction& run, const knowledge::ToolCacheRow& tool) {
   });
 }
 
-/// Whether another RUN of the file has the same cache, and no tool in it that keeps none.
-bool is_filled_elsewhere(const FileView& view, const Instruction& run, const CacheMount& mount) {
-  const auto keeps_none = [&](const Instruction& other) {
-    return std::ranges::any_of(view.installs, [&](const Install& install) {
-      const auto* tool = install.instruction == &other ? tool_of(view, install.command) : nullptr;
-      return tool != nullptr &&
-             !switched_off(other, command_at(other, install.command.span), install.command, *tool)
-                  .empty();
-    });
-  };
-  return std::ranges::any_of(view.dockerfile->stages, [&](const Stage& stage) {
-    return std::ranges::any_of(stage.instructions, [&](const Instruction& other) {
-      return &other != &run && other.keyword == Keyword::kRun &&
-             std::ranges::any_of(
-                 cache_mounts(other),
-                 [&](const CacheMount& one) { return !one.id.empty() && one.id == mount.id; }) &&
-             !keeps_none(other);
-    });
-  });
+/// Caches by their id, with the RUNs that fill them: without a tool that keeps none.
+using Fillers = std::map<std::string, std::set<const Instruction*>, std::less<>>;
+
+Fillers fillers_of(const FileView& view) {
+  std::set<const Instruction*> keep_none;
+  for (const Install& install : view.installs)
+    if (const auto* tool = tool_of(view, install.command);
+        tool != nullptr &&
+        !switched_off(*install.instruction, command_at(*install.instruction, install.command.span),
+                      install.command, *tool)
+             .empty())
+      keep_none.insert(install.instruction);
+  Fillers out;
+  for (const Stage& stage : view.dockerfile->stages)
+    for (const Instruction& run : stage.instructions) {
+      if (run.keyword != Keyword::kRun || keep_none.contains(&run)) continue;
+      for (const CacheMount& mount : cache_mounts(run))
+        if (!mount.id.empty()) out[mount.id].insert(&run);
+    }
+  return out;
+}
+
+/// Whether another RUN of the file fills the same cache.
+bool is_filled_elsewhere(const Fillers& fillers, const Instruction& run, const CacheMount& mount) {
+  const auto at = fillers.find(mount.id);
+  return at != fillers.end() && at->second.size() > at->second.count(&run);
 }
 
 /// Wheels that lie in the image or in a mount alone.
@@ -85,7 +94,7 @@ bool takes_local_wheels(const PackageList& list, const ShellCommand* command) {
 }
 
 void unused_mounts(const FileView& view, const StageView& stage, const StageSteps& steps,
-                   FindingSink& sink) {
+                   const Fillers& fillers, FindingSink& sink) {
   const std::vector<ToolInstall> installs = tool_installs(view, stage, steps);
   for (const ToolInstall& one : installs) {
     const auto& [install, step, command, tool, directory] = one;
@@ -106,7 +115,7 @@ void unused_mounts(const FileView& view, const StageView& stage, const StageStep
           "cache-mount-unused", *view.file, mount.flag->span,
           emptied ? fmt::format("the step empties {}, which this mount keeps for the next build",
                                 directory)
-          : is_filled_elsewhere(view, run, mount)
+          : is_filled_elsewhere(fillers, run, mount)
               ? fmt::format("{} switches {}'s cache off: it takes nothing from this mount, which "
                             "another step fills",
                             off, tool->tool)
@@ -326,18 +335,21 @@ void apt_mounts(const FileView& view, const StageView& stage, FindingSink& sink)
 
 void judge_cache_mounts(const Project& /*project*/, const std::vector<FileView>& views,
                         FindingSink& sink) {
-  for (const FileView& view : views)
+  for (const FileView& view : views) {
+    std::optional<Fillers> fillers;  // of the file, where a mount asks
     for (const StageView& stage : view.stages) {
       compiler_cache(view, stage, sink);
       if (std::ranges::none_of(stage.stage->instructions,
                                [](const auto& one) { return one.flag("mount") != nullptr; }))
         continue;
       const StageSteps steps(view, stage.index);
-      unused_mounts(view, stage, steps, sink);
+      if (!fillers) fillers = fillers_of(view);
+      unused_mounts(view, stage, steps, *fillers, sink);
       link_mode(view, stage, steps, sink);
       misplaced_mounts(view, stage, steps, sink);
       apt_mounts(view, stage, sink);
     }
+  }
 }
 
 }  // namespace flense::lint

@@ -17,13 +17,18 @@ constexpr std::string_view kName = "LD_LIBRARY_PATH=";
 /// `export LD_LIBRARY_PATH=/usr/local/cuda/compat:…`, in front of everything else. What stands
 /// behind a condition looks at the driver first. `sure`: it runs where a GPU is.
 void exported(const ProjectFile& file, Span text, bool sure, FindingSink& sink) {
+  std::string before;    // the operator between the last command and this one
+  bool decides = false;  // a branch leaves the script, or starts the program, before
   for (const ShellCommand& command : split_shell(file.source.text(), text).commands) {
+    const bool behind_condition = is_one_of(before, {"&&", "||"});
+    before = command.joined_by;
     const std::string program = program_of(command).name;
+    decides = decides || ((command.depth != 0 || behind_condition) && !command.words.empty() &&
+                          is_one_of(command.words.front().text, {"exec", "exit", "return"}));
     // The variables of the steps that follow: echo LD_LIBRARY_PATH=… >> $GITHUB_ENV.
     const bool for_steps = program == "echo" && !command.redirections.empty() &&
                            command.redirections.front().target.text.contains("GITHUB_ENV");
-    if (command.depth != 0 || command.joined_by == "&&" || (program != "export" && !for_steps))
-      continue;
+    if (command.depth != 0 || behind_condition || (program != "export" && !for_steps)) continue;
     for (const ShellWord& word : command.words) {
       if (!word.text.starts_with(kName)) continue;
       const std::string value = word.text.substr(kName.size());
@@ -36,7 +41,8 @@ void exported(const ProjectFile& file, Span text, bool sure, FindingSink& sink) 
       found.evidence = {fmt::format("{} is first on LD_LIBRARY_PATH", first),
                         "forward_compat.json; NVIDIA, CUDA Compatibility"};
       found.fix = fmt::format("take {} off, or add it where the driver is older", first);
-      found.pedantic = !sure || comments_above(file.source, command.span).contains("compat");
+      found.pedantic =
+          !sure || decides || comments_above(file.source, command.span).contains("compat");
     }
   }
 }
@@ -51,6 +57,8 @@ class Steps {
     if (depth > kDeepest) return;
     for (const std::string_view key : {"runs-on", "tags"}) gpu = gpu || speaks_of_gpu(node[key]);
     gpu = gpu || node["container"]["options"].text_or().contains("--gpus");
+    // What a condition lets in nobody knows.
+    gpu = gpu && node["if"].text_or().empty();
     for (const text::YamlNode* item : node.items) search(*item, gpu, depth + 1);
     for (const text::YamlMember& member : node.members) {
       if (is_one_of(member.key, {"run", "script", "before_script"})) {
@@ -64,7 +72,9 @@ class Steps {
  private:
   static bool speaks_of_gpu(const text::YamlNode& labels) {
     const auto speaks = [](std::string_view label) {
-      return has_part(to_lower(label), "-_. ", {"gpu", "cuda", "nvidia", "gpus"});
+      const std::string low = to_lower(label);
+      return has_part(low, "-_. ", {"gpu", "cuda", "nvidia", "gpus"}) &&
+             !has_part(low, "-_. ", {"no", "non", "without", "cpu"});
     };
     if (speaks(labels.text_or())) return true;
     for (const text::YamlNode* one : labels.items)

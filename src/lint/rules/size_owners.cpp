@@ -65,9 +65,16 @@ class Owners {
     if (command.program != "chown" && command.program != "chmod") return false;
     const Flag* flag = copy.flag(command.program);
     if (flag == nullptr || flag->value.empty()) return false;
-    if (command.program == "chmod") return true;
+    if (flag->value == owner) return true;
+    // A user alone stands for his group too, or leaves it as it is.
     const auto user = [](std::string_view name) { return name.substr(0, name.find(':')); };
-    return user(flag->value) == user(owner);
+    const auto group = [](std::string_view name) {
+      const std::size_t colon = name.find(':');
+      return colon == name.npos ? std::string_view() : name.substr(colon + 1);
+    };
+    return command.program == "chown" && user(flag->value) == user(owner) &&
+           (group(owner).empty() || group(flag->value).empty() ||
+            group(owner) == group(flag->value));
   }
 
   /// WORKDIR makes a directory that is not there yet as root, whoever USER names.

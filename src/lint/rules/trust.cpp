@@ -174,10 +174,11 @@ void signatures(const FileView& view, FindingSink& sink) {
 std::string unverified(const StepCommand& command, const ShellWord& word) {
   const std::string_view text = word.text;
   const bool curl = command.program == "curl";
-  const bool off = command.has("false") || command.has("False") || command.has("0") ||
-                   command.has("no") || command.has("off");
+  const bool off = command.has("false") || command.has("False") || command.has("0");
   if (off && command.program == "git" && text == "http.sslVerify") return "http.sslVerify false";
-  if (off && command.has("config") && text == "ssl_verify") return "ssl_verify false";
+  if (command.has("config") && text == "ssl_verify" &&
+      is_one_of(command.value_of("ssl_verify"), {"false", "False", "no", "off", "0"}))
+    return "ssl_verify false";
   if (off && is_one_of(command.program, {"npm", "yarn", "pnpm"}) && text == "strict-ssl")
     return "strict-ssl false";
   if (is_one_of(command.program, {"npm", "yarn", "pnpm"}) && text == "strict-ssl=false")
