@@ -178,12 +178,17 @@ void judge_devcontainer(const Project& project, const std::vector<FileView>& vie
     } else {
       place =
           word_of(build.find("dockerfile") != nullptr ? build["dockerfile"] : top["dockerFile"]);
-      if (place.text.empty() || build.find("target") != nullptr || build.find("args") != nullptr)
-        continue;
+      if (place.text.empty() || build.find("target") != nullptr) continue;
       const ProjectFile* built =
           project.find(path_below(directory_of(file.source.path()), place.text));
       const auto view = std::ranges::find(views, built, &FileView::file);
       if (view == views.end() || !is_nvidia_final(*view, why)) continue;
+      // An argument given here may be the base.
+      if (build.find("args") != nullptr &&
+          std::ranges::any_of(view->dockerfile->stages, [&](const Stage& stage) {
+            return view->text(stage.base.span).contains('$');
+          }))
+        continue;
       sure = asks_for_cuda(*view);
     }
     if (why.empty()) continue;
