@@ -198,7 +198,7 @@ def missing_from(address, repository, reference):
     docker-registry writes its files in place, so that who reads while somebody pushes the same once more may see none:
     what is missing is looked for again."""
     found = missing_now(address, repository, reference)
-    if found:
+    if found != []:
         time.sleep(0.3)
         found = missing_now(address, repository, reference)
     return found
