@@ -6,6 +6,7 @@
 
 #include "base/ascii.h"
 #include "base/file.h"
+#include "cli/shared/variants.h"
 
 namespace flense::cli {
 
