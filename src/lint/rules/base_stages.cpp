@@ -166,9 +166,6 @@ void libc_between(const FileView& view, const StageCopy& copy, FindingSink& sink
                                ? "it ends with \"version `GLIBC_…' not found\""
                                : "what calls a function that is new in between does not start"));
   found.evidence = {built->source, here->source};
-  // Who collects libraries by ldd may take the C library along.
-  found.pedantic =
-      !surely_breaks(built->glibc, here->glibc) || commands_mention(view, copy.from->index, "ldd");
   found.fix = fmt::format("begin both stages with {}", copy.to->image.distribution.value);
 }
 
@@ -279,35 +276,6 @@ void distroless(const FileView& view, const StageCopy& copy, FindingSink& sink) 
                   row->glibc ? "libstdc++ and libgcc_s" : "C library", sources.front()->text));
   found.evidence = {row->source};
   if (!row->instead.empty()) found.fix = "begin the stage with " + row->instead;
-}
-
-void labels(const FileView& view, FindingSink& sink) {
-  const StageView& last = view.stages.back();
-  if (!last.image.vendor.known()) return;
-  for (const std::size_t one : view.dockerfile->lineage(last.index))
-    for (const Instruction& label : view.dockerfile->stages[one].instructions) {
-      if (label.keyword != Keyword::kLabel) continue;
-      for (const KeyValue& pair : label.pairs)
-        for (const std::string_view word : {"driver", "cuda", "gpu", "rocm", "kernel", "targets"})
-          if (pair.key.text.find(word) != std::string::npos) return;
-    }
-  const bool amd = last.image.vendor.value == "amd";
-  std::string label = "LABEL dev.flense.requires.gpus=\"gfx942\"";
-  std::string evidence = last.image.vendor.evidence;
-  if (!amd) {
-    const auto major = first_number(last.image.cuda.value);
-    const auto* row = major ? view.project->knowledge->drivers.minor_version(*major) : nullptr;
-    // The names that flense check --format labels prints and flense init writes.
-    label = fmt::format("LABEL dev.flense.requires.driver-minor=\"{}\"",
-                        row == nullptr ? "…" : row->driver);
-    if (row != nullptr) evidence = row->source;
-  }
-  Finding& found = sink.add("host-needs-not-labelled", *view.file, last.stage->base.span,
-                            fmt::format("nothing in the image says which {} driver and GPUs it "
-                                        "needs",
-                                        amd ? "AMD" : "NVIDIA"));
-  found.evidence = {evidence};
-  found.fix = fmt::format("write what a host must offer where tools can read it: {}", label);
 }
 
 /// "amd64" or "arm64" where the word names a file of that processor; empty: neither.
@@ -434,7 +402,6 @@ void judge_base_stages(const Project& /*project*/, const std::vector<FileView>& 
       python_between(view, copy, sink);
       if (!libraries[copy.to->index]) distroless(view, copy, sink);
     }
-    labels(view, sink);
     platforms(view, sink);
     several_architectures(view, sink);
   }
