@@ -12,7 +12,7 @@ namespace flense::knowledge {
 
 /// What needs a driver capability.
 struct CapabilityUseRow {
-  std::string on;       ///< "package", "word" of a command, "variable" (NAME=value)
+  std::string on;       ///< "package", "word" of a command, "entry" point, "variable" (NAME=value)
   std::string pattern;  ///< with '*'
   std::string capability, what, source;
   bool only_some = false;  ///< programs that use it: most do without

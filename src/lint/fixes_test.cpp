@@ -137,13 +137,17 @@ TEST_F(Fixes, ARetiredTagsSuccessorIsMaintained) {
             "| move to nvidia/cuda:11.8.0-cudnn8-runtime-ubuntu22.04, which is maintained; it "
             "changes ubuntu18.04 to ubuntu22.04: until the file is ported keep a copy of this "
             "image in a registry of your own");
-  EXPECT_EQ(fix("cuda-tag-unsupported", "11.4.0-devel-rockylinux8"),
+  EXPECT_EQ(fix("cuda-tag-unsupported", "11.4.1-devel-rockylinux8"),
             "| move to nvidia/cuda:11.4.3-devel-rockylinux8, which is maintained");
   // 11.4 has no image on a distribution of the family that is alive.
-  EXPECT_EQ(fix("cuda-tag-unsupported", "11.4.0-devel-ubuntu20.04"),
+  EXPECT_EQ(fix("cuda-tag-unsupported", "11.4.1-devel-ubuntu20.04"),
             "| move to nvidia/cuda:11.8.0-devel-ubuntu22.04, which is maintained; it changes "
             "ubuntu20.04 to ubuntu22.04: until the file is ported keep a copy of this image in a "
             "registry of your own");
+  EXPECT_EQ(
+      fix("cuda-tag-deleted", "11.4.2-devel-ubuntu20.04"),
+      "| move to nvidia/cuda:11.4.3-devel-ubuntu20.04, the last update, which is still there, "
+      "or to nvidia/cuda:11.8.0-devel-ubuntu22.04; it changes ubuntu20.04 to ubuntu22.04");
   EXPECT_EQ(fix("cuda-tag-unsupported", "12.1.0-cudnn8-devel-ubuntu22.04"),
             "| move to nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04, which is maintained");
   EXPECT_EQ(

@@ -66,10 +66,31 @@ bool is_torch(const PackageRequest& one) {
          one.name == "pytorch" || one.name == "vllm";
 }
 
-void isolated(const Project& project, const PlacedList& place, FindingSink& sink) {
-  if (place.view == nullptr || place.file->kind == FileKind::kPyproject ||
-      place.file->kind == FileKind::kUvLock)
+/// A list that no Dockerfile installs: torch of the same list is not there when the other is built,
+/// unless somebody has installed it by hand before.
+void one_list(const PlacedList& place, FindingSink& sink) {
+  if (place.file->kind != FileKind::kRequirements || !place.list->indexes.empty() ||
+      std::ranges::none_of(place.list->packages, is_torch))
     return;
+  for (const PackageRequest& request : place.list->packages) {
+    if (!needs_torch(request) || !request.marker.empty()) continue;
+    Finding& found =
+        sink.add("extension-without-torch", *place.file, request.span,
+                 fmt::format("{} imports torch when it is built, and torch of the same list is not "
+                             "installed by then: \"No module named 'torch'\"",
+                             request.name));
+    found.evidence = {"its setup.py; whyNLP/LCKV#17"};
+    found.fix = fmt::format(
+        "take it off the list: pip install --no-build-isolation {} behind pip install -r",
+        request.url.empty() ? request.name : request.url);
+    found.pedantic = true;
+    return;
+  }
+}
+
+void isolated(const Project& project, const PlacedList& place, FindingSink& sink) {
+  if (place.view == nullptr) return one_list(place, sink);
+  if (place.file->kind == FileKind::kPyproject || place.file->kind == FileKind::kUvLock) return;
   const Install& install = *place.install;
   const bool uv = install.command.manager == PackageManager::kUv;
   if ((!uv && install.command.manager != PackageManager::kPip) ||

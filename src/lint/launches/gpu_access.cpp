@@ -142,6 +142,7 @@ class GpuAccessRules {
     const bool profiles = speaks_of_profiler(file_.source.text());
     found.pedantic = node || profiles || speaks_of_fabric(file_.source.text()) ||
                      speaks_of_hardware(file_.source.text()) ||
+                     speaks_of_hardware(file_.source.path()) ||
                      std::ranges::any_of(workload_.mounts, [](const WorkloadMount& mount) {
                        return starts_with_any(mount.source, {"/dev", "/sys"}) ||
                               mount.source.contains("X11") || mount.source.ends_with(".sock");
@@ -158,8 +159,9 @@ class GpuAccessRules {
 
   bool uses_gpu(const Workload& workload) const {
     const auto* image = known_image(workload, *project_.knowledge);
-    return !workload.gpus.empty() || has_device(workload, "/dev/nvidia") ||
-           has_device(workload, "/dev/kfd") || (image != nullptr && !image->vendor.empty());
+    return !workload.gpus.empty() || (workload.runtime && workload.runtime->text == "nvidia") ||
+           has_device(workload, "/dev/nvidia") || has_device(workload, "/dev/kfd") ||
+           (image != nullptr && !image->vendor.empty());
   }
 
   void devices_by_hand() {

@@ -10,6 +10,7 @@
 #include "lint/packages/requirement_text.h"
 #include "lint/packages/system.h"
 #include "lint/shell/command_words.h"
+#include "lint/shell/variables.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -32,7 +33,7 @@ class CommandReader {
   CommandReader(const SourceText& source, std::vector<PackageList>& out)
       : source_(source), out_(out) {}
 
-  void read_all(const std::vector<ShellCommand>& commands, Environment environment);
+  void read_all(const std::vector<ShellCommand>& commands, const Environment& environment);
 
  private:
   using Arguments = std::span<const Argument>;
@@ -57,47 +58,29 @@ class CommandReader {
   std::vector<PackageList>& out_;
 };
 
-void CommandReader::read_all(const std::vector<ShellCommand>& commands, Environment environment) {
-  const auto assign = [&](const std::string& name, const ShellWord& value, unsigned depth) {
-    // Inside `if` and `for` it is unknown whether it runs.
-    const auto known = value.dynamic ? expand(value.text, environment) : std::optional(value.text);
-    environment[name] = depth == 0 ? known : std::nullopt;
-  };
+void CommandReader::read_all(const std::vector<ShellCommand>& commands,
+                             const Environment& environment) {
+  ShellVariables variables(environment);
   for (const ShellCommand& command : commands) {
     if (out_.size() >= kMaxLists) return;
-    if (command.words.empty()) {
+    if (!command.words.empty() && !command.assignments.empty()) {
+      Environment own = variables.values();
       for (const ShellAssignment& set : command.assignments)
-        assign(set.name, set.value, command.depth);
-      continue;
+        own[set.name] = set.value.dynamic ? expand(set.value.text, variables.values())
+                                          : std::optional(set.value.text);
+      read(command, own);
+    } else {
+      read(command, variables.values());
     }
-    if (command.words[0].text == "export" || command.words[0].text == "declare") {
-      for (const ShellWord& word : command.words) {
-        const std::size_t equal = word.text.find('=');
-        if (equal == std::string::npos || equal == 0) continue;
-        ShellWord value = word;
-        value.text = word.text.substr(equal + 1);
-        assign(word.text.substr(0, equal), value, command.depth);
-      }
-      continue;
-    }
-    if (command.assignments.empty()) {
-      read(command, environment);
-      continue;
-    }
-    Environment own = environment;
-    for (const ShellAssignment& set : command.assignments)
-      own[set.name] =
-          set.value.dynamic ? expand(set.value.text, environment) : std::optional(set.value.text);
-    read(command, own);
+    variables.take(command);
   }
 }
 
 void CommandReader::read(const ShellCommand& command, const Environment& environment) {
-  const Program program = program_of(command);
-  if (program.name.empty() || program.first >= command.words.size()) return;
   std::size_t budget = 1U << 20;
-  const auto arguments = arguments_of(command, program.first + 1, environment, budget);
-  dispatch(program.name, arguments, environment, command.span, 0);
+  const StepCommand step = step_command_of(command, environment, budget);
+  if (step.program.empty()) return;
+  dispatch(step.program, step.arguments, environment, command.span, 0);
 }
 
 void CommandReader::dispatch(std::string_view program, Arguments arguments,

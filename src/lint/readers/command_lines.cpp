@@ -3,11 +3,10 @@
 
 #include "lint/readers/launch_words.h"
 #include "lint/readers/readers.h"
+#include "lint/shell/variables.h"
 
 namespace flense::lint {
 namespace {
-
-constexpr std::size_t kLongestWord = 4096;
 
 enum class Starter { kNone, kDocker, kApptainer, kSrun };
 
@@ -35,49 +34,23 @@ bool installs_packages(std::string_view program) {
 class Lines {
  public:
   Lines(const std::string& path, Environment environment)
-      : path_(path), environment_(std::move(environment)) {}
+      : path_(path), environment_(std::move(environment)), variables_(environment_) {}
 
   void take(const ShellCommand& command) {
-    if (command.words.empty()) {
-      for (const ShellAssignment& assignment : command.assignments)
-        assign(assignment.name, assignment.value.text, command.depth);
-      return;
-    }
     const Program program = program_of(command);
-    if (program.name == "export" || program.name == "declare" || program.name == "readonly" ||
-        program.name == "local") {
-      for (std::size_t at = program.first + 1; at < command.words.size(); ++at) {
-        const std::string& text = command.words[at].text;
-        if (const std::size_t equals = text.find('='); equals != text.npos)
-          assign(text.substr(0, equals), text.substr(equals + 1), command.depth);
-      }
-      return;
-    }
-    if (program.name == "for" && command.words.size() > 1) {
-      environment_[command.words[1].text] = std::nullopt;
-      return;
-    }
-    if (program.name == "read")
-      for (const ShellWord& word : command.words) environment_[word.text] = std::nullopt;
     if (!command.redirections.empty() && installs_packages(program.name))
       names_.redirected_installs.push_back(command);
     if (starter_of(program.name) != Starter::kNone || is_launcher(program.name))
       start(command, program);
+    variables_.take(command);
   }
 
   std::vector<Workload> workloads() { return std::move(out_); }
   CommandNames names() { return std::move(names_); }
 
  private:
-  void assign(const std::string& name, std::string_view value, unsigned depth) {
-    // What an `if` or a loop assigns may not have been executed.
-    auto known = depth == 0 ? expand(value, environment_) : std::nullopt;
-    if (known && known->size() > kLongestWord) known = std::nullopt;
-    environment_[name] = std::move(known);
-  }
-
   void start(const ShellCommand& command, const Program& program) {
-    const std::vector<LaunchWord> words = launch_words(command, environment_);
+    const std::vector<LaunchWord> words = launch_words(command, variables_.values());
     Workload base;
     base.path = path_;
     base.span = command.span;
@@ -108,6 +81,7 @@ class Lines {
 
   const std::string& path_;
   Environment environment_;
+  ShellVariables variables_;
   std::vector<Workload> out_;
   CommandNames names_;
 };

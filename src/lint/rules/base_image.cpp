@@ -40,6 +40,11 @@ bool is_set_by_kustomization(const Project& project, const ImageUse& use) {
   return false;
 }
 
+/// "latest", and what images call it for a kind of theirs: "latest-gpu".
+bool is_latest(std::string_view tag) {
+  return tag == "latest" || tag.starts_with("latest-");
+}
+
 /// Of the other vendors' images only what has no tag can be told to move.
 void floating_tag(const Project& project, const ImageUse& use, FindingSink& sink) {
   const std::string& tag = use.name->tag;
@@ -58,14 +63,14 @@ void floating_tag(const Project& project, const ImageUse& use, FindingSink& sink
     return;
   }
   if (!use.image->official || !use.image->vendor.known() || !use.name->digest.empty() ||
-      (!use.name->tag.empty() && use.name->tag != "latest") ||
+      (!use.name->tag.empty() && !is_latest(use.name->tag)) ||
       is_set_by_kustomization(project, use))
     return;
   Finding& found = sink.add(
       "gpu-image-floating", *use.file, use.span,
       fmt::format(
           "{}{} may be of another CUDA or ROCm, and need a newer driver, after the next release",
-          use.name->familiar(), use.name->tag.empty() ? " without a tag" : ":latest"));
+          use.name->familiar(), use.name->tag.empty() ? " without a tag" : ":" + use.name->tag));
   found.evidence = {use.image->vendor.evidence};
   // A script is called by hand, by somebody who sees what changes; tests want to know of it. The
   // default of an argument is for those who do not choose.

@@ -258,6 +258,10 @@ std::string_view for_gpus(const PlacedList& place, const PackageRequest& request
       return {};
     return "jax[cuda12] or jax[cuda13]";
   }
+  if (request.name == "onnxruntime") {
+    if (any([](const PackageRequest& one) { return is_gpu_package(one.name); })) return {};
+    return "onnxruntime-gpu";
+  }
   if (request.name == "llama-cpp-python") {
     if (commands_mention(view, stage, "GGML_") || commands_mention(view, stage, "LLAMA_"))
       return {};
@@ -271,7 +275,7 @@ std::string_view for_gpus(const PlacedList& place, const PackageRequest& request
   return {};
 }
 
-/// jax on nvidia/cuda, which PyPI has for processors alone.
+/// jax on nvidia/cuda, and others that PyPI has for processors alone by this name.
 /// True: something is said.
 bool for_processors(const PlacedList& place, FindingSink& sink) {
   const StageView& stage = place.view->stages[place.install->stage];
@@ -288,9 +292,10 @@ bool for_processors(const PlacedList& place, FindingSink& sink) {
         "processor-build-on-gpu", *place.file, request.span,
         fmt::format("{} of PyPI is built for the processor alone: on this base it uses no GPU",
                     request.name));
-    found.evidence = {stage.image.vendor.evidence, request.name.starts_with("jax")
-                                                       ? "Harvard-Neutrino/prometheus#120"
-                                                       : "zylon-ai/private-gpt#1405"};
+    found.evidence = {stage.image.vendor.evidence,
+                      request.name.starts_with("jax")      ? "Harvard-Neutrino/prometheus#120"
+                      : request.name == "llama-cpp-python" ? "zylon-ai/private-gpt#1405"
+                                                           : "ONNX Runtime documentation, Install"};
     found.fix = fmt::format("take {}", instead);
     found.pedantic =
         !is_sure(place, request) || !knows_all_installs(*place.view, place.install->stage);

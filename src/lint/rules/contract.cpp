@@ -96,6 +96,10 @@ std::vector<CapabilityUse> capability_uses(const FileView& view, const StageStep
   for (const Step& step : steps.all()) {
     for (const ShellCommand& command : step.instruction->commands)
       for (const ShellWord& word : command.words) judge("word", word.text, word.span);
+    if (step.instruction->keyword == Keyword::kEntrypoint && step.instruction->exec_form &&
+        !step.instruction->words.empty())
+      judge("entry", std::string(file_name(step.instruction->words.front().text)),
+            step.instruction->words.front().span);
     if (step.instruction->keyword == Keyword::kEnv)
       for (const KeyValue& pair : step.instruction->pairs)
         if (pair.value) judge("variable", pair.key.text + "=" + pair.value->text, pair.value->span);

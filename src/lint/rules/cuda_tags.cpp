@@ -162,6 +162,18 @@ std::string from_archive(const ImageUse& use, std::string_view cuda) {
   return fmt::format("begin with {} and CUDA {} from NVIDIA's archive", base, cuda);
 }
 
+/// The tag of the last update of a minor on the same distribution; empty: there is none.
+std::string last_update(const ImageUse& use, const knowledge::CudaImageRow& row) {
+  const knowledge::Images& images = use.knowledge->images;
+  const auto* near = images.cuda_near(row.cuda);
+  const auto* base = images.cuda_distribution(use.image->distribution.value);
+  if (near == nullptr || base == nullptr || !near->state.empty() || !fits(*near, *base) ||
+      major_minor(near->cuda) != major_minor(row.cuda) ||
+      (use.name->tag.contains("cudnn") && near->cudnn != row.cudnn))
+    return {};
+  return tag_of(use, *near);
+}
+
 /// What the file takes from its distribution, and the successor's has not: an update on the same
 /// distribution, or the old image.
 bool tie_fix(const ImageUse& use, const knowledge::CudaImageRow& row, const Successor& better,
@@ -238,6 +250,11 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
         fmt::format("its {} has had no updates since {}", life->name, life->end));
   if (better.row == nullptr) return;
   found.fix = fmt::format("move to {}, which is maintained", better.tag);
+  // Whose distribution has ended still finds the minor's last update on it.
+  if (deleted && better.distribution != use.image->distribution.value)
+    if (const std::string left = last_update(use, *row); !left.empty())
+      found.fix = fmt::format("move to {}, the last update, which is still there, or to {}", left,
+                              better.tag);
   if (!better.changes.empty()) found.fix += fmt::format("; it changes {}", better.changes);
   // Its Python and packages change as well, and old ones may not be had there.
   if (!deleted && better.distribution != use.image->distribution.value &&

@@ -12,34 +12,28 @@ namespace flense::lint {
 
 namespace {
 
+/// Packages of which PyPI has sources alone.
+bool is_source_only(const PackageRequest& request) {
+  return is_one_of(request.name, {"mmcv", "mmcv-full", "torch-scatter", "torch-sparse",
+                                  "torch-cluster", "torch-spline-conv"});
+}
+
+/// Packages whose setup.py compiles CUDA code only where torch sees a GPU, or FORCE_CUDA is set.
+bool asks_for_a_gpu(const PackageRequest& request) {
+  return request.name == "pytorch3d" || request.name == "detectron2" || is_source_only(request);
+}
+
 /// Python packages that compile GPU code when they are installed.
 bool builds_extension(const PackageRequest& request) {
-  constexpr auto kSource = std::to_array<std::string_view>({"flash-attn",
-                                                            "flash-attention",
-                                                            "apex",
-                                                            "xformers",
-                                                            "vllm",
-                                                            "deepspeed",
-                                                            "pytorch3d",
-                                                            "detectron2",
-                                                            "diff-gaussian-rasterization",
-                                                            "simple-knn",
-                                                            "fused-ssim",
-                                                            "gsplat",
-                                                            "causal-conv1d",
-                                                            "mamba",
-                                                            "mamba-ssm",
-                                                            "transformerengine",
-                                                            "transformer-engine",
-                                                            "torch-scatter",
-                                                            "mmcv",
-                                                            "tiny-cuda-nn",
-                                                            "nvdiffrast"});
-  const bool source = request.url.starts_with("git+");
-  if (std::ranges::find(kSource, std::string_view(request.name)) == kSource.end()) return false;
-  // Without a URL the index may hold a wheel; for these packages it holds sources.
-  return source || request.name == "mmcv" || request.name == "torch-scatter" ||
-         (request.name == "flash-attn" && request.url.empty());
+  if (request.url.starts_with("git+"))
+    return asks_for_a_gpu(request) ||
+           is_one_of(request.name,
+                     {"flash-attn", "flash-attention", "apex", "xformers", "vllm", "deepspeed",
+                      "diff-gaussian-rasterization", "simple-knn", "fused-ssim", "gsplat",
+                      "causal-conv1d", "mamba", "mamba-ssm", "transformerengine",
+                      "transformer-engine", "tiny-cuda-nn", "nvdiffrast"});
+  // A file may be a wheel.
+  return request.url.empty() && (request.name == "flash-attn" || is_source_only(request));
 }
 
 struct ExtensionBuild {
@@ -65,11 +59,6 @@ const Setting* forced(const std::vector<Setting>& settings) {
 }
 
 constexpr auto kForced = std::to_array<std::string_view>({"FORCE_CUDA"});
-
-/// Packages whose setup.py compiles CUDA code only where torch sees a GPU, or FORCE_CUDA is set.
-bool asks_for_a_gpu(const PackageRequest& request) {
-  return is_one_of(request.name, {"pytorch3d", "detectron2", "mmcv", "torch-scatter"});
-}
 
 void forced_cuda(const FileView& view, const StageView& stage, FindingSink& sink) {
   constexpr auto kNames = std::to_array<std::string_view>({"TORCH_CUDA_ARCH_LIST"});

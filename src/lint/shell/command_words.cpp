@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "lint/shell/variables.h"
+#include "lint/source/blanks.h"
+
 namespace flense::lint {
 
 namespace {
@@ -54,14 +57,31 @@ std::string StepCommand::value_of(std::string_view option) const {
   return {};
 }
 
+StepCommand step_command_of(const ShellCommand& command, const Environment& environment,
+                            std::size_t& budget) {
+  Program program = program_of(command);
+  if (program.name.empty() || program.first >= command.words.size()) return {};
+  const ShellWord& word = command.words[program.first];
+  StepCommand out{&command, std::move(program.name), word.span, {}};
+  const bool named = !word.dynamic || word.quoted;
+  out.arguments = arguments_of(command, program.first + (named ? 1 : 0), environment, budget);
+  if (named) return out;
+  // $PIP_INSTALL numpy, where the variable is "python3 -m pip install".
+  if (out.arguments.empty()) return {};
+  out.program = file_name(out.arguments.front().text);
+  out.program_span = out.arguments.front().span;
+  out.arguments.erase(out.arguments.begin());
+  return out;
+}
+
 std::vector<StepCommand> step_commands_of(const std::vector<ShellCommand>& commands,
                                           const Environment& environment, std::size_t& budget) {
   std::vector<StepCommand> out;
+  ShellVariables variables(environment);
   for (const ShellCommand& command : commands) {
-    Program program = program_of(command);
-    if (program.name.empty() || program.first >= command.words.size()) continue;
-    out.push_back({&command, std::move(program.name), command.words[program.first].span,
-                   arguments_of(command, program.first + 1, environment, budget)});
+    StepCommand step = step_command_of(command, variables.values(), budget);
+    if (!step.program.empty()) out.push_back(std::move(step));
+    variables.take(command);
   }
   return out;
 }

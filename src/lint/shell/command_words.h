@@ -32,7 +32,10 @@ struct StepCommand {
   /// The value of --name VALUE or --name=VALUE; empty: none.
   std::string value_of(std::string_view option) const;
 };
-/// Of the commands that have a program.
+/// Where a variable stands for the program, what it holds; no program: none is known.
+StepCommand step_command_of(const ShellCommand& command, const Environment& environment,
+                            std::size_t& budget);
+/// Of the commands that have a program; variables that the commands assign are followed.
 std::vector<StepCommand> step_commands_of(const std::vector<ShellCommand>& commands,
                                           const Environment& environment, std::size_t& budget);
 
