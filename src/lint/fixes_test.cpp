@@ -296,19 +296,19 @@ TEST_F(Fixes, ADistributionsPythonThatTheProjectExcludesIsNotOffered) {
   EXPECT_EQ(text(">=3.9"), "take python3 of the distribution, uv or conda");
 }
 
-TEST_F(Fixes, TheKeyringIsOfTheBase) {
+TEST_F(Fixes, TheKeyIsOfTheBase) {
   EXPECT_TRUE(said("cuda-repository-key",
                    "FROM nvidia/cuda:11.8.0-devel-ubuntu20.04\n"
                    "RUN apt-key adv --fetch-keys https://developer.download.nvidia.com/compute/"
                    "cuda/repos/ubuntu1804/x86_64/7fa2af80.pub\n")
-                  .contains("cuda-keyring_1.1-1_all.deb of …/compute/cuda/repos/ubuntu2004"));
+                  .contains("…/compute/cuda/repos/ubuntu2004/x86_64/3bf863cc.pub"));
 }
 
 TEST_F(Fixes, ASmallerBaseIsMaintained) {
   EXPECT_TRUE(said("devel-final-stage",
                    "FROM nvidia/cuda:12.4.0-devel-ubuntu22.04\nRUN pip install numpy\n"
                    "CMD [\"python3\", \"server.py\"]\n")
-                  .contains("begin the final one with nvidia/cuda:12.4.1-runtime-ubuntu22.04"));
+                  .contains("begin with nvidia/cuda:12.4.1-runtime-ubuntu22.04"));
 }
 
 TEST_F(Fixes, WhatAMountHasIsNotAskedFor) {

@@ -85,6 +85,24 @@ bool keeps_copies(const Instruction& run, const ShellCommand* command, const Pac
          variable_at(run, command, "UV_LINK_MODE").value.value_or("") == "copy";
 }
 
+bool compiles_wheels(const Install& install, const ShellCommand* command) {
+  // Those that the index has as sources alone.
+  const auto compiled = [](const PackageRequest& one) {
+    return is_one_of(one.name, {"llama-cpp-python", "flash-attn", "apex", "causal-conv1d",
+                                "mamba-ssm", "torch-scatter", "torch-sparse", "torch-cluster",
+                                "mmcv", "pytorch3d", "detectron2", "tiny-cuda-nn"}) &&
+           !is_of_branch(one) && !one.url.ends_with(".whl");
+  };
+  const auto told = [](const ShellAssignment& one) {
+    return is_one_of(one.name, {"CMAKE_ARGS", "FORCE_CMAKE", "FORCE_CUDA", "TORCH_CUDA_ARCH_LIST"});
+  };
+  return (command != nullptr && std::ranges::any_of(command->assignments, told)) ||
+         std::ranges::any_of(lists_of(install), [&](const PackageList* list) {
+           return list->has_option("--no-build-isolation") || list->has_option("--no-binary") ||
+                  (list->indexes.empty() && std::ranges::any_of(list->packages, compiled));
+         });
+}
+
 bool empties(const Instruction& run, std::string_view directory, std::string_view tool,
              bool unknown) {
   // What poetry downloads lies in a directory of its own.

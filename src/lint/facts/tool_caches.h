@@ -19,6 +19,10 @@ std::string switched_off(const Instruction& run, const ShellCommand* command,
 /// the environment, as long as nobody asks for copies.
 bool keeps_copies(const Instruction& run, const ShellCommand* command, const PackageList& list);
 
+/// Whether a package is compiled by the command, for GPUs that a variable or the torch beside it
+/// names: pip and uv take such a wheel from their cache in a later build too, whatever that is for.
+bool compiles_wheels(const Install& install, const ShellCommand* command);
+
 /// A RUN that empties a directory, or all of one above it. Of a path that is not known nobody can
 /// tell: `unknown` is the answer.
 bool empties(const Instruction& run, std::string_view directory, std::string_view tool,

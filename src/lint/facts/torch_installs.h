@@ -21,6 +21,11 @@ struct TorchInstall {
   bool by_conda() const { return torch.request->manager == PackageManager::kConda; }
 };
 
+/// "2.1.0" of "2.1.0+cu121".
+inline std::string without_local(std::string_view version) {
+  return std::string(version.substr(0, version.find('+')));
+}
+
 /// In the order of the file.
 struct TorchInstalls {
   std::vector<TorchInstall> torch, companions;

@@ -142,8 +142,10 @@ void isolated(const Project& project, const PlacedList& place, FindingSink& sink
                       : uv ? "no --no-build-isolation"
                            : "no --no-build-isolation; pip 25.3 and later always isolate"};
     found.fix = fmt::format(
-        "install torch in a command before it, and then {} install --no-build-isolation {}",
-        uv ? "uv pip" : "pip", request.url.empty() ? request.name : request.url);
+        "install torch, setuptools and wheel in a command before it, and then {} install "
+        "--no-build-isolation {}",
+        uv ? "uv pip" : "pip",
+        request.url.empty() ? request.name + request.specifier : request.url);
     found.pedantic = !sure;
     return;
   }

@@ -272,7 +272,7 @@ void other_cuda(const FileView& view, FindingSink& sink) {
                                "finds no libraries",
                                request.name, request.specifier, *made, stage.image.cuda.value));
       found.evidence = {request.specifier, stage.image.cuda.evidence, "mindee/doctr#1769"};
-      found.fix = fmt::format("take the version that ends in +cuda{}.…, or a base of CUDA {}",
+      found.fix = fmt::format("take a version that ends in +cuda{}.…, or a base of CUDA {}",
                               base.value_or(0), *made);
       found.pedantic = !surely_runs(install);
       break;
@@ -325,7 +325,10 @@ void other_release(const FileView& view, FindingSink& sink) {
           if (!distribution.empty()) found.evidence = {stage.image.distribution.evidence};
           found.evidence.emplace_back("CUDA Installation Guide: one repository a release");
           found.fix = distribution.empty() ? "keep that of the base's release"
-                                           : fmt::format("write …/repos/{}/…", own);
+                                           : fmt::format(
+                                                 "write …/repos/{}/…; CUDA that it has "
+                                                 "not wants a base of {}",
+                                                 own, named);
           // What is of an older release often works on a newer one.
           found.pedantic = command.depth > 0 || (named < own && !distribution.empty());
           return;
@@ -340,8 +343,10 @@ struct GonePackage {
 };
 constexpr auto kGone = std::to_array<GonePackage>(
     {{"tensorflow-gpu",
-      "tensorflow[and-cuda], or for a program of TensorFlow 1 the version that it was written for "
-      "(tensorflow-gpu==1.15.5, Python 3.7 or older)",
+      "tensorflow, which finds the base's CUDA (since 2.14 tensorflow[and-cuda] brings its own), "
+      "or "
+      "for a program of TensorFlow 1 the version that it was written for (tensorflow-gpu==1.15.5, "
+      "Python 3.7 or older)",
       "tensorflow-gpu is removed since 2.12", "2.12"},
      {"tf-nightly-gpu", "tf-nightly[and-cuda]", "tf-nightly-gpu is removed", ""},
      {"pytorch", "torch", "the package named for PyTorch is torch", ""}});

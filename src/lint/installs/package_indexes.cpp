@@ -105,10 +105,14 @@ void variant_without_index(const PlacedList& place, FindingSink& sink) {
                     "named",
                     request.name, request.version));
     found.evidence = {"Python packaging: local versions are not for public indexes"};
-    found.fix = is_one_of(request.name, {"torch", "torchvision", "torchaudio"})
-                    ? fmt::format("name the index: --index-url https://download.pytorch.org/whl/{}",
-                                  variant)
-                    : fmt::format("name the index that has {}: --extra-index-url …", variant);
+    found.fix =
+        !is_one_of(request.name, {"torch", "torchvision", "torchaudio"})
+            ? fmt::format("name the index that has {}: --extra-index-url …", variant)
+        // Releases of that time are on one page.
+        : request.name == "torch" && compare_versions(request.version, "1.11") < 0
+            ? std::string("name the page: -f https://download.pytorch.org/whl/torch_stable.html")
+            : fmt::format("name the index: --extra-index-url https://download.pytorch.org/whl/{}",
+                          variant);
     found.pedantic = !is_sure(place, request);
     return;  // the others of the list follow from it
   }
@@ -130,15 +134,27 @@ bool is_over(const knowledge::Knowledge& known, const std::string& variant) {
   return !last.empty() && compare_versions(last, "2.8") < 0;
 }
 
+/// An index that may hold anybody's builds: neither PyPI, nor PyTorch's, nor a mirror of them.
+bool is_of_others(std::string_view url) {
+  return std::ranges::none_of(
+      std::to_array<std::string_view>(
+          {"pytorch", "pypi.org", "mirror", "/pypi/simple", "pypi.tuna.", "pypi.mirrors."}),
+      [&](std::string_view part) { return holds(url, part); });
+}
+
 /// torch==2.0.1 of an index for cu121, which came later; torch==2.9.0 of it, which had ended.
 void wheel_of_no_index(const Project& project, const PlacedList& place, FindingSink& sink) {
   const PackageList& list = *place.list;
   const ProjectFile& file = *place.file;
   const bool by_uv =
       place.install != nullptr && place.install->command.manager == PackageManager::kUv;
+  for (const PackageList* one : {&list, place.install == nullptr ? &list : &place.install->command})
+    for (const Word& index : one->indexes)
+      if (is_of_others(index.text)) return;
   for (const PackageRequest& request : list.packages) {
     if (request.name != "torch" || request.version.empty() || !request.url.empty() ||
-        request.manager == PackageManager::kConda)
+        request.manager == PackageManager::kConda ||
+        (!request.index.empty() && is_of_others(request.index)))
       continue;
     std::string wanted = knowledge::local_version(request.version);
     if (wanted.empty()) wanted = variant_of_index(request.index);
@@ -166,8 +182,8 @@ void wheel_of_no_index(const Project& project, const PlacedList& place, FindingS
     if (!beside) found.severity = Severity::kError;
     found.evidence = {fmt::format("framework_builds.json, builds: torch {} for {}", plain,
                                   fmt::join(variants, ", "))};
-    found.fix = fmt::format("take https://download.pytorch.org/whl/{}, or a torch that has {}",
-                            variants.back(), wanted);
+    found.fix = fmt::format("take an index that has it ({}), or a torch that has {}",
+                            fmt::join(variants, ", "), wanted);
   }
 }
 

@@ -114,11 +114,26 @@ bool brings_pip(const Install& install) {
          });
 }
 
-/// pip install --upgrade pip
-bool upgrades_pip(const Install& install) {
-  const PackageRequest* pip = install.command.find("pip");
-  return pip != nullptr && (!pip->specifier.empty() || install.command.has_option("--upgrade") ||
-                            install.command.has_option("-U"));
+/// pip install --upgrade pip setuptools: packages that come with the distribution's pip.
+bool upgrades_own(const Install& install) {
+  return std::ranges::any_of(install.command.packages, [&](const PackageRequest& one) {
+    return is_one_of(one.name, {"pip", "setuptools", "wheel"}) &&
+           (!one.specifier.empty() || install.command.has_option("--upgrade") ||
+            install.command.has_option("-U"));
+  });
+}
+
+/// Packages of the distribution that programs of its Python import: python3-opencv.
+bool has_packages(const FileView& view, const StageView& stage) {
+  return std::ranges::any_of(view.installs_in(stage.index), [](const Install* install) {
+    return install->command.manager == PackageManager::kApt &&
+           std::ranges::any_of(install->command.packages, [](const PackageRequest& one) {
+             return one.name.starts_with("python3-") &&
+                    !is_one_of(one.name, {"python3-pip", "python3-venv", "python3-dev",
+                                          "python3-setuptools", "python3-wheel", "python3-full",
+                                          "python3-distutils", "python3-minimal"});
+           });
+  });
 }
 
 void refused(const FileView& view, const StageView& stage, FindingSink& sink) {
@@ -153,11 +168,14 @@ void refused(const FileView& view, const StageView& stage, FindingSink& sink) {
   found.evidence = {pytorch ? "awslabs/awsome-distributed-ai#1048, meta-pytorch/monarch#2284"
                             : stage.image.distribution.evidence,
                     "PEP 668; ggml-org/llama.cpp#15004, nvidia-holoscan/holohub#918"};
-  found.fix =
-      "make an environment first: apt-get install python3-venv, RUN python3 -m venv /opt/venv, ENV "
-      "PATH=/opt/venv/bin:$PATH";
-  // The distribution's pip keeps no list of its files, by which a newer one could replace it.
-  if (upgrades_pip(*first))
+  // What the environment is to find beside its own: the base's torch, packages of apt.
+  found.fix = fmt::format(
+      "make an environment first: apt-get install python3-venv, RUN python3 -m venv {}/opt/venv, "
+      "ENV PATH=/opt/venv/bin:$PATH",
+      pytorch || has_packages(view, stage) ? "--system-site-packages " : "");
+  // The distribution's packages keep no list of their files, by which newer ones could replace
+  // them.
+  if (upgrades_own(*first))
     found.evidence.emplace_back(
         "with --break-system-packages: \"Cannot uninstall pip …, RECORD file not found\"");
   else

@@ -192,8 +192,9 @@ void implicit_index(const Project& project, const std::set<const ProjectFile*>& 
     if (brings)
       found.evidence.push_back(fmt::format("package index: {} requires torch", request.name));
     found.fix =
-        "say which: --index-url https://download.pytorch.org/whl/cpu, or …/whl/cu128 with a base "
-        "for GPUs";
+        "say which: --index-url https://download.pytorch.org/whl/cpu, or the index of a CUDA with "
+        "a "
+        "base for GPUs";
     if (brings)
       found.fix =
           "install torch first: pip install torch --index-url https://download.pytorch.org/whl/cpu";

@@ -18,10 +18,6 @@ namespace flense::lint {
 
 namespace {
 
-std::string without_local(std::string_view version) {
-  return std::string(version.substr(0, version.find('+')));
-}
-
 /// Of two commands of one step, one runs in place of the other: branches of an `if`, or what `||`
 /// leads to.
 bool are_alternatives(const Install& one, const Install& other) {
@@ -82,6 +78,7 @@ class TorchTwice {
                                            : earlier == nullptr ? "what the base holds goes unused"
                                                                 : "both are downloaded"));
     found.evidence = {std::move(evidence)};
+    if (earlier == nullptr) found.fix = "keep the base's, or take a base of the other or of none";
     found.pedantic = !shipped || !again.sure || (earlier != nullptr && !earlier->sure) ||
                      (earlier == nullptr && says_so(*again.install->instruction));
     return found;
@@ -276,7 +273,8 @@ class TorchTwice {
       if (!own.empty() && own == without_local(torch.version()) && same_index) continue;
       report(torch, &one,
              fmt::format("{} has brought a torch before, and this replaces it", one.torch.package),
-             line_of(one.torch.request->span));
+             line_of(one.torch.request->span))
+          .fix = "install both in one command, from one index";
       return;
     }
   }
@@ -379,6 +377,7 @@ class TorchTwice {
                    : fmt::format("{} {} brings torch {} over torch {}", one.torch.package,
                                  one.version(), own, torch.version()),
             line_of(torch.torch.request->span));
+        found.fix = "install it with torch in one command, from the same index";
         // What was asked for is gone, whether or not it lies in a layer.
         if (!last.empty()) found.pedantic = !torch.sure || !one.sure;
         return;
@@ -464,6 +463,7 @@ class TorchTwice {
     Finding& found = report(later, nullptr, "torch is installed by conda and by pip",
                             line_of(earlier.install->command.span));
     found.pedantic = found.pedantic || !earlier.sure;
+    found.fix = "install torch by one of the two";
   }
 
   void over_earlier() {

@@ -118,7 +118,7 @@ void additive_index(const Project& project, const PlacedList& place, FindingSink
                           loose->name, variant_of_index(extra->text));
   // Of a list with others, the index alone would not have those.
   if (!torch_alone && !why.empty() && extra->text.contains("/nightly"))
-    found.fix = "add --pre to the command, or delete the index";
+    found.fix = "install torch in a command of its own with --pre, or delete the index";
   else if (!torch_alone)
     found.fix =
         fmt::format("write the variant: {}==…+{}", loose->name, variant_of_index(extra->text));
@@ -223,7 +223,14 @@ void wheel_against_base(const Project& project, const PlacedList& place, Finding
         sink.add("wheel-cuda-mismatch", *place.file, one.request->span, std::move(message));
     found.evidence = {one.variant.evidence, image.cuda.evidence};
     const auto* near = project.knowledge->images.cuda_near(wheel + ".0");
-    found.fix = fmt::format("take wheels of the base's CUDA, or a base of CUDA {}{}", wheel,
+    const auto variants = known_cuda_variants_of(*project.knowledge, without_local(one.version));
+    const bool has_other =
+        one.version.empty() || variants.empty() ||
+        std::ranges::any_of(variants, [&](const std::string& variant) {
+          return first_number(knowledge::cuda_of_variant(variant)) == first_number(base);
+        });
+    found.fix = fmt::format("take {} of the base's CUDA, or a base of CUDA {}{}",
+                            has_other ? "wheels" : "a torch that has wheels", wheel,
                             near != nullptr && major_minor(near->cuda) == wheel
                                 ? ": nvidia/cuda:" + near->cuda + "-…"
                                 : "");

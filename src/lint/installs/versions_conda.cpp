@@ -158,9 +158,8 @@ void no_such_toolkit(const PackageList& list, const ProjectFile& file, FindingSi
                     "conda-forge/cudatoolkit-feedstock: of CUDA 12 there are cuda-version and one "
                     "package for each part"};
   found.fix = fmt::format(
-      "write cuda-version={} with conda-forge's pytorch-gpu, or pytorch-cuda=12.1 or 12.4 with the "
-      "channels pytorch and nvidia",
-      cuda);
+      "write cuda-version={}, with {} of conda-forge", cuda,
+      list.find("pytorch") == nullptr ? "the parts that are used (cuda-toolkit)" : "pytorch-gpu");
 }
 
 /// What pip installs beside conda's packages, and loads the CUDA of the base.
@@ -245,7 +244,11 @@ void judge(const Project& project, const PackageList& list, const ProjectFile& f
                            image->cuda.value));
   found.evidence = {fmt::format("{}{}", first.request->name, first.request->specifier),
                     image->cuda.evidence};
-  found.fix = "begin with an image without CUDA, for conda brings its own, or with the same major";
+  found.fix = compiler
+                  ? fmt::format("begin with a base of CUDA {}, or compile with conda's cuda-nvcc",
+                                first.cuda)
+                  : "begin with an image without CUDA, for conda brings its own, or with the "
+                    "same major";
   found.pedantic = !compiler && loads_system;
 }
 

@@ -71,7 +71,8 @@ void mixed_majors(const std::vector<HeldList>& lists, const Project& project, Fi
                       "both sets are installed",
                       one.package, cuda, other->request->name, others));
       found.evidence = {one.cuda.evidence, other->cuda.evidence, "young-geng/EasyLM#92"};
-      found.fix = fmt::format("take the packages of CUDA {} throughout", std::max(cuda, others));
+      found.fix = fmt::format("take all of them for one CUDA: {} or {}", std::min(cuda, others),
+                              std::max(cuda, others));
       // A list that no image installs is often a record of somebody's machine.
       found.pedantic = held.install == nullptr || !held.brings(*one.request) ||
                        !at->second->brings(*other->request);

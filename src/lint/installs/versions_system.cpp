@@ -83,9 +83,8 @@ void needed_against_base(const Project& project, const PlacedList& place, Findin
                  fmt::format("{} {} loads CUDA {} from the system, and the base has CUDA {}",
                              request.name, request.version, row->cuda, image.cuda.value));
     found.evidence = {row->source, image.cuda.evidence};
-    found.fix =
-        fmt::format("begin with a base of CUDA {}, or take the {} that is built for CUDA {}",
-                    row->cuda, request.name, first_number(image.cuda.value).value_or(0));
+    found.fix = fmt::format("begin with a base of CUDA {}, or take a release of {} for CUDA {}",
+                            row->cuda, request.name, first_number(image.cuda.value).value_or(0));
     found.pedantic = !is_sure(place, request) || brings_libraries(place);
   }
 }
@@ -121,8 +120,9 @@ void cudnn_of_base(const Project& project, const PlacedList& place, FindingSink&
     found.evidence = {row->source, image.cudnn.evidence};
     // Its libraries name their own.
     found.pedantic = own || !is_sure(place, request) || brings_libraries(place);
-    found.fix =
-        own ? "take a base without cuDNN" : fmt::format("take a base with cuDNN {}", row->major);
+    found.fix = own ? "take a base without cuDNN"
+                    : fmt::format("take a base with cuDNN {}, or a release of {} for cuDNN {}",
+                                  row->major, request.name, image.cudnn.value);
   }
 }
 
@@ -205,7 +205,11 @@ void no_cudnn(const PlacedList& place, FindingSink& sink) {
       tag = fmt::format("nvidia/cuda:{}-cudnn…-runtime-…",
                         image.cuda.known() ? image.cuda.value : std::string("…"));
     found.fix = fmt::format("begin with {}", tag);
-    if (request.name == "tensorflow")
+    // The extra came with 2.14, which is for Python 3.9 and newer.
+    const bool has_extra = request.version.empty() ? !image.python.known() ||
+                                                         version_at_least(image.python.value, "3.9")
+                                                   : version_at_least(request.version, "2.14");
+    if (request.name == "tensorflow" && has_extra)
       found.fix += ", or install tensorflow[and-cuda], which brings its own";
     else if (request.version.empty())
       found.fix += fmt::format(", and write the version of {} that is made for it", request.name);

@@ -17,10 +17,6 @@ namespace flense::lint {
 
 namespace {
 
-std::string without_local(std::string_view version) {
-  return std::string(version.substr(0, version.find('+')));
-}
-
 /// torchvision and torchaudio of one list whose wheels require another torch than the list's.
 void companions(const Project& project, const PackageList& list, const ProjectFile& file,
                 FindingSink& sink) {

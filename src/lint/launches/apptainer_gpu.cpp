@@ -103,7 +103,7 @@ class ApptainerRules {
         fmt::format("{} runs {} without {}: it gets no driver libraries, and sees no GPU",
                     title(workload_), workload_.image_name->familiar(), amd ? "--rocm" : "--nv"));
     found.evidence = {image.vendor.evidence, "Apptainer documentation, GPU Support"};
-    found.fix = amd ? "add --rocm" : "add --nv";
+    found.fix = fmt::format("add {} in front of the image", amd ? "--rocm" : "--nv");
   }
 
   /// Slurm gives the job GPUs, and a container of a local file is started without the driver.
@@ -126,7 +126,7 @@ class ApptainerRules {
         fmt::format("{} runs {} without --nv: it gets no driver libraries, and sees no GPU",
                     title(workload_), command));
     found.evidence = {std::string(job_.asked), "Apptainer documentation, GPU Support"};
-    found.fix = "add --nv, or --rocm for AMD's";
+    found.fix = "add --nv, or --rocm for AMD's, in front of the image";
     found.pedantic = only && !names_gpu_program(workload_.image.text);
   }
 

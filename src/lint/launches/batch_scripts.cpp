@@ -139,7 +139,10 @@ void variables(const Project& project, const ProjectFile& file,
                fmt::format("Slurm puts no variables into {} lines: {} gets {} as it is written",
                            kMark, first->name, value));
   found.evidence = {"sbatch(1): the lines are read before any shell runs"};
-  found.fix = value.contains("$USER") || value.contains("${USER}")
+  // Patterns are of names of files alone.
+  const bool file_name_of =
+      is_one_of(first->name, {"--output", "-o", "--error", "-e", "--input", "-i"});
+  found.fix = file_name_of && (value.contains("$USER") || value.contains("${USER}"))
                   ? "write %u for the user's name"
                   : fmt::format("write the value, or give it on the command line: sbatch {}{}… {}",
                                 first->name, first->name.starts_with("--") ? "=" : " ",
@@ -202,7 +205,10 @@ void launcher_per_task(const ProjectFile& file, const std::vector<ShellCommand>&
                     tasks->value.text, started));
     found.evidence = {fmt::format("srun {}", launcher->text.substr(0, 60)),
                       "srun(1): one copy of the program for each task"};
-    found.fix = "write --ntasks-per-node=1, and let torchrun start the processes";
+    found.fix =
+        "write --ntasks-per-node=1 with the processors and GPUs of all tasks, and let torchrun "
+        "start "
+        "the processes";
     return;
   }
 }

@@ -123,8 +123,10 @@ class ServiceRules {
                   fmt::format("gpus: {} is neither all nor a list of requests", gpus.text));
     found.evidence.emplace_back("Compose Specification, gpus: the text all, or a list");
     const auto count = gpus.integer();
-    found.fix =
-        fmt::format("write gpus: [{{driver: nvidia, count: {}}}], or gpus: all", count.value_or(1));
+    found.fix = count && *count <= 0
+                    ? std::string("delete it, or write gpus: all")
+                    : fmt::format("write gpus: [{{driver: nvidia, count: {}}}], or gpus: all",
+                                  count.value_or(1));
     if (count && *count > 0)
       found.edits.push_back(
           {span_of(gpus.at), fmt::format("[{{driver: nvidia, count: {}}}]", *count)});
@@ -317,8 +319,9 @@ void shared(FindingSink& sink, const ProjectFile& file) {
                           })));
     found.evidence.emplace_back("count: N gives the first N GPUs to every service that asks");
     found.fix =
-        "give each service its own device_ids: ['0'], ['1'], or a MIG device; to share on purpose "
-        "run MPS, or limit each program (vLLM: --gpu-memory-utilization)";
+        "where the machine has several, give each service its own device_ids: ['0'], ['1']; to "
+        "share "
+        "one, limit each program (vLLM: --gpu-memory-utilization), or give MIG devices";
   }
 }
 

@@ -147,14 +147,25 @@ class GpuAccessRules {
                        return starts_with_any(mount.source, {"/dev", "/sys"}) ||
                               mount.source.contains("X11") || mount.source.ends_with(".sock");
                      });
-    found.fix =
-        workload_.kind == WorkloadKind::kKubernetes
-            ? "delete privileged and ask by resources.limits: nvidia.com/gpu: 1"
-        : profiles
-            ? "delete privileged; ask for GPUs by gpus: all, --gpus all or a CDI device, and "
-              "add SYS_ADMIN for the profiler (--cap-add SYS_ADMIN)"
-            : "delete privileged; ask for GPUs by gpus: all, --gpus all or a CDI device, "
-              "and add single capabilities where something else needs them";
+    found.fix = fmt::format(
+        "delete privileged{}; {}", ask_instead(),
+        profiles ? "add SYS_ADMIN for the profiler (--cap-add SYS_ADMIN)"
+                 : "add single capabilities or devices where something else needs them");
+  }
+
+  /// How the GPU comes without privileges, where the container does not ask for it already.
+  std::string_view ask_instead() const {
+    const bool amd = has_kfd(workload_) || is_rocm_image(workload_, image_);
+    if (workload_.kind == WorkloadKind::kKubernetes)
+      return !workload_.gpus.empty() ? ""
+             : amd                   ? ", and ask by resources.limits: amd.com/gpu: 1"
+                                     : ", and ask by resources.limits: nvidia.com/gpu: 1";
+    if (amd)
+      return has_kfd(workload_) && has_device(workload_, "/dev/dri")
+                 ? ""
+                 : ", and map /dev/kfd and /dev/dri";
+    return workload_.gpus.empty() ? ", and ask for GPUs by gpus: all, --gpus all or a CDI device"
+                                  : "";
   }
 
   bool uses_gpu(const Workload& workload) const {
@@ -215,11 +226,12 @@ class GpuAccessRules {
         "rocm-devices", file_, workload_.image.span.empty() ? workload_.span : workload_.image.span,
         fmt::format("{} runs a ROCm image without {}", title(workload_), missing));
     found.evidence.emplace_back("ROCm documentation, Running ROCm Docker containers");
-    found.fix = workload_.kind == WorkloadKind::kCompose
-                    ? "write devices: [/dev/kfd, /dev/dri] and group_add: [video, render]"
-                : workload_.kind == WorkloadKind::kQuadlet
-                    ? "write AddDevice=/dev/kfd, AddDevice=/dev/dri and GroupAdd=keep-groups"
-                    : "add --device /dev/kfd --device /dev/dri --group-add video";
+    const std::string_view how = workload_.kind == WorkloadKind::kCompose   ? "its devices"
+                                 : workload_.kind == WorkloadKind::kQuadlet ? "AddDevice="
+                                                                            : "--device";
+    found.fix = fmt::format(
+        "map {} by {}; a program that is not root also wants the host's groups video and render",
+        missing, how);
   }
 
   void rocm_groups() {

@@ -76,6 +76,7 @@ class GpuRequestRules {
     found.fix = workload_.kind == WorkloadKind::kKubernetes
                     ? "write resources.limits: {nvidia.com/gpu: 1}"
                 : workload_.kind == WorkloadKind::kQuadlet ? "write AddDevice=nvidia.com/gpu=all"
+                : is_for_jetson()                          ? "add --runtime nvidia"
                 : workload_.kind == WorkloadKind::kDocker  ? "add --gpus all"
                 : workload_.kind == WorkloadKind::kPodman
                     ? "add --device nvidia.com/gpu=all"
@@ -97,6 +98,12 @@ class GpuRequestRules {
         if (member.key.contains('/')) return true;
     return file_.source.text().contains("gpu-fraction") ||
            file_.source.text().contains("gpu-memory:");
+  }
+
+  /// Of Jetson's images, which get the GPU by NVIDIA's runtime.
+  bool is_for_jetson() const {
+    return workload_.kind == WorkloadKind::kDocker &&
+           describe_image(*workload_.image_name, project_.knowledge->images).platform == "jetson";
   }
 
   /// Why the container needs a GPU.
@@ -196,9 +203,9 @@ void judge_devcontainer(const Project& project, const std::vector<FileView>& vie
                               "the devcontainer is made for a GPU, and asks for none");
     found.evidence = {why, "containers.dev, metadata reference: hostRequirements.gpu, runArgs"};
     found.pedantic = !sure;
-    found.fix =
-        "write \"hostRequirements\": {\"gpu\": \"optional\"}, or \"runArgs\": [\"--gpus\", "
-        "\"all\"]";
+    found.fix = fmt::format(
+        "write \"hostRequirements\": {{\"gpu\": \"optional\"}}, or {} \"--gpus\", \"all\"",
+        top.find("runArgs") == nullptr ? "\"runArgs\" with" : "add to \"runArgs\"");
   }
 }
 

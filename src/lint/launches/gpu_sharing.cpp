@@ -52,7 +52,7 @@ void judge_mps(const ProjectFile& file, const Workload& workload, FindingSink& s
       "NVIDIA, Multi-Process Service: clients find the daemon by CUDA_MPS_PIPE_DIRECTORY, "
       "/tmp/nvidia-mps by default, and share memory with the server");
   found.fix = workload.kind == WorkloadKind::kCompose
-                  ? fmt::format("write ipc: host and volumes: [{0}:{0}]", directory)
+                  ? fmt::format("write ipc: host and add {0}:{0} to its volumes", directory)
                   : fmt::format("add --ipc=host -v {0}:{0}", directory);
 }
 

@@ -131,7 +131,9 @@ class IoRules {
                         : "only what the image holds is there"));
     found.pedantic = !published;
     found.evidence.push_back(one.source);
-    found.fix = mount_words(one.value, "/srv" + one.value);
+    const std::string directory = directory_of(one.value);  // of a file
+    const bool is_file = file_name(one.value).contains('.') && directory.size() > 1;
+    found.fix = mount_words(is_file ? directory : one.value, "HOST_DIRECTORY");
   }
 
   /// ":ro" behind a short mount of Compose.
@@ -228,14 +230,16 @@ class IoRules {
   }
 
   std::string mount_words(std::string_view path, std::string_view name) const {
+    const bool own = name != "HOST_DIRECTORY";  // a volume that the engine makes
     switch (workload_.kind) {
       case WorkloadKind::kKubernetes:
         return fmt::format("mount a persistentVolumeClaim at {}", path);
       case WorkloadKind::kQuadlet:
-        return fmt::format("write Volume={}.volume:{}", name, path);
+        return fmt::format("write Volume={}{}:{}", name, own ? ".volume" : "", path);
       case WorkloadKind::kCompose:
-        return fmt::format("write volumes: [{}:{}] and declare {} under the file's volumes", name,
-                           path, name);
+        return fmt::format(
+            "add {}:{} to its volumes{}", name, path,
+            own ? fmt::format(", and declare {} under the file's volumes", name) : std::string());
       case WorkloadKind::kApptainer:
         return fmt::format("add --bind {}:{}", name, path);
       case WorkloadKind::kSrun:

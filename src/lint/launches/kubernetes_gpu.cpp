@@ -41,6 +41,17 @@ std::string_view meant_resource(std::string_view name) {
   return is_one_of(name, {"amd.com/gpus", "amd.com/GPU"}) ? "amd.com/gpu" : "";
 }
 
+/// "1", "1.0" and "1000m" are whole numbers.
+bool is_whole(std::string_view text) {
+  const auto of = [](std::string_view part, std::string_view letters) {
+    return part.find_first_not_of(letters) == part.npos;
+  };
+  if (text.ends_with("000m")) return of(text.substr(0, text.size() - 1), "0123456789");
+  const std::size_t point = std::min(text.find('.'), text.size());
+  return of(text.substr(0, point), "0123456789") &&
+         (point == text.size() || of(text.substr(point + 1), "0"));
+}
+
 class ContainerRules {
  public:
   ContainerRules(FindingSink& sink, const Project& project, const ProjectFile& file,
@@ -83,7 +94,8 @@ class ContainerRules {
               : fmt::format("{} requests {} of {} and limits it to {}: they must be equal",
                             title(workload_), *asked, request.key, *allowed));
       found.evidence.emplace_back(kScheduling);
-      found.fix = fmt::format("write limits: {{{}: {}}}; the request follows from the limit",
+      found.fix = fmt::format("{} limits: {{{}: {}}}; the request follows from the limit",
+                              limit == nullptr ? "write" : "delete the request, and write",
                               request.key, request.value->text_or("1"));
     }
   }
@@ -91,11 +103,13 @@ class ContainerRules {
   void unknown_resource() {
     std::vector<Edit> edits;
     const YamlMember* first = nullptr;
+    bool there = false;  // the resource that is meant stands beside it
     for (const std::string_view part : {"limits", "requests"})
       for (const YamlMember& member : node_["resources"][part].members) {
         const std::string_view meant = meant_resource(member.key);
         if (meant.empty() || edits.size() == 2) continue;
         if (first == nullptr) first = &member;
+        there = there || node_["resources"][part].find(meant) != nullptr;
         // A key may stand in quotes.
         const Span span = span_of(member.at);
         if (const std::size_t at = file_.source.slice(span).find(member.key);
@@ -111,22 +125,25 @@ class ContainerRules {
         first->key.contains("kubernetes.io")
             ? "Kubernetes 1.11: the accelerators of the kubelet are gone; device plugins took over"
             : std::string(kScheduling));
-    found.fix = fmt::format("write {}", meant_resource(first->key));
-    found.edits = std::move(edits);
+    const std::string_view meant = meant_resource(first->key);
+    found.fix =
+        there ? fmt::format("delete it: {} stands beside", meant) : fmt::format("write {}", meant);
+    if (!there) found.edits = std::move(edits);
   }
 
   void fraction(const YamlMember& member) {
     const std::string_view text = member.value->text_or();
     if (text.empty()) return;
-    const bool whole = text.find_first_not_of("0123456789") == text.npos;
-    if (whole || !quantity(text) || text.ends_with('k') || text.ends_with('i')) return;
+    if (is_whole(text) || !quantity(text) || text.ends_with('k') || text.ends_with('i')) return;
     Finding& found = sink_.add("kubernetes-gpu-fraction", file_, word_of(*member.value).span,
                                fmt::format("{} asks for {} of {}: GPUs are whole numbers",
                                            title(workload_), text, member.key));
     found.evidence.emplace_back("Kubernetes documentation, Extended resources: integers only");
     found.fix =
-        "write 1 and let the cluster share it: time slicing or MPS of the device plugin "
-        "(nvidia.com/gpu.shared), or a MIG resource such as nvidia.com/mig-1g.10gb";
+        member.key.starts_with("nvidia.com")
+            ? "write 1; a part of a GPU the cluster has to offer: time slicing or MPS of the "
+              "device plugin, or a MIG resource such as nvidia.com/mig-1g.10gb"
+            : "write 1";
   }
 
   void vendors() {
@@ -205,7 +222,8 @@ class ContainerRules {
           sink_.add("kubernetes-ephemeral-storage", file_, word_of(limit).span,
                     fmt::format("{} may use {} of ephemeral storage, and its emptyDir volumes {}",
                                 title(workload_), human_bytes(*allowed), human_bytes(volumes)));
-      storage_words(found, volumes);
+      storage_words(found, fmt::format("above {}, or lower the sizeLimit of its volumes",
+                                       human_bytes(volumes)));
       return;
     }
     constexpr std::uint64_t kSmallModel = std::uint64_t{8} << 30;
@@ -219,18 +237,16 @@ class ContainerRules {
           sink_.add("kubernetes-ephemeral-storage", file_, word_of(limit).span,
                     fmt::format("{} downloads {} into ephemeral storage that is limited to {}",
                                 title(workload_), one.value, human_bytes(*allowed)));
-      storage_words(found, std::uint64_t{32} << 30);
+      storage_words(found, "above the model's size, or put the model on a persistentVolumeClaim");
       return;
     }
   }
 
-  void storage_words(Finding& found, std::uint64_t wanted) {
+  void storage_words(Finding& found, std::string_view how) {
     found.evidence.emplace_back(
         "Kubernetes documentation, Local ephemeral storage: the container's layer, logs and "
         "emptyDir volumes count, and the pod is evicted above the limit; vllm#17163");
-    found.fix = fmt::format(
-        "raise limits.ephemeral-storage above {}, or put the model on a persistentVolumeClaim",
-        human_bytes(wanted));
+    found.fix = fmt::format("raise limits.ephemeral-storage {}", how);
   }
 
   /// Where downloads go: of a variable, or of the known image.
@@ -259,8 +275,8 @@ class ContainerRules {
                                 mount == nullptr ? "in the container's own layer" : "an emptyDir"));
       found.evidence.push_back(one.source);
       found.fix = fmt::format(
-          "mount a persistentVolumeClaim (ReadOnlyMany or ReadWriteMany) with the model at {}, or "
-          "ship the model as an OCI artifact in a volume of type image",
+          "mount a volume that keeps the model at {}: a claim that several pods may have "
+          "(ReadOnlyMany, ReadWriteMany), or one for each of them",
           cache);
       return;
     }

@@ -142,8 +142,11 @@ class ProbeRules {
     found.pedantic = (seconds >= kUsualLoad && !names_model()) || loads_small_file(image) ||
                      (seconds >= kSmallLoad && is_small());
     found.fix =
-        "add startupProbe with the same check, periodSeconds: 10 and failureThreshold: 60 (ten "
-        "minutes); livenessProbe counts only after it";
+        has_startup
+            ? "raise failureThreshold of startupProbe: 60, with periodSeconds: 10, is ten minutes"
+            : "add startupProbe with the same check, periodSeconds: 10 and failureThreshold: 60 "
+              "(ten "
+              "minutes); livenessProbe counts only after it";
   }
 
   void asked_too_early() {
@@ -170,7 +173,8 @@ class ProbeRules {
                     "says when it is ready",
                     (**service)["metadata"]["name"].text_or(), title(workload_)));
     found.evidence.emplace_back(kSource);
-    found.fix = "add readinessProbe with httpGet of the server's health path and its port";
+    found.fix =
+        "add readinessProbe with a check of the server's health: httpGet of its path, or grpc";
   }
 
   /// A program of its own whose one model is a file as classifiers have them: best_model.pth.

@@ -191,10 +191,22 @@ void judge_pod(const Project& project, const ProjectFile& file, const Workload& 
   found.pedantic = is_interactive(workload);
   found.fix =
       "add a volume {name: shm, emptyDir: {medium: Memory, sizeLimit: 8Gi}} and mount it at "
-      "/dev/shm";
+      "/dev/shm; what is written there counts as the container's memory";
+}
+
+/// Clients of an MPS server share memory with it by the node's namespace.
+bool uses_mps(const Workload& workload) {
+  return workload.image.text.contains("mps") ||
+         std::ranges::any_of(
+             workload.variables,
+             [](const Variable& one) { return one.name.starts_with("CUDA_MPS"); }) ||
+         std::ranges::any_of(workload.mounts, [](const WorkloadMount& one) {
+           return one.source.contains("mps") || one.target.contains("mps");
+         });
 }
 
 void judge_host_ipc(const ProjectFile& file, const Workload& workload, FindingSink& sink) {
+  if (uses_mps(workload)) return;
   Finding& found =
       sink.add("kubernetes-host-ipc", file, span_of(workload.pod->member("hostIPC")->at),
                "the pod takes the node's IPC namespace; shared memory does not need that");

@@ -37,9 +37,26 @@ std::string plain(std::string_view architecture) {
   return std::string(architecture);
 }
 
+/// Another toolkit than the base's compiles, or may.
+bool brings_toolkit(const Listed& at) {
+  return std::ranges::any_of(
+      std::to_array<std::string_view>(
+          {"cuda-toolkit", "cuda-nvcc", "cuda-compiler", "cudatoolkit-dev", "_linux.run"}),
+      [&](std::string_view word) { return commands_mention(*at.view, at.stage->index, word); });
+}
+
+/// What is to change: the list, unless nothing would be left of it, or the base.
+std::string without(const Listed& at, const ArchitectureList& list, std::string_view item,
+                    std::string_view base) {
+  if (at.name == "nvcc") return fmt::format("leave {} out, or begin with {}", item, base);
+  return list.items.size() == 1
+             ? fmt::format("begin with {}, or name a GPU that the base compiles for", base)
+             : fmt::format("take {} out of {}, or begin with {}", item, at.name, base);
+}
+
 void judge_toolkit(const Listed& at, const ArchitectureList& list, FindingSink& sink) {
   const Brought& cuda = at.stage->image.cuda;
-  if (!cuda.known()) return;
+  if (!cuda.known() || brings_toolkit(at)) return;
   const std::string toolkit = major_minor(cuda.value);
   std::vector<std::string> said;
   for (const ListedArchitecture& item : list.items) {
@@ -48,25 +65,28 @@ void judge_toolkit(const Listed& at, const ArchitectureList& list, FindingSink& 
     if (std::ranges::find(said, architecture) != said.end()) continue;
     said.push_back(architecture);
     const auto* row = at.view->project->knowledge->architectures.find(architecture);
-    std::string message;
+    std::string message, fix;
     std::string evidence = cuda.evidence;
     if (row == nullptr) {
+      fix = "write one that the base's CUDA compiles for";
       message = fmt::format("{} names {}, which is not an architecture that the table knows",
                             at.name, item.text);
     } else if (!row->first_cuda.empty() && compare_versions(toolkit, row->first_cuda) < 0) {
       message = fmt::format("CUDA {} of the base cannot compile for {}: {} was the first", toolkit,
                             item.text, row->first_cuda);
       evidence = row->source;
+      fix = without(at, list, item.text, fmt::format("CUDA {} or newer", row->first_cuda));
     } else if (!row->last_cuda.empty() && compare_versions(toolkit, row->last_cuda) > 0) {
       message = fmt::format("CUDA {} of the base no longer compiles for {}: {} was the last",
                             toolkit, item.text, row->last_cuda);
       evidence = row->source;
+      fix = without(at, list, item.text, fmt::format("CUDA {} or older", row->last_cuda));
     } else {
       continue;
     }
     Finding& found = sink.add(at.rule, *at.view->file, at.span, std::move(message));
     found.evidence = {evidence, cuda.evidence};
-    found.fix = fmt::format("take {} out of {}, or another CUDA", item.text, at.name);
+    found.fix = std::move(fix);
   }
 }
 
@@ -160,10 +180,10 @@ void torch_lists(const FileView& view, const StageView& stage, FindingSink& sink
       if (list.has_keyword(word)) {
         Finding& found = sink.add(at.rule, *view.file, at.span,
                                   fmt::format("TORCH_CUDA_ARCH_LIST is '{}': every kernel is "
-                                              "compiled and shipped for GPUs that nobody has",
+                                              "compiled and shipped for every GPU that is known",
                                               setting.value));
         found.evidence = {"mmdetection#2108"};
-        found.fix = fmt::format("name the GPUs to support: \"{}\"",
+        found.fix = fmt::format("name the GPUs to support, as \"{}\"",
                                 example_architectures(view, stage, ArchitectureSyntax::kTorch));
       }
     if (!compiles_nothing(view, stage)) judge_toolkit(at, list, sink);
@@ -272,15 +292,15 @@ void cmake_lists(const FileView& view, const StageView& stage, FindingSink& sink
           "GiantAI/pixtrack#12, colmap#2807: \"is set to native, but no GPU was "
           "detected\"",
           "nvidia-docker#370"};
-      found.fix = fmt::format("name the GPUs to support: \"{}\"",
+      found.fix = fmt::format("name the GPUs to support, as \"{}\"",
                               example_architectures(view, stage, ArchitectureSyntax::kCmake));
     } else if (list.has_keyword("all") || list.has_keyword("all-major")) {
       Finding& found = sink.add(at.rule, *view.file, at.span,
                                 fmt::format("{} is '{}': every kernel is compiled and shipped for "
-                                            "GPUs that nobody has",
+                                            "every GPU that the toolkit knows",
                                             setting.name, setting.value));
       found.evidence = {"CMake: CUDA_ARCHITECTURES"};
-      found.fix = fmt::format("name the GPUs to support: \"{}\"",
+      found.fix = fmt::format("name the GPUs to support, as \"{}\"",
                               example_architectures(view, stage, ArchitectureSyntax::kCmake));
       // What is published for everybody's GPU is meant so.
       found.pedantic = list.has_keyword("all-major");
@@ -328,8 +348,8 @@ void nvcc_flags(const FileView& view, const StageView& stage, FindingSink& sink)
           found.severity = Severity::kError;
           found.evidence = {"nvidia-docker#370"};
           const std::string all = example_architectures(view, stage, ArchitectureSyntax::kCmake);
-          found.fix =
-              fmt::format("name the GPU to support: -arch=sm_{}", all.substr(all.rfind(';') + 1));
+          found.fix = fmt::format("name the GPU to support, as -arch=sm_{}",
+                                  all.substr(all.rfind(';') + 1));
         }
         judge_toolkit(listed, list, sink);
         if (value.find("sm_") != value.npos && targets == 1 && command.words.size() < 200) {

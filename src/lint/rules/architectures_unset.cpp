@@ -77,7 +77,7 @@ void unset_lists(const FileView& view, const StageView& stage, FindingSink& sink
         found.pedantic = !compiles_for_cmake_architectures(*view.project->knowledge, name) ||
                          has_list_of_its_own(view, stage, command) || may_fail(run, command.span);
         found.fix =
-            fmt::format("add -DCMAKE_CUDA_ARCHITECTURES=\"{}\" with the GPUs it shall serve",
+            fmt::format("add -DCMAKE_CUDA_ARCHITECTURES with the GPUs to support, as \"{}\"",
                         example_architectures(view, stage, ArchitectureSyntax::kCmake));
         break;
       }
@@ -127,7 +127,7 @@ void unset_for_pip(const FileView& view, const StageView& stage, FindingSink& si
     // The older ones have a list that serves every GPU.
     found.pedantic = !renamed || may_fail(run, command->span);
     found.fix = fmt::format(
-        "add -DCMAKE_CUDA_ARCHITECTURES=\"{}\" to CMAKE_ARGS with the GPUs it shall serve",
+        "add -DCMAKE_CUDA_ARCHITECTURES to CMAKE_ARGS with the GPUs to support, as \"{}\"",
         example_architectures(view, stage, ArchitectureSyntax::kCmake));
   }
 }

@@ -118,8 +118,8 @@ void devel_final(const FileView& view, FindingSink& sink) {
   found.evidence = {base->image.flavour.evidence,
                     "images.json, flavours: devel is runtime and the whole toolkit"};
   found.fix = fmt::format(
-      "compile in a stage of its own and begin the final one with {}; COPY --from takes over "
-      "what was built",
+      "begin with {}, where nothing is compiled at run time; what is compiled to be installed "
+      "goes into a stage of its own, and COPY --from takes it over",
       smaller);
   const std::size_t last = view.stages.size() - 1;
   found.pedantic = !runs_wheels(view, last) || may_compile(view, last) ||
@@ -231,7 +231,7 @@ void missing_compiler(const FileView& view, const StageView& stage, FindingSink&
                     "images.json, flavours: the compiler is in devel alone"};
   found.pedantic = use->optional;
   found.fix = fmt::format(
-      "compile in a stage that begins with the flavour devel, and COPY --from what it built{}",
+      "begin with the flavour devel, or compile in such a stage and COPY --from what it built{}",
       use->what == "flash-attn" ? "; or install the wheel of the project's releases by its address"
                                 : "");
 }

@@ -229,6 +229,10 @@ void musl_base(const FileView& view, const StageView& stage, FindingSink& sink) 
                           "PEP 600 and PEP 656: manylinux wheels need glibc; neither CUDA nor the "
                           "driver's libraries exist for musl"};
         found.pedantic = !surely_installs(view, install, *list, request);
+        const std::string& tag = stage.stage->image ? stage.stage->image->tag : "";
+        if (const std::size_t at = tag.find("-alpine");
+            stage.image.repository == "python" && at != tag.npos)
+          found.fix = fmt::format("begin with python:{}-slim", tag.substr(0, at));
         return;
       }
     }

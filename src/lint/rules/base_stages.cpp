@@ -166,7 +166,6 @@ void libc_between(const FileView& view, const StageCopy& copy, FindingSink& sink
                                ? "it ends with \"version `GLIBC_…' not found\""
                                : "what calls a function that is new in between does not start"));
   found.evidence = {built->source, here->source};
-  found.fix = fmt::format("begin both stages with {}", copy.to->image.distribution.value);
 }
 
 /// "python3.10-venv" of Ubuntu 22.04, whose python3 is that one.
@@ -267,7 +266,7 @@ void distroless(const FileView& view, const StageCopy& copy, FindingSink& sink) 
       gpu = gpu || std::ranges::any_of(list->packages, [](const PackageRequest& request) {
               return is_gpu_package(request.name);
             });
-  if (!gpu) return;
+  if (!gpu || links_statically(view, copy.from->index)) return;
   const auto sources = code_sources(*copy.instruction);
   if (sources.empty()) return;
   Finding& found = sink.add(

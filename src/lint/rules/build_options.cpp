@@ -151,7 +151,8 @@ class OldOptions {
         "today's llama.cpp is not built by make: \"The Makefile build has been replaced by CMake\" "
         "ends the step");
     found.evidence = {"llama.cpp, Makefile", "the clone is left at its head"};
-    found.fix = "cmake -B build -DGGML_CUDA=ON && cmake --build build -j (GGML_HIP for ROCm)";
+    found.fix =
+        "build with cmake: cmake -B build -DGGML_CUDA=ON (GGML_HIP for ROCm), cmake --build build";
   }
 
   bool report(Span span, std::string_view text) {
@@ -256,7 +257,7 @@ std::string_view for_gpus(const PlacedList& place, const PackageRequest& request
                  one.name.contains("cupy") || one.name.contains("numba");
         }))
       return {};
-    return "jax[cuda12] or jax[cuda13]";
+    return "the extra for CUDA that this release has (jax[cuda12]; older ones have other names)";
   }
   if (request.name == "onnxruntime") {
     if (any([](const PackageRequest& one) { return is_gpu_package(one.name); })) return {};
@@ -269,8 +270,8 @@ std::string_view for_gpus(const PlacedList& place, const PackageRequest& request
         *place.install->instruction,
         command_at(*place.install->instruction, place.install->command.span), "CMAKE_ARGS");
     if (arguments.set) return {};
-    return "CMAKE_ARGS=\"-DGGML_CUDA=on\" on a -devel base, or the wheels of "
-           "https://abetlen.github.io/llama-cpp-python/whl/cu124";
+    return "CMAKE_ARGS=\"-DGGML_CUDA=on\" on a -devel base, or, where there is one for the image's "
+           "Python and CUDA, a wheel of https://abetlen.github.io/llama-cpp-python/whl";
   }
   return {};
 }

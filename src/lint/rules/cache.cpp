@@ -203,8 +203,13 @@ void left_in_layer(const FileView& view, const StageSteps& steps, FindingSink& s
         fmt::format("write RUN {} …, which also keeps the downloads for the next build{}", mount,
                     one.tool->options.empty() ? "" : "; or add " + one.tool->options.front());
     const bool mountable = has_mounts(view);
-    if ((moved || directory.empty() || !mountable) && !one.tool->options.empty())
+    const bool compiled = compiles_wheels(*one.install, one.command);
+    if ((moved || directory.empty() || !mountable || compiled) && !one.tool->options.empty())
       found.fix = "add " + one.tool->options.front();
+    if (compiled) {
+      found.evidence.emplace_back("from a mount a later build would take what this one compiled");
+      continue;
+    }
     if (!is_root(one.step->user) || directory.empty() || run.exec_form || one.command == nullptr ||
         !mountable)
       continue;

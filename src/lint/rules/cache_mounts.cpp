@@ -120,15 +120,18 @@ void unused_mounts(const FileView& view, const StageView& stage, const StageStep
                             "another step fills",
                             off, tool->tool)
               : fmt::format("{} switches {}'s cache off: this mount stays empty", off, tool->tool));
-      found.pedantic = !emptied && takes_local_wheels(install->command, command);
+      const bool compiled = !emptied && compiles_wheels(*install, command);
+      found.pedantic = compiled || (!emptied && takes_local_wheels(install->command, command));
       found.evidence = {tool->source, fmt::format("the mount covers {}", directory)};
       found.fix = emptied ? "delete the command that empties it: a mount is not part of the layer"
-                          : fmt::format("delete {}: a mount is not part of the layer", off);
-      if (!emptied && !off.starts_with('-'))
+                  : compiled
+                      ? "delete the mount: a later build would take what this one compiled from it"
+                      : fmt::format("delete {}: a mount is not part of the layer", off);
+      if (!emptied && !compiled && !off.starts_with('-'))
         found.fix += fmt::format(
             "; where other steps of {} have no mount, env -u {} in front of this one's command",
             tool->tool, off);
-      if (emptied || command == nullptr) break;
+      if (emptied || compiled || command == nullptr) break;
       for (const ShellWord& word : command->words)
         if (word.text == off && view.text(word.span) == off)
           found.edits.push_back({with_blank(view.file->source.text(), word.span), ""});

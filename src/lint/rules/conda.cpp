@@ -80,11 +80,11 @@ void conda_run(const FileView& view, FindingSink& sink) {
                           file_name(words.back()).contains("build");
       found.pedantic =
           is_example(view.file->source.project_path()) || (shell ? !uses.start : live || builds);
-      found.fix = shell ? "add --no-capture-output, or put the environment's bin folder in front "
-                          "of PATH"
-                        : "call the program by its path: ENTRYPOINT "
-                          "[\"/opt/conda/envs/NAME/bin/python\", \"app.py\"], or put that folder "
-                          "in front of PATH";
+      found.fix =
+          shell ? "add --no-capture-output, or put the environment's bin folder in front "
+                  "of PATH"
+                : "call the program by its path in the environment (…/envs/NAME/bin/python); "
+                  "where scripts of activation matter, by one that activates and ends in exec";
     }
   }
 }

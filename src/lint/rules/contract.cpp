@@ -228,13 +228,14 @@ void driver_packages(const FileView& view, const StageSteps& steps, FindingSink&
     found.evidence = {row->source, "libcuda of the image against another kernel module: error 803"};
     found.fix =
         row->pattern.starts_with("cuda")
-            ? "take the libraries alone: cuda-libraries-…, cuda-cudart-…"
+            ? "take packages that bring no driver: cuda-libraries-…, or cuda-toolkit-… where "
+              "something compiles"
         : names.starts_with("amdgpu")
             ? fmt::format(
                   "delete {}: the kernel's driver is the host's, and the container gets "
                   "/dev/kfd and /dev/dri",
                   names)
-            : fmt::format("delete {}: the container toolkit mounts the host's files", names);
+            : fmt::format("delete {}: containers get the host's files", names);
     // With the kernel's headers it is an image that loads the driver on its node.
     found.pedantic = commands_mention(view, view.stages.size() - 1, "linux-headers") ||
                      commands_mention(view, view.stages.size() - 1, "kernel-devel");
@@ -282,7 +283,7 @@ void driver_packages(const FileView& view, const StageSteps& steps, FindingSink&
                                 "this installs NVIDIA's driver into the image; it must be the "
                                 "host's");
       found.evidence = {"NVIDIA-Linux-….run is the driver's installer"};
-      found.fix = "delete the step: the container toolkit mounts the host's files";
+      found.fix = "delete the step: containers get the host's files";
     }
 }
 

@@ -32,7 +32,7 @@ void missing_tag(const ImageUse& use, FindingSink& sink) {
   found.evidence = {"nvidia-docker#1454: the tag was removed in 2021"};
   found.pedantic = use.replaced;
   found.fix =
-      "write version, flavour and distribution: " + current_tag(use.knowledge->images, "base");
+      "write version, flavour and distribution, as " + current_tag(use.knowledge->images, "base");
 }
 
 /// The tag with its version replaced; only where the words are in the file and the flavour is
@@ -340,6 +340,7 @@ bool unknown_tag(const ImageUse& use, FindingSink& sink) {
     message = fmt::format("nvidia/cuda has no images of CUDA {} on {}", cuda, base->distribution);
     fix = early ? fmt::format("{} begins with CUDA {}", base->distribution, base->first)
                 : fmt::format("{} ended with CUDA {}", base->distribution, base->last);
+    fix += ": take that CUDA, or another distribution";
     evidence = base->source;
   }
   Finding& found = sink.add("cuda-tag-unknown", *use.file, use.span, std::move(message));

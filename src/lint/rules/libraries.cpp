@@ -34,8 +34,8 @@ void driver_libraries(const FileView& view, const StageSteps& steps, FindingSink
                              file_name(path)));
     found.evidence = {source, "a libcuda of another version than the kernel module: error 803"};
     found.fix =
-        "delete the copy: the container toolkit mounts the host's files; for linking use "
-        "/usr/local/cuda/lib64/stubs in the build stage";
+        "delete the copy: containers get the host's files; what is linked without a driver takes "
+        "/usr/local/cuda/lib64/stubs";
   };
   const std::string globs = "the pattern takes libcuda or libnvidia-ml along";
   const std::string file = to_lower(view.file->source.text());
@@ -150,8 +150,8 @@ void library_path(const FileView& view, const StageSteps& steps, FindingSink& si
         found.evidence = {fmt::format("LD_LIBRARY_PATH holds {}", plain),
                           "CUDA Installation Guide: stubs are for builds without a driver"};
         found.fix = fmt::format(
-            "take {} off LD_LIBRARY_PATH; set LIBRARY_PATH, or -L, in the "
-            "build stage",
+            "take {} off ENV LD_LIBRARY_PATH, and give it to the command that links alone: "
+            "LIBRARY_PATH, -L, or LD_LIBRARY_PATH within its RUN",
             plain);
         // The toolkit's stub has not the name that programs load.
         found.pedantic =

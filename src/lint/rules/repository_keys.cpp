@@ -70,22 +70,25 @@ void old_key_fetched(const FileView& view, const StageView& stage, FindingSink& 
     found.evidence = {std::string(kNotice)};
     const std::string_view named = directory_of_key(word);
     const std::string own = directory_of_base(stage);
-    const std::string package =
-        own.empty() || own == named
-            ? std::string("cuda-keyring_1.1-1_all.deb of the same directory")
-            : fmt::format("cuda-keyring_1.1-1_all.deb of …/compute/cuda/repos/{}", own);
     if (!own.empty() && starts_with_any(named, {"ubuntu", "debian"}) && named != own &&
         !adds_repository(view, stage)) {
       found.message = fmt::format(
           "7fa2af80 is the key that NVIDIA withdrew in April 2022, here of {}, and no repository "
           "of that is asked: it is idle",
           named);
-      found.fix =
-          fmt::format("delete it; where apt-get update then misses a key, install {}", package);
+      found.fix = fmt::format(
+          "delete it; where apt-get update then misses a key, fetch "
+          "…/compute/cuda/repos/{}/x86_64/3bf863cc.pub",
+          own);
       found.pedantic = true;
       return;
     }
-    found.fix = fmt::format("install {}; at least write 3bf863cc in place of 7fa2af80", package);
+    const bool by_address = holds(word, "://") && !holds(word, "keyserver");
+    found.fix =
+        !by_address ? "fetch 3bf863cc.pub of the repository's own directory in its place"
+        : own.empty() || named.empty() || own == named
+            ? "write 3bf863cc in place of 7fa2af80"
+            : fmt::format("fetch …/compute/cuda/repos/{}/x86_64/3bf863cc.pub in its place", own);
     const std::string_view raw = view.text(span);
     // Of a longer number the beginning would have to change too.
     if (const std::size_t place = raw.find(kOldKey);

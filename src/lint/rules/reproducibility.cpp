@@ -194,6 +194,8 @@ void redirected(const ProjectFile& file, const ShellCommand& command, FindingSin
         return one.span.begin <= read->target.span.begin && read->target.span.end <= one.span.end;
       });
   if (apart) found.fix += ", with all bounds of a package in one word";
+  // Any version was installed until now; a file that is not there ended the step.
+  found.unsafe = read == command.redirections.end();
   for (const Redirected& one : all)
     if (one.plain && !apart && command.within != '?' && !lies_in_quotes(file, one.span.begin))
       found.edits.push_back(

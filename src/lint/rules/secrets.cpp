@@ -291,9 +291,6 @@ void command_lines(const FileView& view, FindingSink& sink) {
                                               "image, and in the layer where the tool stores it",
                                               what));
         found.evidence = {evidence, std::string(kStays)};
-        found.fix =
-            "read it from a mount: RUN --mount=type=secret,id=HF_TOKEN,env=HF_TOKEN …; "
-            "huggingface-cli takes HF_TOKEN without a login";
       };
       for (const ShellCommand& command : run.commands) {
         if (const ShellWord* word = secret_word(command);

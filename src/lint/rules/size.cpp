@@ -108,8 +108,8 @@ Waste waste_below(const FileView& view, const SentFiles& sent, std::string_view 
       out.bytes += file->bytes;
       if (file->bytes == 0) break;
       // The program may load them from there.
-      (row.what == "weights" || row.what == "data sets" ? out.perhaps : out.by_line)[row.ignore] +=
-          file->bytes;
+      const bool read = is_one_of(row.what, {"weights", "data sets", "checkpoints"});
+      (read ? out.perhaps : out.by_line)[row.ignore] += file->bytes;
       break;
     }
   return out;
@@ -185,8 +185,7 @@ void ignore_coverage(const FileView& view, const SentFiles& sent, FindingSink& s
           weights += (weights.empty() ? "" : ", ") + line;
         }
         if (found.evidence.empty()) found.evidence = {"no file " + sent.ignore_path()};
-        if (lines.empty() && weights.empty())
-          lines = ".git, .venv, wandb/, checkpoints/, **/*.ckpt";
+        if (lines.empty() && weights.empty()) lines = ".git, .venv";
         if (!lines.empty()) found.fix = fmt::format("write into {}: {}", sent.ignore_path(), lines);
         if (!weights.empty())
           found.fix += fmt::format(

@@ -85,6 +85,17 @@ class Owners {
     });
   }
 
+  /// Whether the user comes into being behind the copy, which then knows no such name.
+  bool makes_user_later(const Step& step, const Instruction& copy) const {
+    return std::ranges::any_of(steps_.all(), [&](const Step& one) {
+      return is_before(&copy, one) &&
+             (one.instruction == step.instruction || is_before(one.instruction, step)) &&
+             std::ranges::any_of(commands_of(*one.instruction), [](const StepCommand& command) {
+               return is_one_of(command.program, {"useradd", "adduser", "groupadd", "addgroup"});
+             });
+    });
+  }
+
   /// What the files have already still is a second copy of them.
   void given_already(const Step& step, const StepCommand& command, const std::string& path,
                      const Written& copy) {
@@ -151,16 +162,20 @@ class Owners {
           return;
         }
         const std::string_view flag = command.program == "chmod" ? "chmod" : "chown";
-        found.fix = !copy ? fmt::format(
-                                "put the {} into the RUN that makes the files, or make them "
-                                "as that user",
-                                command.program)
-                    : may_be_of_root(path, step)
-                        ? fmt::format(
-                              "write {} --{}=… and take -R out of this step: {} itself may be "
-                              "root's",
-                              one.how, flag, path)
-                        : fmt::format("write {} --{}=… and delete this step", one.how, flag);
+        const std::string set = fmt::format("write {} --{}=…{}", one.how, flag,
+                                            flag == "chown" && makes_user_later(step, *one.step)
+                                                ? " with a number, as a later step makes the user,"
+                                                : "");
+        found.fix =
+            !copy ? fmt::format(
+                        "put the {} into the RUN that makes the files, or make them "
+                        "as that user",
+                        command.program)
+            : may_be_of_root(path, step)
+                ? fmt::format("{} and take -R out of this step: {} itself may be root's", set, path)
+            : commands_of(*step.instruction).size() == 1
+                ? fmt::format("{} and delete this step", set)
+                : fmt::format("{} and take the {} out of this step", set, command.program);
         return;
       }
       if (own != nullptr) {

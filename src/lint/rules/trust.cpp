@@ -156,8 +156,9 @@ void signatures(const FileView& view, FindingSink& sink) {
           } else if (!vendors) {
             found.fix =
                 "delete it: the repositories of the base are signed. Where one is then refused, "
-                "import its key: cuda-keyring_1.1-1_all.deb for NVIDIA's with apt, rpm --import of "
-                "the repository's .pub for dnf, or signed-by= in the source line";
+                "import its key: cuda-keyring in place of NVIDIA's source line for apt, rpm "
+                "--import "
+                "of the repository's .pub for dnf, or signed-by= in the source line";
           } else {
             found.fix = fmt::format(
                 "if {} publishes a key, import it: rpm --import, or signed-by= in the source line",
@@ -402,8 +403,7 @@ void apt_key(const FileView& view, FindingSink& sink) {
               return std::ranges::any_of(
                   other.words, [](const ShellWord& word) { return holds(word.text, "nvidia"); });
             });
-        found.fix = nvidia ? "install cuda-keyring_1.1-1_all.deb: it brings the key and the source "
-                             "line"
+        found.fix = nvidia ? "install cuda-keyring in place of the key and its source line"
                            : "write the key to /etc/apt/keyrings/NAME.gpg (gpg --dearmor) and "
                              "[signed-by=/etc/apt/keyrings/NAME.gpg] into the source line";
       }

@@ -1,0 +1,199 @@
+// What findings say is to be written, where the usual words would not work.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "lint/lint.h"
+
+namespace flense::lint {
+
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class FixesOfPlaces : public ::testing::Test {
+ protected:
+  /// The first finding of a rule; a rule without a name: none.
+  Finding found(const std::string& rule, std::string path, std::string text) {
+    const Project project = read_project({{std::move(path), std::move(text)}}, {}, {}, knowledge_);
+    Policy policy;
+    policy.pedantic = true;
+    for (const Finding& one : lint(project, rules_, policy).findings)
+      if (one.rule == rule) return one;
+    return {};
+  }
+  std::string fix(const std::string& rule, std::string text, std::string path = "Dockerfile") {
+    return found(rule, std::move(path), std::move(text)).fix;
+  }
+
+  knowledge::Knowledge knowledge_ = *knowledge::Knowledge::load();
+  knowledge::LintRules rules_ = *knowledge::LintRules::load();
+};
+
+TEST_F(FixesOfPlaces, AListIsNotEmptied) {
+  const auto of = [&](const std::string& list) {
+    return fix("cuda-architectures",
+               "FROM nvidia/cuda:11.7.1-devel-ubuntu22.04\n"
+               "RUN cmake -DCMAKE_CUDA_ARCHITECTURES=\"" +
+                   list + "\" .\n");
+  };
+  EXPECT_EQ(of("80;90"),
+            "take 90 out of CMAKE_CUDA_ARCHITECTURES, or begin with CUDA 11.8 or newer");
+  EXPECT_EQ(of("90"), "begin with CUDA 11.8 or newer, or name a GPU that the base compiles for");
+}
+
+TEST_F(FixesOfPlaces, WhatIsCompiledIsNotTakenFromACache) {
+  const Finding one = found("package-cache-in-layer", "Dockerfile",
+                            "FROM nvidia/cuda:12.8.1-devel-ubuntu24.04\n"
+                            "RUN pip install torch==2.7.0 && pip install --no-build-isolation "
+                            "flash-attn==2.7.4\n");
+  EXPECT_THAT(one.fix, HasSubstr("--mount=type=cache"));
+  const Finding built = found("package-cache-in-layer", "Dockerfile",
+                              "FROM nvidia/cuda:12.8.1-devel-ubuntu24.04\n"
+                              "RUN pip install --no-build-isolation torch==2.7.0 flash-attn\n");
+  EXPECT_EQ(built.fix, "add --no-cache-dir");
+  EXPECT_TRUE(built.edits.empty());
+}
+
+TEST_F(FixesOfPlaces, QuotesThatChangeVersionsAreNotSafe) {
+  EXPECT_TRUE(found("specifier-redirected", "Dockerfile",
+                    "FROM python:3.12-slim\nRUN pip install torch>=2.0\n")
+                  .unsafe);
+  EXPECT_FALSE(found("specifier-redirected", "Dockerfile",
+                     "FROM python:3.12-slim\nRUN pip install numpy<2\n")
+                   .unsafe);
+}
+
+TEST_F(FixesOfPlaces, AUserThatIsMadeLaterIsNamedByNumber) {
+  const std::string from = "FROM nvidia/cuda:12.8.1-base-ubuntu24.04\n";
+  EXPECT_EQ(
+      fix("chown-in-own-layer", from + "COPY --from=build /out/model /m\n"
+                                       "RUN useradd app && chown -R app /m\n"),
+      "write COPY --chown=… with a number, as a later step makes the user, and take the chown "
+      "out of this step");
+  EXPECT_EQ(fix("chown-in-own-layer", from + "RUN useradd app\nCOPY --from=build /out/model /m\n"
+                                             "RUN chown -R app /m\n"),
+            "write COPY --chown=… and delete this step");
+}
+
+TEST_F(FixesOfPlaces, PyPIStays) {
+  const std::string from = "FROM python:3.10-slim\nRUN pip install ";
+  EXPECT_EQ(fix("variant-without-index", from + "torch==2.6.0+cu124 transformers\n"),
+            "name the index: --extra-index-url https://download.pytorch.org/whl/cu124");
+  EXPECT_EQ(fix("variant-without-index", from + "torch==1.7.1+cu110\n"),
+            "name the page: -f https://download.pytorch.org/whl/torch_stable.html");
+}
+
+TEST_F(FixesOfPlaces, WheelsThatAreNotThereAreNotOffered) {
+  const auto of = [&](const std::string& base) {
+    return fix("wheel-cuda-mismatch", "FROM nvidia/cuda:" + base +
+                                          "\nRUN pip install torch==2.9.0 --index-url "
+                                          "https://download.pytorch.org/whl/cu128\n");
+  };
+  EXPECT_THAT(of("11.8.0-devel-ubuntu22.04"),
+              ::testing::StartsWith("take a torch that has wheels of the base's CUDA, or a base of "
+                                    "CUDA 12.8"));
+  EXPECT_THAT(of("13.0.1-devel-ubuntu22.04"), ::testing::StartsWith("take wheels of the base's"));
+}
+
+TEST_F(FixesOfPlaces, AnEnvironmentSeesWhatTheImageHas) {
+  const std::string plain =
+      "FROM nvidia/cuda:12.8.1-base-ubuntu24.04\n"
+      "RUN apt-get update && apt-get install -y python3-pip";
+  EXPECT_THAT(fix("pip-externally-managed", plain + "\nRUN pip install torch==2.7.0\n"),
+              Not(HasSubstr("--system-site-packages")));
+  EXPECT_THAT(
+      fix("pip-externally-managed", plain + " python3-opencv\nRUN pip install torch==2.7.0\n"),
+      HasSubstr("venv --system-site-packages /opt/venv"));
+  EXPECT_THAT(fix("pip-externally-managed",
+                  "FROM pytorch/pytorch:2.10.0-cuda12.8-cudnn9-runtime\nRUN pip install timm\n"),
+              HasSubstr("venv --system-site-packages /opt/venv"));
+  EXPECT_THAT(fix("pip-externally-managed", plain + "\nRUN pip install -U setuptools wheel\n"),
+              Not(HasSubstr("--break-system-packages")));
+}
+
+TEST_F(FixesOfPlaces, AnExtraThatIsNotThereIsNotOffered) {
+  const auto of = [&](const std::string& base) {
+    return fix("cudnn-not-in-base", "FROM nvidia/cuda:" + base + "\nRUN pip install tensorflow\n");
+  };
+  EXPECT_THAT(of("11.8.0-runtime-ubuntu20.04"), Not(HasSubstr("and-cuda")));
+  EXPECT_THAT(of("11.8.0-runtime-ubuntu22.04"), HasSubstr("tensorflow[and-cuda]"));
+}
+
+std::string pod(const std::string& container) {
+  return "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n    - name: main\n"
+         "      image: vllm/vllm-openai:v0.8.5\n      args: [--model, org/m-8b]\n" +
+         container;
+}
+
+TEST_F(FixesOfPlaces, WhatStandsThereIsNotWrittenAgain) {
+  const std::string gpu = "      resources: {limits: {nvidia.com/gpu: 1}}\n";
+  EXPECT_THAT(fix("privileged-for-gpu", pod(gpu + "      securityContext: {privileged: true}\n"),
+                  "pod.yaml"),
+              ::testing::StartsWith("delete privileged; add"));
+  EXPECT_THAT(
+      fix("kubernetes-startup-probe",
+          pod(gpu + "      startupProbe: {httpGet: {path: /health, port: 8000}}\n"), "pod.yaml"),
+      ::testing::StartsWith("raise failureThreshold of startupProbe"));
+  EXPECT_THAT(
+      fix("kubernetes-startup-probe",
+          pod(gpu + "      livenessProbe: {httpGet: {path: /health, port: 8000}}\n"), "pod.yaml"),
+      ::testing::StartsWith("add startupProbe"));
+  EXPECT_THAT(
+      fix("kubernetes-gpu-resource",
+          pod("      resources: {limits: {nvidia.com/gpu: 1, nvidia.com/gpus: 1}}\n"), "pod.yaml"),
+      "delete it: nvidia.com/gpu stands beside");
+  EXPECT_THAT(fix("gpu-not-requested",
+                  "{\"image\": \"nvidia/cuda:12.8.1-devel-ubuntu24.04\", \"runArgs\": []}\n",
+                  ".devcontainer/devcontainer.json"),
+              HasSubstr("add to \"runArgs\""));
+}
+
+TEST_F(FixesOfPlaces, AmdsGpusAreAskedForAsTheirs) {
+  const std::string service =
+      "services:\n  a:\n    image: rocm/vllm:latest\n    privileged: true\n";
+  EXPECT_THAT(fix("privileged-for-gpu", service, "compose.yaml"),
+              HasSubstr("map /dev/kfd and /dev/dri"));
+  EXPECT_THAT(
+      fix("privileged-for-gpu", service + "    devices: [/dev/kfd, /dev/dri]\n", "compose.yaml"),
+      ::testing::StartsWith("delete privileged; add"));
+  EXPECT_THAT(
+      fix("rocm-devices", "services:\n  a:\n    image: rocm/vllm:latest\n    devices: [/dev/kfd]\n",
+          "compose.yaml"),
+      ::testing::StartsWith("map /dev/dri by its devices"));
+}
+
+TEST_F(FixesOfPlaces, SlurmsPatternsAreOfFileNames) {
+  const auto of = [&](const std::string& line) {
+    return fix("batch-directive", "#!/bin/bash\n#SBATCH " + line + "\npython train.py\n", "a.sh");
+  };
+  EXPECT_EQ(of("--output=/logs/$USER.out"), "write %u for the user's name");
+  EXPECT_THAT(of("--mail-user=$USER@example.org"), ::testing::StartsWith("write the value"));
+}
+
+TEST_F(FixesOfPlaces, ADirectoryOfTheHostIsNoVolume) {
+  EXPECT_EQ(fix("input-not-mounted",
+                "services:\n  a:\n    image: vllm/vllm-openai:v0.8.5\n    gpus: all\n"
+                "    command: [--model, /models/a.gguf]\n",
+                "compose.yaml"),
+            "add HOST_DIRECTORY:/models to its volumes");
+}
+
+TEST_F(FixesOfPlaces, AnOldKeyIsNotReplacedByAKeyring) {
+  EXPECT_EQ(fix("cuda-repository-key",
+                "FROM nvidia/cuda:11.8.0-devel-ubuntu18.04\n"
+                "RUN apt-key adv --fetch-keys https://developer.download.nvidia.com/compute/"
+                "cuda/repos/ubuntu1804/x86_64/7fa2af80.pub\n"),
+            "write 3bf863cc in place of 7fa2af80");
+}
+
+TEST_F(FixesOfPlaces, ABaseOfPythonStaysOne) {
+  EXPECT_EQ(fix("musl-base-gpu", "FROM python:3.9-alpine3.18\nRUN pip install torch==2.1.0\n"),
+            "begin with python:3.9-slim");
+}
+
+}  // namespace
+
+}  // namespace flense::lint
