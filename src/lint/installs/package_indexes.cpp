@@ -136,10 +136,12 @@ bool is_over(const knowledge::Knowledge& known, const std::string& variant) {
 
 /// An index that may hold anybody's builds: neither PyPI, nor PyTorch's, nor a mirror of them.
 bool is_of_others(std::string_view url) {
-  return std::ranges::none_of(
-      std::to_array<std::string_view>(
-          {"pytorch", "pypi.org", "mirror", "/pypi/simple", "pypi.tuna.", "pypi.mirrors."}),
-      [&](std::string_view part) { return holds(url, part); });
+  // A name is a channel of conda.
+  return url.contains("://") &&
+         std::ranges::none_of(
+             std::to_array<std::string_view>(
+                 {"pytorch", "pypi.org", "mirror", "/pypi/simple", "pypi.tuna.", "pypi.mirrors."}),
+             [&](std::string_view part) { return holds(url, part); });
 }
 
 /// torch==2.0.1 of an index for cu121, which came later; torch==2.9.0 of it, which had ended.
