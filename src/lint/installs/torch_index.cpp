@@ -33,6 +33,9 @@ bool asks_for_gpu(const Project& project) {
 /// A base of a distribution or of Python alone: others may hold anything.
 bool is_plain_base(const StageView& stage) {
   const std::string& repository = stage.image.repository;
+  // Somebody's for PyTorch, on whatever distribution.
+  if (repository.contains('/') && (repository.contains("torch") || repository.contains("neuron")))
+    return false;
   return stage.image.distribution.known() || repository.find('/') == std::string::npos ||
          repository == "tensorflow/tensorflow" || repository.contains("ascend");
 }
@@ -51,7 +54,7 @@ bool configures_index(const FileView& view, std::size_t stage) {
           std::ranges::any_of(mount_targets(step), is))
         return true;
       for (const StepCommand& command : commands_of(step))
-        if ((command.program.starts_with("pip") && command.has("config")) ||
+        if (((command.program.starts_with("pip") || command.has("pip")) && command.has("config")) ||
             std::ranges::any_of(command.shell->redirections,
                                 [&](const auto& to) { return is(to.target.text); }) ||
             std::ranges::any_of(command.arguments,
@@ -84,12 +87,14 @@ bool copies_packages(const FileView& view, std::size_t stage) {
 /// installs too has to serve both.
 std::set<const ProjectFile*> lists_of_gpu_images(const std::vector<FileView>& views) {
   std::set<const ProjectFile*> out;
-  for (const FileView& view : views)
-    for (const Install& install : view.installs) {
-      const StageView& stage = view.stages[install.stage];
-      if (stage.image.vendor.known() || !is_plain_base(stage))
+  for (const FileView& view : views) {
+    // Another stage may take over what a plain one installs.
+    const bool gpu = std::ranges::any_of(
+        view.stages, [](const StageView& stage) { return stage.image.vendor.known(); });
+    for (const Install& install : view.installs)
+      if (gpu || !is_plain_base(view.stages[install.stage]))
         out.insert(install.files.begin(), install.files.end());
-    }
+  }
   return out;
 }
 
@@ -195,7 +200,11 @@ void implicit_index(const Project& project, const std::set<const ProjectFile*>& 
         "say which: --index-url https://download.pytorch.org/whl/cpu, or the index of a CUDA with "
         "a "
         "base for GPUs";
-    if (brings)
+    if (place.file->kind == FileKind::kPyproject || place.file->kind == FileKind::kUvLock)
+      found.fix =
+          "name torch's index in pyproject.toml (uv: tool.uv.sources), "
+          "https://download.pytorch.org/whl/cpu for the processor, and lock anew";
+    else if (brings)
       found.fix =
           "install torch first: pip install torch --index-url https://download.pytorch.org/whl/cpu";
     else if (const std::string own = torch_alone(*place.list); !own.empty())
