@@ -194,6 +194,59 @@ TEST_F(FixesOfPlaces, ABaseOfPythonStaysOne) {
             "begin with python:3.9-slim");
 }
 
+TEST_F(FixesOfPlaces, AMountHidesNothing) {
+  const auto edits = [&](const std::string& steps) {
+    return found("package-cache-in-layer", "Dockerfile",
+                 "FROM nvidia/cuda:12.8.1-base-ubuntu24.04\n" + steps)
+        .edits.size();
+  };
+  EXPECT_EQ(edits("RUN pip install torch==2.7.0\n"), 1U);
+  EXPECT_EQ(edits("ENV PIP_CACHE_DIR=/opt/pip-cache\nRUN pip install torch==2.7.0\n"), 1U);
+  for (const std::string steps :
+       {"ENV PIP_CACHE_DIR=/app\nRUN pip install torch==2.7.0\n",
+        "ENV PIP_CACHE_DIR=\"/pip cache\"\nRUN pip install torch==2.7.0\n",
+        "ENV PIP_CACHE_DIR=/cache,a\nRUN pip install torch==2.7.0\n",
+        "RUN pip install torch==2.7.0 && mkdir -p /root/.cache && touch /root/.cache/a\n",
+        "RUN pip install torch==2.7.0 && rm -rf /root/.c*\n",
+        "RUN git clone https://example.com/a.git /root && pip install torch==2.7.0\n",
+        "COPY wheels /root/.cache/pip/\nRUN pip install torch==2.7.0\n",
+        "RUN pip install torch==2.7.0\nRUN chown -R 1000 /root/.cache\n"})
+    EXPECT_EQ(edits(steps), 0U) << steps;
+}
+
+TEST_F(FixesOfPlaces, AShellReadsWhatIsWritten) {
+  const std::string from = "FROM nvidia/cuda:12.8.1-devel-ubuntu24.04\n";
+  const auto edits = [&](const std::string& rule, const std::string& step) {
+    return found(rule, "Dockerfile", from + step).edits.size();
+  };
+  EXPECT_EQ(edits("torch-arch-list", "ENV TORCH_CUDA_ARCH_LIST=80,86\n"), 1U);
+  EXPECT_EQ(edits("torch-arch-list", "RUN export TORCH_CUDA_ARCH_LIST='80,86' && make\n"), 1U);
+  EXPECT_EQ(edits("torch-arch-list", "RUN export TORCH_CUDA_ARCH_LIST=80,86 && make\n"), 0U);
+  EXPECT_EQ(edits("specifier-redirected", "RUN pip install numpy<2\n"), 1U);
+  EXPECT_EQ(edits("specifier-redirected", "RUN pip install numpy>=1.*\n"), 0U);
+  EXPECT_EQ(edits("conda-not-cleaned", "RUN conda install pytorch\n"), 1U);
+  EXPECT_EQ(edits("conda-not-cleaned", "RUN test -f a || conda install pytorch\n"), 0U);
+  EXPECT_EQ(edits("conda-not-cleaned", "RUN '/opt/my conda/bin/conda' install pytorch\n"), 0U);
+  EXPECT_EQ(edits("conda-not-cleaned",
+                  "RUN conda install pytorch\nRUN conda create -n b --offline pytorch\n"),
+            0U);
+}
+
+TEST_F(FixesOfPlaces, AnAnchorStays) {
+  const auto edits = [&](const std::string& rule, const std::string& device) {
+    return found(rule, "compose.yaml",
+                 "services:\n  a:\n    image: a\n    deploy:\n      resources:\n        "
+                 "reservations:\n          devices:\n            - " +
+                     device)
+        .edits.size();
+  };
+  EXPECT_EQ(edits("compose-gpu-capabilities", "driver: nvidia\n"), 1U);
+  EXPECT_EQ(edits("compose-gpu-capabilities", "&g\n              driver: nvidia\n"), 0U);
+  EXPECT_EQ(edits("compose-gpu-driver", "driver: cuda\n              capabilities: [gpu]\n"), 1U);
+  EXPECT_EQ(edits("compose-gpu-driver", "driver: &d cuda\n              capabilities: [gpu]\n"),
+            0U);
+}
+
 }  // namespace
 
 }  // namespace flense::lint

@@ -43,6 +43,11 @@ class ServiceRules {
   }
 
  private:
+  /// Without an anchor, which an alias may need, and without a tag.
+  static bool is_plain(std::string_view text) {
+    return !text.starts_with('&') && !text.starts_with('!');
+  }
+
   void capabilities(const YamlNode& request) {
     if (request.find("capabilities") != nullptr) return;
     Finding& found = sink_.add(
@@ -53,12 +58,12 @@ class ServiceRules {
     found.fix = "write capabilities: [gpu] into the entry";
     const std::optional<std::string> indent =
         key_indentation(file_.source.text(), request.at.begin);
-    const bool flow = file_.source.slice(span_of(request.at)).starts_with('{');
-    if (flow)
+    const std::string_view text = file_.source.slice(span_of(request.at));
+    if (text.starts_with('{'))
       found.edits.push_back(
           {{request.at.begin + 1, request.at.begin + 1},
-           request.members.empty() ? "capabilities: [gpu]" : "capabilities: [gpu], "});
-    else if (indent)
+           fmt::format("\"capabilities\": [\"gpu\"]{}", request.members.empty() ? "" : ", ")});
+    else if (indent && is_plain(text))
       found.edits.push_back(
           {{request.at.begin, request.at.begin}, fmt::format("capabilities: [gpu]\n{}", *indent)});
   }
@@ -98,7 +103,8 @@ class ServiceRules {
         fmt::format("{} names the driver {}; Docker's is called nvidia", title(service_), *name));
     found.evidence.emplace_back(kDocument);
     found.fix = "write driver: nvidia";
-    if (driver.text == *name) found.edits.push_back({word_of(driver).span, "nvidia"});
+    if (driver.text == *name && is_plain(file_.source.slice(word_of(driver).span)))
+      found.edits.push_back({word_of(driver).span, "nvidia"});
   }
 
   /// The nvidia driver has no such option.
@@ -127,7 +133,7 @@ class ServiceRules {
                     ? std::string("delete it, or write gpus: all")
                     : fmt::format("write gpus: [{{driver: nvidia, count: {}}}], or gpus: all",
                                   count.value_or(1));
-    if (count && *count > 0)
+    if (count && *count > 0 && is_plain(file_.source.slice(span_of(gpus.at))))
       found.edits.push_back(
           {span_of(gpus.at), fmt::format("[{{driver: nvidia, count: {}}}]", *count)});
   }

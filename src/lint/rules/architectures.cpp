@@ -158,6 +158,13 @@ bool compiles_nothing(const FileView& view, const StageView& stage) {
   return python;
 }
 
+/// A semicolon outside quotes ends a shell's command.
+bool may_stand(const Setting& setting, const FileView& view, std::string_view value) {
+  return !value.contains(';') || setting.instruction->keyword == Keyword::kEnv ||
+         (setting.span.begin > 0 && std::string_view("\"'").contains(
+                                        view.text({setting.span.begin - 1, setting.span.begin})));
+}
+
 void torch_lists(const FileView& view, const StageView& stage, FindingSink& sink) {
   for (const Setting& setting : settings_of(view, stage.index, kTorchNames)) {
     // Of a shell within the shell.
@@ -173,7 +180,8 @@ void torch_lists(const FileView& view, const StageView& stage, FindingSink& sink
       found.evidence = {"torch.utils.cpp_extension: named architectures and 'N.N', 'N.N+PTX'"};
       if (!list.corrected.empty()) {
         found.fix = fmt::format("write \"{}\"", list.corrected);
-        if (setting.exact) found.edits.push_back({at.span, list.corrected});
+        if (setting.exact && may_stand(setting, view, list.corrected))
+          found.edits.push_back({at.span, list.corrected});
       }
     }
     for (const std::string_view word : {"all", "common"})
@@ -274,11 +282,7 @@ void cmake_lists(const FileView& view, const StageView& stage, FindingSink& sink
         found.fix = read ? fmt::format("give CMake \"{}\": something else reads {} too",
                                        list.corrected, setting.name)
                          : fmt::format("write \"{}\"", list.corrected);
-        const bool quoted =
-            at.span.begin > 0 && (view.text({at.span.begin - 1, at.span.begin}) == "\"" ||
-                                  view.text({at.span.begin - 1, at.span.begin}) == "'");
-        // A semicolon outside quotes would end the command.
-        if (setting.exact && !read && (quoted || list.corrected.find(';') == std::string::npos))
+        if (setting.exact && !read && may_stand(setting, view, list.corrected))
           found.edits.push_back({at.span, list.corrected});
       }
     }

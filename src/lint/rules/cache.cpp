@@ -6,6 +6,7 @@
 #include "base/ascii.h"
 #include "base/format.h"
 #include "base/version_numbers.h"
+#include "lint/facts/layer_paths.h"
 #include "lint/facts/purpose.h"
 #include "lint/facts/table_facts.h"
 #include "lint/facts/tool_caches.h"
@@ -119,6 +120,47 @@ bool has_mounts(const FileView& view) {
   return first_number(minor).value_or(2) >= 2;
 }
 
+/// "pip", "python3 -m pip": what fills a cache, and names it by its option.
+bool is_installer(const StepCommand& command) {
+  return command.program.starts_with("pip") || command.program == "uv" ||
+         command.program == "poetry" ||
+         (command.program.starts_with("python") && command.has("-m"));
+}
+
+/// Whether a mount at a directory hides and changes nothing of a step's or the image's files: by
+/// its name it is a cache alone, and nobody else has to do with it, or in this step with what it
+/// lies in. A mount point cannot be removed, and leaves no directory behind.
+bool hides_nothing(const FileView& view, const StageSteps& steps, const Step& step,
+                   std::string_view target) {
+  const std::size_t cache = target.find("cache");
+  if (cache == target.npos || !std::ranges::all_of(target, [](char c) {
+        return is_alphanumeric(c) || std::string_view("/._-+@").contains(c);
+      }))
+    return false;
+  const std::size_t begin = target.rfind('/', cache) + 1;
+  const std::string_view name = target.substr(begin, target.find('/', cache) - begin);
+  return std::ranges::none_of(steps.all(), [&](const Step& other) {
+    const Instruction& one = *other.instruction;
+    if (one.keyword == Keyword::kCopy || one.keyword == Keyword::kAdd ||
+        one.keyword == Keyword::kWorkdir)
+      return view.text(one.span).contains(name);
+    if (one.keyword != Keyword::kRun) return false;
+    bool touches = false;
+    each_command(other, [&](const StepCommand& command, const std::string& directory) {
+      if (is_installer(command)) return;
+      touches = touches || view.text(command.shell->span).contains(name);
+      if (other.instruction != step.instruction || is_one_of(command.program, {"cd", "pushd"}))
+        return;
+      for (const Argument& word : command.arguments) {
+        const std::string path = path_of(other, word.text, directory);
+        const std::string_view plain = std::string_view(path).substr(0, path.find_first_of("*?["));
+        touches = touches || (plain.size() > 1 && target.starts_with(plain));
+      }
+    });
+    return touches;
+  });
+}
+
 /// One list of one manager for each RUN of the final image.
 struct CachedInstall {
   const Install* install;
@@ -211,7 +253,7 @@ void left_in_layer(const FileView& view, const StageSteps& steps, FindingSink& s
       continue;
     }
     if (!is_root(one.step->user) || directory.empty() || run.exec_form || one.command == nullptr ||
-        !mountable)
+        !mountable || !hides_nothing(view, steps, *one.step, target))
       continue;
     const Span place = behind_keyword(run);
     found.edits.push_back({place, " " + mount});
@@ -222,6 +264,13 @@ bool is_conda_clean(const StepCommand& command) {
   return (command.program == "conda" || command.program == "mamba" ||
           command.program == "micromamba") &&
          command.has("clean");
+}
+
+/// A || B
+bool is_alternative(const Instruction& run, const ShellCommand& command) {
+  for (std::size_t at = 1; at < run.commands.size(); ++at)
+    if (&run.commands[at] == &command) return run.commands[at - 1].joined_by == "||";
+  return false;
 }
 
 void conda_clean(const FileView& view, const StageSteps& steps, FindingSink& sink) {
@@ -272,8 +321,10 @@ void conda_clean(const FileView& view, const StageSteps& steps, FindingSink& sin
     if (cleans_later) found.evidence.push_back("the clean of a later step only hides them");
     found.pedantic = !cleans_later && !brings_much(view, *install);
     found.fix = fmt::format("add && {} clean -afy to the same RUN", program);
+    // Behind || it may not run, and what is installed without a network comes from the cache.
     if (command == nullptr || command->depth > 0 || run.exec_form ||
-        program.find('$') != std::string::npos)
+        program.find_first_of("$ \t") != std::string::npos || is_alternative(run, *command) ||
+        commands_mention(view, view.stages.size() - 1, "--offline"))
       continue;
     if (command->joined_by == "&&" || command->joined_by.empty())
       found.edits.push_back(

@@ -273,6 +273,7 @@ void misplaced_mounts(const FileView& view, const StageView& stage, const StageS
       found.evidence.push_back(tool->variable + " is set");
     const std::string owner = meant->has_uid ? std::string() : mount_owner(step->user);
     found.fix = fmt::format("write target={}{}{}", directory, owner.empty() ? "" : ",", owner);
+    found.unsafe = true;  // a setting that is not seen here may name the other directory
     if (!value.empty() && (owner.empty() || all_digits(step->user)))
       found.edits.push_back({value, directory + (owner.empty() ? "" : ",") + owner});
   }

@@ -141,6 +141,15 @@ std::vector<Redirected> redirected_in(const ShellCommand& command, const Program
   return out;
 }
 
+/// numpy>=1.*, which the shell hides from pip, and pip refuses.
+bool is_refused(std::string_view requirement) {
+  for (std::size_t at = 0; (at = requirement.find_first_of("<>", at)) != requirement.npos; ++at) {
+    const std::string_view bound = requirement.substr(at);
+    if (bound.substr(0, bound.find(',')).contains('*')) return true;
+  }
+  return false;
+}
+
 /// In a text of YAML that has quotes of its own: - run: "pip install torch>=2".
 bool lies_in_quotes(const ProjectFile& file, std::size_t at) {
   if (file.dockerfile || file.kind == FileKind::kShell) return false;
@@ -197,7 +206,8 @@ void redirected(const ProjectFile& file, const ShellCommand& command, FindingSin
   // Any version was installed until now; a file that is not there ended the step.
   found.unsafe = read == command.redirections.end();
   for (const Redirected& one : all)
-    if (one.plain && !apart && command.within != '?' && !lies_in_quotes(file, one.span.begin))
+    if (one.plain && !apart && command.within != '?' && !lies_in_quotes(file, one.span.begin) &&
+        !is_refused(file.source.slice(one.span)))
       found.edits.push_back(
           {one.span, fmt::format("{}{}{}", quote, file.source.slice(one.span), quote)});
 }
