@@ -34,15 +34,16 @@ bool left_out(const fs::path& directory) {
 /// By the name alone: what is worth reading.
 bool may_be_known(const fs::path& path) {
   // .pre-commit-hooks.yaml has the same list.
-  constexpr std::array<std::string_view, 17> kEndings = {
-      ".yaml", ".yml",  ".json",   ".hcl",   ".txt",       ".in",  ".toml", ".lock",   ".def",
-      ".sh",   ".bash", ".sbatch", ".slurm", ".container", ".pod", ".kube", ".service"};
+  constexpr std::array<std::string_view, 18> kEndings = {
+      ".yaml", ".yml",  ".json",   ".hcl",   ".txt",       ".in",  ".toml", ".lock",    ".def",
+      ".sh",   ".bash", ".sbatch", ".slurm", ".container", ".pod", ".kube", ".service", ".mk"};
   const std::string name = path.filename(), ending = path.extension();
   return std::ranges::find(kEndings, ending) != kEndings.end() ||
          name.find("ockerfile") != std::string::npos ||
          name.find("ontainerfile") != std::string::npos || name.ends_with(".dockerignore") ||
          name.ends_with(".containerignore") || name == "Singularity" ||
-         name.starts_with("Singularity.");
+         name.starts_with("Singularity.") || name == "Makefile" || name == "makefile" ||
+         name == "GNUmakefile";
 }
 
 Result<lint::Input> read_input(const LintFile& file) {

@@ -219,6 +219,8 @@ Outcome lint(const Project& project, const LintRules& rules, const Policy& polic
         (waits_for_file(finding.rule) && of_another_time.contains(finding.path)) ||
         ((is_example(path) || trials.contains(finding.path)) && !fails_build(finding)) ||
         foreign_directory(project, finding.path) != nullptr;
+    // make may build a word of several places.
+    if (file != nullptr && file->kind == FileKind::kMakefile) finding.edits.clear();
     // Who names a rule wants it.
     if (policy.pedantic || !only.empty() || severity != policy.severities.end())
       finding.pedantic = false;

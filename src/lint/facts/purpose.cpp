@@ -129,7 +129,7 @@ std::set<const ProjectFile*> commented_out(const Project& project) {
 
 bool builds_one_layer(const Project& project) {
   return std::ranges::any_of(project.files, [](const auto& file) {
-    if (file->kind != FileKind::kShell && file->kind != FileKind::kWorkflow) return false;
+    if (!is_script(file->kind) && file->kind != FileKind::kWorkflow) return false;
     bool out = false;
     each_line(*file, [&](std::string_view line, bool comment) {
       out = out || (!comment && ((line.contains("--squash") && line.contains("build")) ||

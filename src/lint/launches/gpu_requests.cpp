@@ -128,7 +128,7 @@ class GpuRequestRules {
       return {};
     }
     // What a script starts, and a person who looks into the image does not.
-    const bool script = file_.kind == FileKind::kShell && is_engine(workload_.kind);
+    const bool script = is_script(file_.kind) && is_engine(workload_.kind);
     if (!script || image.vendor.value != "nvidia" || is_created_only() || only_builds(workload_) ||
         workload_.image_name->tag.ends_with("-sdk") || speaks_of_gpus(file_.source.text()))
       return {};

@@ -336,7 +336,7 @@ bool is_shared_path(std::string_view path, bool batch) {
 
 /// Python opens thousands of files at each start of each rank.
 void sandboxes(const ProjectFile& file, FindingSink& sink) {
-  if (file.kind != FileKind::kShell) return;
+  if (!is_script(file.kind)) return;
   const bool batch = file.source.text().contains("\n#SBATCH");
   const auto report = [&](const Word& word) {
     Finding& found = sink.add(
@@ -373,7 +373,7 @@ std::set<std::string_view> network_volumes(const ProjectFile& file) {
 /// Somebody fetches results from containers: `docker cp NAME:/results .`
 bool copies_out(const Project& project) {
   return std::ranges::any_of(project.files, [](const auto& file) {
-    if (file->kind != FileKind::kShell && file->kind != FileKind::kWorkflow) return false;
+    if (!is_script(file->kind) && file->kind != FileKind::kWorkflow) return false;
     const std::string_view text = file->source.text();
     return std::ranges::any_of(
         std::to_array<std::string_view>({"docker cp ", "podman cp ", "kubectl cp ", "oc cp ",

@@ -36,10 +36,16 @@ enum class FileKind : std::uint8_t {
   kQuadlet,
   kSystemd,
   kShell,
+  kMakefile,
   kWorkflow,
   kDevcontainer,
   kUnknown,
 };
+
+/// What somebody runs by hand.
+constexpr bool is_script(FileKind kind) {
+  return kind == FileKind::kShell || kind == FileKind::kMakefile;
+}
 
 /// A file of a build context that was not read.
 struct ContextFile {

@@ -252,6 +252,11 @@ constexpr KindRow kKinds[] = {
        return ends_with_any(file.name, {".sh", ".bash", ".sbatch", ".slurm"});
      },
      read_shell},
+    {FileKind::kMakefile, "makefile",
+     [](const Candidate& file) {
+       return is_one_of(file.name, {"makefile", "gnumakefile"}) || file.name.ends_with(".mk");
+     },
+     read_makefile},
     {FileKind::kWorkflow, "workflow", is_workflow, read_workflow},
     {FileKind::kDevcontainer, "devcontainer",
      [](const Candidate& file) {

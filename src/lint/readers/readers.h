@@ -20,6 +20,10 @@ FileContent read_bake_json(const SourceText& source);
 FileContent read_quadlet(const SourceText& source);
 FileContent read_systemd(const SourceText& source);
 FileContent read_shell(const SourceText& source);
+FileContent read_makefile(const SourceText& source);
+/// The commands of a Makefile's recipes, each in a shell of its own. Their places are in the file;
+/// their words are as the shell gets them.
+std::vector<std::vector<ShellCommand>> recipes_of(const SourceText& source);
 FileContent read_devcontainer(const SourceText& source);
 /// Problems of the file itself are its service's to tell.
 FileContent read_workflow(const SourceText& source);

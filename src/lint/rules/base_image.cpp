@@ -75,7 +75,7 @@ void floating_tag(const Project& project, const ImageUse& use, FindingSink& sink
   // A script is called by hand, by somebody who sees what changes; tests want to know of it. The
   // default of an argument is for those who do not choose.
   found.pedantic =
-      is_example(use.file->source.project_path()) || use.file->kind == FileKind::kShell ||
+      is_example(use.file->source.project_path()) || is_script(use.file->kind) ||
       use.file->kind == FileKind::kWorkflow || use.heads ||
       use.file->source.slice(use.span).contains('$') ||
       has_part(file_name(use.file->source.path()), "._-", {"test"}) ||
@@ -120,7 +120,7 @@ void started_images(const Project& project, FindingSink& sink) {
         continue;
       ImageUse use{file.get(), workload.image.span, &*workload.image_name,
                    &image,     project.knowledge,   {}};
-      use.looks = file->kind == FileKind::kShell && only_looks(workload);
+      use.looks = is_script(file->kind) && only_looks(workload);
       judge_use(project, use, sink);
     }
 }
