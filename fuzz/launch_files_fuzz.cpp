@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "knowledge/knowledge.h"
 #include "lint/readers/readers.h"
@@ -77,13 +78,22 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (const NamedImage& one : file->names.images) inside(one.text.span, bytes);
     for (const Word& one : file->names.sandboxes) inside(one.span, bytes);
     for (const ShellCommand& one : file->names.redirected_installs) inside(one.span, bytes);
-    for (const BuildTarget& build : file->names.builds)
+    for (const BuildTarget& build : file->names.builds) {
+      inside(build.context.span, bytes);
+      inside(build.dockerfile.span, bytes);
       for (const auto& [name, value] : build.args) inside(value.span, bytes);
+    }
+    for (const std::vector<ShellCommand>& commands : scripts_of(*file))
+      for (const ShellCommand& command : commands) {
+        inside(command.span, bytes);
+        for (const ShellWord& word : command.words) inside(word.span, bytes);
+      }
   }
   std::vector<Finding> findings;
   FindingSink sink(rules(), findings);
-  for (RuleFamily* const family : {judge_shared_memory, judge_gpu_access, judge_compose_gpu,
-                                   judge_kubernetes_gpu, judge_gpu_sharing, judge_io})
+  for (RuleFamily* const family :
+       {judge_shared_memory, judge_gpu_access, judge_compose_gpu, judge_kubernetes_gpu,
+        judge_gpu_sharing, judge_io, judge_reproducibility, judge_compat_export})
     family(project, {}, sink);
   for (const Finding& finding : findings) {
     expect(!finding.message.empty() && !finding.fix.empty());

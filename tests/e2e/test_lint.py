@@ -348,7 +348,7 @@ class Lint(harness.Case):
                            ("requirements/gpu.txt", "a\n"), ("requirements.in", "a\n"), ("pyproject.toml", ""),
                            ("uv.lock", ""), ("app.def", "Bootstrap: docker\nFrom: a\n"), ("Singularity", "Bootstrap: docker\n"),
                            ("Singularity.gpu", "Bootstrap: docker\n"), ("job.sbatch", ""), ("job.slurm", ""), ("run.sh", ""),
-                           ("run.bash", ""), (".devcontainer/devcontainer.json", "{}"), ("a.container", ""), ("a.pod", ""), ("a.kube", ""), ("a.service", ""),
+                           ("run.bash", ""), ("Makefile", ""), ("a/makefile", ""), ("b/GNUmakefile", ""), ("build.mk", ""), ("Makefile.am", ""), (".devcontainer/devcontainer.json", "{}"), ("a.container", ""), ("a.pod", ""), ("a.kube", ""), ("a.service", ""),
                            ("main.py", ""), ("README.md", ""), ("Dockerfile.md", ""), ("compose.yaml", "services: {}\n")):
             self.write(name, text)
         read = lambda *names: {one["path"] for one in json.loads(self.lint("--json", "--fail-on", "never", *names).stdout)["files"]

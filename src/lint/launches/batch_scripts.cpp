@@ -5,6 +5,7 @@
 #include "base/ascii.h"
 #include "base/format.h"
 #include "base/numbers.h"
+#include "lint/readers/readers.h"
 #include "lint/rules/rules.h"
 #include "lint/shell/command_words.h"
 #include "lint/source/blanks.h"
@@ -67,19 +68,21 @@ bool is_given_by_caller(const Project& project, const ProjectFile& file, std::st
   const std::string_view name = file_name(file.source.project_path());
   return std::ranges::any_of(project.files, [&](const auto& other) {
     const std::string_view text = other->source.text();
-    if (other.get() == &file || other->kind != FileKind::kShell || !text.contains("sbatch") ||
+    if (other.get() == &file || !is_script(other->kind) || !text.contains("sbatch") ||
         !text.contains(name))
       return false;
-    return std::ranges::any_of(
-        split_shell(text, {0, text.size()}).commands, [&](const ShellCommand& command) {
-          const auto has = [&](auto&& is) { return std::ranges::any_of(command.words, is); };
-          return program_of(command).name == "sbatch" &&
-                 has([&](const ShellWord& word) { return file_name(word.text) == name; }) &&
-                 has([&](const ShellWord& word) {
-                   return word.text == option || word.text.starts_with(std::string(option) + "=") ||
-                          (!option.starts_with("--") && word.text.starts_with(option));
-                 });
-        });
+    const auto gives = [&](const ShellCommand& command) {
+      const auto has = [&](auto&& is) { return std::ranges::any_of(command.words, is); };
+      return program_of(command).name == "sbatch" &&
+             has([&](const ShellWord& word) { return file_name(word.text) == name; }) &&
+             has([&](const ShellWord& word) {
+               return word.text == option || word.text.starts_with(std::string(option) + "=") ||
+                      (!option.starts_with("--") && word.text.starts_with(option));
+             });
+    };
+    return std::ranges::any_of(scripts_of(*other), [&](const std::vector<ShellCommand>& commands) {
+      return std::ranges::any_of(commands, gives);
+    });
   });
 }
 

@@ -50,6 +50,11 @@ TEST(FileKind, ByName) {
       {"train.sh", "", FileKind::kShell},
       {"train.sbatch", "", FileKind::kShell},
       {"train.slurm", "", FileKind::kShell},
+      {"Makefile", "", FileKind::kMakefile},
+      {"docker/GNUmakefile", "", FileKind::kMakefile},
+      {"makefile", "", FileKind::kMakefile},
+      {"build.mk", "", FileKind::kMakefile},
+      {"Makefile.am", "", FileKind::kUnknown},
       {"main.cpp", "", FileKind::kUnknown},
   };
   for (const Case& one : cases) EXPECT_EQ(kind_of(one.path, one.text), one.kind) << one.path;

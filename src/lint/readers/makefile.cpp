@@ -12,9 +12,10 @@
 namespace flense::lint {
 namespace {
 
+constexpr std::size_t kMostRecipes = 100'000;
 constexpr std::size_t kLongestValue = 4096;
 constexpr std::size_t kLongestRecipe = std::size_t{256} << 10;
-constexpr std::size_t kMostExpanded = std::size_t{4} << 20;  // of a file's values, all together
+constexpr std::size_t kMostExpanded = std::size_t{1} << 20;  // of a file's values, all together
 constexpr unsigned kMostNestedValues = 16;
 
 /// The end of $(…), ${…} or $X at `at`; npos: it has none.
@@ -32,15 +33,10 @@ std::size_t reference_end(std::string_view text, std::size_t at) {
 
 /// The first of `wanted` that stands in no reference; npos: none.
 std::size_t find_outside(std::string_view text, std::string_view wanted, std::size_t at) {
-  while (at < text.size()) {
-    if (wanted.contains(text[at])) return at;
-    if (text[at] == '$') {
-      at = reference_end(text, at);
-      continue;
-    }
-    at += text.substr(at).starts_with("\\#") ? 2U : 1U;
-  }
-  return text.npos;
+  while (at < text.size() && !wanted.contains(text[at]))
+    at = text[at] == '$' ? reference_end(text, at)
+                         : at + (text.substr(at).starts_with("\\#") ? 2 : 1);
+  return at < text.size() ? at : text.npos;
 }
 
 /// The variable of an assignment, from what stands before its '='; empty: the name is computed.
@@ -58,15 +54,15 @@ std::string_view name_before(std::string_view text) {
 std::string defined_value(std::string_view text) {
   std::string out;
   for (std::size_t at = 0; at < text.size(); ++at) {
+    const std::string_view rest = text.substr(at);
     if (text[at] == '#') break;
-    const std::size_t next = at + 1 + (text.substr(at + 1).starts_with('\r') ? 1U : 0U);
-    if (text[at] == '\\' && text.substr(next).starts_with('\n')) {
+    if (rest.starts_with("\\\n") || rest.starts_with("\\\r\n")) {
       while (!out.empty() && is_blank(out.back())) out.pop_back();
-      out += ' ';
       while (at + 1 < text.size() && is_blank(text[at + 1])) ++at;
+      out += ' ';
       continue;
     }
-    if (text[at] == '\\' && text.substr(at + 1).starts_with('#')) ++at;
+    if (rest.starts_with("\\#")) ++at;
     out += text[at];
   }
   return std::string(trim_space(out));
@@ -99,7 +95,7 @@ class Makefile {
   explicit Makefile(std::string_view text) : text_(text) {}
 
   std::vector<std::vector<ShellCommand>> recipes() {
-    for (std::size_t at = 0; at < text_.size();) {
+    for (std::size_t at = 0; at < text_.size() && recipes_.size() < kMostRecipes;) {
       const std::size_t end = line_end(at);
       take({at, end});
       at = end + 1;
@@ -174,39 +170,18 @@ class Makefile {
     const auto [at, fresh] = variables_.try_emplace(name);
     std::optional<Definition>& known = at->second;
     if (kind == '?' && !fresh) return;
-    if (conditions_ > 0 || kind == '!' || (kind == '+' && !known)) {
+    const bool simple = kind == ':' || (kind == '+' && known && known->simple);
+    Recipe out;
+    if (conditions_ > 0 || kind == '!' || (kind == '+' && !known) ||
+        (simple && !expand(value, 0, 0, kLongestValue, out))) {
       known = std::nullopt;
       return;
     }
-    const bool simple = kind == ':' || (kind == '+' && known->simple);
-    if (simple) {
-      Recipe out;
-      if (!expand(value, 0, 0, kLongestValue, out)) {
-        known = std::nullopt;
-        return;
-      }
-      value = std::move(out.text);
-    }
+    if (simple) value = std::move(out.text);
     if (kind != '+')
       known = Definition{std::move(value), simple};
     else
       known->text.append(" ").append(value);
-  }
-
-  /// The value of a variable; nullopt: unknown.
-  std::optional<std::string> lookup(const std::string& name, unsigned depth) {
-    const auto at = variables_.find(name);
-    if (at == variables_.end() || !at->second || depth >= kMostNestedValues) return std::nullopt;
-    const Definition& variable = *at->second;
-    if (variable.text.size() > kLongestValue || variable.text.size() >= budget_)
-      return std::nullopt;
-    budget_ -= variable.text.size() + 1;
-    Recipe out;
-    if (variable.simple)
-      out.text = variable.text;
-    else if (!expand(variable.text, 0, depth + 1, kLongestValue, out))
-      return std::nullopt;
-    return std::move(out.text);
   }
 
   /// What the reference is replaced by: an unknown one is a substitution of the shell, whose value
@@ -215,7 +190,16 @@ class Makefile {
     if (reference == "$$") return "$";
     std::string_view inside = reference.substr(1);
     if (inside.size() > 1) inside = inside.substr(1, inside.size() - 2);
-    if (auto value = lookup(std::string(inside), depth)) return std::move(*value);
+    if (const auto at = variables_.find(inside);
+        at != variables_.end() && at->second && depth < kMostNestedValues &&
+        at->second->text.size() < std::min(kLongestValue, budget_)) {
+      budget_ -= at->second->text.size() + 1;
+      Recipe out;
+      if (at->second->simple) return at->second->text;
+      const bool whole = expand(at->second->text, 0, depth + 1, kLongestValue, out);
+      budget_ -= std::min(budget_, out.text.size());
+      if (whole) return std::move(out.text);
+    }
     // $(shell pwd) is the shell's $(pwd).
     if (inside.starts_with("shell ")) inside = trim_space(inside.substr(6));
     const std::size_t end = inside.find_first_of(" \t\r\n,:;&\\()'\"`#${}");
@@ -278,6 +262,13 @@ bool moves(const ShellCommand& command) {
 
 std::vector<std::vector<ShellCommand>> recipes_of(const SourceText& source) {
   return Makefile(source.text()).recipes();
+}
+
+std::vector<std::vector<ShellCommand>> scripts_of(const ProjectFile& file) {
+  const std::string_view text = file.source.text();
+  if (file.kind == FileKind::kMakefile) return recipes_of(file.source);
+  if (file.kind == FileKind::kShell) return {split_shell(text, {0, text.size()}).commands};
+  return {};
 }
 
 FileContent read_makefile(const SourceText& source) {

@@ -24,6 +24,8 @@ FileContent read_makefile(const SourceText& source);
 /// The commands of a Makefile's recipes, each in a shell of its own. Their places are in the file;
 /// their words are as the shell gets them.
 std::vector<std::vector<ShellCommand>> recipes_of(const SourceText& source);
+/// What each shell of a script or a Makefile gets; of other files nothing.
+std::vector<std::vector<ShellCommand>> scripts_of(const ProjectFile& file);
 FileContent read_devcontainer(const SourceText& source);
 /// Problems of the file itself are its service's to tell.
 FileContent read_workflow(const SourceText& source);

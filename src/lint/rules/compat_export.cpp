@@ -4,6 +4,7 @@
 #include "lint/facts/final_environment.h"
 #include "lint/facts/purpose.h"
 #include "lint/readers/reader_values.h"
+#include "lint/readers/readers.h"
 #include "lint/rules/rules.h"
 #include "lint/shell/shell.h"
 #include "lint/source/blanks.h"
@@ -16,10 +17,11 @@ constexpr std::string_view kName = "LD_LIBRARY_PATH=";
 
 /// `export LD_LIBRARY_PATH=/usr/local/cuda/compat:…`, in front of everything else. What stands
 /// behind a condition looks at the driver first. `sure`: it runs where a GPU is.
-void exported(const ProjectFile& file, Span text, bool sure, FindingSink& sink) {
+void exported(const ProjectFile& file, const std::vector<ShellCommand>& commands, bool sure,
+              FindingSink& sink) {
   std::string before;    // the operator between the last command and this one
   bool decides = false;  // a branch leaves the script, or starts the program, before
-  for (const ShellCommand& command : split_shell(file.source.text(), text).commands) {
+  for (const ShellCommand& command : commands) {
     const bool behind_condition = is_one_of(before, {"&&", "||"});
     before = command.joined_by;
     const std::string program = program_of(command).name;
@@ -87,7 +89,7 @@ class Steps {
     Span span = word_of(node).span;
     // The mark of a block, "|" or ">-", stands on a line of its own.
     if (node.block) span.begin = std::min(file_.source.text().find('\n', span.begin), span.end);
-    exported(file_, span, gpu, sink_);
+    exported(file_, split_shell(file_.source.text(), span).commands, gpu, sink_);
   }
 
   const ProjectFile& file_;
@@ -101,7 +103,7 @@ void judge_compat_export(const Project& project, const std::vector<FileView>& /*
   for (const auto& file : project.files) {
     const std::string_view text = file->source.text();
     if (!text.contains("compat") || !text.contains(kName)) continue;
-    if (file->kind == FileKind::kShell) exported(*file, {0, text.size()}, true, sink);
+    for (const auto& commands : scripts_of(*file)) exported(*file, commands, true, sink);
     if (file->kind != FileKind::kWorkflow || !file->yaml) continue;
     for (const text::YamlNode* document : file->yaml->documents)
       Steps(*file, sink).search(*document, false, 0);
