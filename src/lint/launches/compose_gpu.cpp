@@ -59,10 +59,12 @@ class ServiceRules {
     const std::optional<std::string> indent =
         key_indentation(file_.source.text(), request.at.begin);
     const std::string_view text = file_.source.slice(span_of(request.at));
+    const bool json = trim_space(file_.source.text()).starts_with('{');
     if (text.starts_with('{'))
       found.edits.push_back(
           {{request.at.begin + 1, request.at.begin + 1},
-           fmt::format("\"capabilities\": [\"gpu\"]{}", request.members.empty() ? "" : ", ")});
+           fmt::format("{}{}", json ? "\"capabilities\": [\"gpu\"]" : "capabilities: [gpu]",
+                       request.members.empty() ? "" : ", ")});
     else if (indent && is_plain(text))
       found.edits.push_back(
           {{request.at.begin, request.at.begin}, fmt::format("capabilities: [gpu]\n{}", *indent)});

@@ -41,6 +41,27 @@ bool trains(const std::vector<Word>& words) {
   return std::ranges::any_of(words, [](const Word& word) { return is_training_script(word.text); });
 }
 
+/// Whether the launcher at a word starts one process: torchrun does unless it is told otherwise,
+/// others one for each GPU.
+bool starts_one(const std::vector<Word>& words, std::size_t launcher, const Workload& workload) {
+  const bool one_gpu = gpu_count(workload) == 1 && !takes_all_gpus(workload);
+  const std::string_view program = file_name(words[launcher].text);
+  for (std::size_t at = launcher + 1; at < words.size(); ++at) {
+    const std::string_view word = words[at].text;
+    const std::size_t equals = word.find('=');
+    if (!is_one_of(word.substr(0, equals),
+                   {"--nproc_per_node", "--nproc-per-node", "--num_processes", "--num-processes",
+                    "--num_gpus", "--num-gpus", "-np", "-n"}))
+      continue;
+    const std::string_view value = equals != word.npos     ? word.substr(equals + 1)
+                                   : at + 1 < words.size() ? std::string_view(words[at + 1].text)
+                                                           : std::string_view();
+    return is_one_of(value, {"gpu", "auto"}) ? one_gpu : is_single(value);
+  }
+  if (program == "mpirun") return false;
+  return is_one_of(program, {"accelerate", "deepspeed"}) ? one_gpu : true;
+}
+
 /// Several processes that share memory, by their words: the workers of a loader or of NCCL.
 struct Sharing {
   std::string why;    ///< empty: there are none
@@ -58,8 +79,10 @@ Sharing why_shared(const Workload& workload, const knowledge::LaunchImageRow* ro
     const std::size_t equals = word.find('=');
     const std::string_view name = word.substr(0, equals);
     if (is_one_of(file_name(name), {"torchrun", "deepspeed", "accelerate", "mpirun",
-                                    "torch.distributed.run", "torch.distributed.launch"}))
+                                    "torch.distributed.run", "torch.distributed.launch"})) {
+      if (starts_one(words, at, workload)) continue;
       return {fmt::format("the command has {}", file_name(name)), true};
+    }
     const bool workers = is_one_of(name, {"--num-workers", "--num_workers", "--workers"});
     if (!workers && !is_one_of(name, {"--nproc_per_node", "--nproc-per-node", "--tp", "--tp-size",
                                       "--tensor-parallel-size", "--num-shard"}))
