@@ -78,7 +78,8 @@ class TorchTwice {
                                            : earlier == nullptr ? "what the base holds goes unused"
                                                                 : "both are downloaded"));
     found.evidence = {std::move(evidence)};
-    if (earlier == nullptr) found.fix = "keep the base's, or take a base of the other or of none";
+    if (earlier == nullptr)
+      found.fix = "keep the base's torch, or begin with a base that has the other, or none";
     found.pedantic = !shipped || !again.sure || (earlier != nullptr && !earlier->sure) ||
                      (earlier == nullptr && says_so(*again.install->instruction));
     return found;
@@ -131,7 +132,6 @@ class TorchTwice {
     const bool other = again.version().empty()
                            ? !meets(has, again.torch.request->specifier)
                            : has.empty() || compare_versions(has, again.version()) != 0;
-    // The base's version satisfies a bare name, and most ranges.
     if (!other && !is_forced(*again.install) && !is_nightly(*again.install)) return;
     Finding& found = report(again, nullptr,
                             fmt::format("the base already holds torch{}{}, and this replaces it",

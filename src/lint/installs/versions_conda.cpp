@@ -85,13 +85,14 @@ bool configures_channels(const FileView& view, std::size_t stage) {
 }
 
 /// pytorch-cuda was made for some CUDA alone, by a channel that ended with PyTorch 2.5.
-void no_such_metapackage(const PackageList& list, const ProjectFile& file, FindingSink& sink) {
+bool no_such_metapackage(const PackageList& list, const ProjectFile& file, FindingSink& sink) {
   const PackageRequest* asked = list.find("pytorch-cuda");
   if (asked == nullptr || asked->manager != PackageManager::kConda || asked->version.empty() ||
       has_own_channel(list))
-    return;
+    return false;
   const std::string cuda = major_minor(asked->version);
-  if (!cuda.contains('.') || is_one_of(cuda, {"11.6", "11.7", "11.8", "12.1", "12.4"})) return;
+  if (!cuda.contains('.') || is_one_of(cuda, {"11.6", "11.7", "11.8", "12.1", "12.4"}))
+    return false;
   Finding& found = sink.add(
       "conda-cuda-mismatch", file, asked->span,
       fmt::format(
@@ -105,6 +106,7 @@ void no_such_metapackage(const PackageList& list, const ProjectFile& file, Findi
       "take torch from https://download.pytorch.org/whl by pip, or pytorch-gpu and "
       "cuda-version={} of conda-forge",
       cuda);
+  return true;
 }
 
 /// What the channel pytorch built: pytorch.org, "previous versions".
@@ -119,7 +121,7 @@ constexpr auto kCondaBuilds = std::to_array<std::pair<std::string_view, std::str
 });
 
 /// A pytorch that was not made for this pytorch-cuda; conda-forge's is another package.
-void no_such_build(const PackageList& list, const ProjectFile& file, FindingSink& sink) {
+bool no_such_build(const PackageList& list, const ProjectFile& file, FindingSink& sink) {
   const PackageRequest* cuda = list.find("pytorch-cuda");
   const PackageRequest* torch = list.find("pytorch");
   if (cuda == nullptr || torch == nullptr || cuda->manager != PackageManager::kConda ||
@@ -128,11 +130,12 @@ void no_such_build(const PackageList& list, const ProjectFile& file, FindingSink
       file.source.slice(torch->span).contains("::") ||
       std::ranges::any_of(list.indexes,
                           [](const Word& one) { return one.text.contains("conda-forge"); }))
-    return;
+    return false;
   const auto row = std::ranges::find(kCondaBuilds, major_minor(torch->version),
                                      &std::pair<std::string_view, std::string_view>::first);
   const std::string wanted = major_minor(cuda->version);
-  if (row == kCondaBuilds.end() || !wanted.contains('.') || row->second.contains(wanted)) return;
+  if (row == kCondaBuilds.end() || !wanted.contains('.') || row->second.contains(wanted))
+    return false;
   Finding& found = sink.add(
       "conda-cuda-mismatch", file, cuda->span,
       fmt::format("there is no pytorch {} for pytorch-cuda {}: the channel pytorch built it for {}",
@@ -141,14 +144,15 @@ void no_such_build(const PackageList& list, const ProjectFile& file, FindingSink
   found.evidence = {fmt::format("{}{}", torch->name, torch->specifier),
                     "pytorch.org, previous versions"};
   found.fix = fmt::format("write pytorch-cuda={}", row->second.substr(row->second.rfind(' ') + 1));
+  return true;
 }
 
 /// cudatoolkit ended with 11.8: of CUDA 12 conda's packages have other names.
-void no_such_toolkit(const PackageList& list, const ProjectFile& file, FindingSink& sink) {
+bool no_such_toolkit(const PackageList& list, const ProjectFile& file, FindingSink& sink) {
   const PackageRequest* asked = list.find("cudatoolkit");
   if (asked == nullptr || asked->manager != PackageManager::kConda || !is_version(asked->version) ||
       first_number(asked->version).value_or(0) < 12 || has_own_channel(list))
-    return;
+    return false;
   const std::string cuda = major_minor(asked->version);
   Finding& found =
       sink.add("conda-cuda-mismatch", file, asked->span,
@@ -160,6 +164,7 @@ void no_such_toolkit(const PackageList& list, const ProjectFile& file, FindingSi
   found.fix = fmt::format(
       "write cuda-version={}, with {} of conda-forge", cuda,
       list.find("pytorch") == nullptr ? "the parts that are used (cuda-toolkit)" : "pytorch-gpu");
+  return true;
 }
 
 /// What pip installs beside conda's packages, and loads the CUDA of the base.
@@ -179,9 +184,9 @@ bool loads_system_cuda(const FileView& view, std::size_t stage) {
 void judge(const Project& project, const PackageList& list, const ProjectFile& file,
            const GpuImage* image, bool loads_system, bool own_channels, FindingSink& sink) {
   if (!own_channels) {
-    no_such_metapackage(list, file, sink);
-    no_such_build(list, file, sink);
-    no_such_toolkit(list, file, sink);
+    // Whoever replaces these chooses the CUDA anew.
+    const bool cuda = no_such_metapackage(list, file, sink) || no_such_build(list, file, sink);
+    if (no_such_toolkit(list, file, sink) || cuda) return;
   }
   CudaClaim first;
   for (const PackageRequest& request : list.packages) {
