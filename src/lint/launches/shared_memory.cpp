@@ -59,7 +59,8 @@ bool starts_one(const std::vector<Word>& words, std::size_t launcher, const Work
     return is_one_of(value, {"gpu", "auto"}) ? one_gpu : is_single(value);
   }
   if (program == "mpirun") return false;
-  return is_one_of(program, {"accelerate", "deepspeed"}) ? one_gpu : true;
+  // Who names two GPUs means to use them.
+  return is_one_of(program, {"accelerate", "deepspeed"}) ? one_gpu : gpu_count(workload) < 2;
 }
 
 /// Several processes that share memory, by their words: the workers of a loader or of NCCL.
