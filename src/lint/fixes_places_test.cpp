@@ -247,6 +247,12 @@ TEST_F(FixesOfPlaces, AnAnchorStays) {
             0U);
 }
 
+TEST_F(FixesOfPlaces, AVariantForAnOldCudaIsNotMovedToANewOne) {
+  EXPECT_EQ(
+      fix("cuda-tag-deleted", "FROM nvidia/cuda:10.2-base-ubuntu18.04\n", "Dockerfile.cuda10"),
+      "delete this variant, or build it on an image of your own: none of CUDA 10 is left");
+}
+
 }  // namespace
 
 }  // namespace flense::lint

@@ -10,9 +10,10 @@
 namespace flense::lint {
 
 bool is_for_other_device(std::string_view words) {
-  return has_part(words, "/._-: ",
-                  {"cpu", "xpu", "hpu", "npu", "gaudi", "habana", "neuron", "neuronx", "inf2",
-                   "trn1", "tpu", "mps", "ppc64le", "s390x", "ascend"});
+  return has_part(words, "/._-: ", {"cpu",    "xpu",      "hpu",         "npu",      "gaudi",
+                                    "habana", "neuron",   "neuronx",     "inf2",     "trn1",
+                                    "tpu",    "mps",      "ppc64le",     "s390x",    "ascend",
+                                    "oneapi", "openvino", "raspberrypi", "orangepi", "radxarock"});
 }
 
 bool is_example(std::string_view project_path) {

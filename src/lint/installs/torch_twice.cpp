@@ -521,7 +521,7 @@ void judge_torch_twice(const Project& project, const std::vector<FileView>& view
                        FindingSink& sink) {
   for (const FileView& view : views)
     for (const StageView& stage : view.stages) {
-      if (!stage.reachable) continue;
+      if (!stage.reachable || is_for_other_device(stage.image.repository)) continue;
       std::set<std::string> environments;
       for (const Install* install : view.installs_in(stage.index))
         environments.insert(own_environment(*install));

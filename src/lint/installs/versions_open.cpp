@@ -72,7 +72,8 @@ bool holds_torch(const PackageList& list) {
       return !one.version.empty() && compare_versions(one.version, version) < 0;
     };
     if (is_one_of(one.name, {"vllm", "sglang"})) return !one.version.empty();
-    return one.name == "chatterbox-tts" || (one.name == "xformers" && before("0.0.35")) ||
+    return one.name == "chatterbox-tts" || (one.name == "torchtext" && !one.version.empty()) ||
+           (one.name == "xformers" && before("0.0.35")) ||
            (one.name == "torchvision" && before("0.29.1")) ||
            (one.name == "torchaudio" && before("2.11"));
   });
@@ -212,6 +213,12 @@ std::string python_of(const Use& use) {
   return use.base().python.value;
 }
 
+/// The distributions of CUDA 10 and before have a Python for which nothing new is built.
+bool is_of_old_python(const GpuImage& base) {
+  return first_number(base.cuda.value).value_or(11) < 11 ||
+         (base.python.known() && compare_versions(base.python.value, "3.8") < 0);
+}
+
 /// What pip takes where nothing says which torch: a build for a newer CUDA than the base's.
 struct OtherCuda {
   std::string base, wheel;  ///< "11.8", "13.2"
@@ -229,7 +236,7 @@ std::optional<OtherCuda> other_cuda(const knowledge::Knowledge& known,
   // An older Python gets an older torch.
   const std::string python = python_of(use);
   const knowledge::DefaultVariantRow* newest = newest_torch_for(known, python);
-  if (newest == nullptr) return std::nullopt;
+  if (newest == nullptr || (python.empty() && is_of_old_python(base))) return std::nullopt;
   OtherCuda out{major_minor(base.cuda.value), knowledge::cuda_of_variant(newest->variant), {}};
   // Which Python pip is of nobody knows: of those that are in use each gets CUDA 12 at least.
   if (python.empty() || newest->python.empty()) out.wheel = "12 or newer";
@@ -333,6 +340,8 @@ void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const 
               ? fmt::format("begin with a base of CUDA {}, and write one version", other->wheel)
               : fmt::format("write {}, or begin with a base of CUDA {}", other->fitting,
                             other->wheel);
+    } else if (!open.empty() && is_of_old_python(open.front().base())) {
+      found.pedantic = true;  // nothing newer will come
     }
     return;  // the others of the list follow from it
   }

@@ -273,7 +273,7 @@ bool overlap(const Share& a, const Share& b) {
 
 /// A program that allots itself most of a GPU's memory.
 bool takes_memory(const Workload& service) {
-  if (!service.image_name || shares_on_purpose(service)) return false;
+  if (!service.image_name || shares_on_purpose(service) || is_client(service)) return false;
   const std::string& repository = service.image_name->repository;
   return std::ranges::any_of(
       std::to_array<std::string_view>({"vllm", "sglang", "lmdeploy", "text-generation-inference"}),

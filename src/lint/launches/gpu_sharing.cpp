@@ -48,12 +48,16 @@ void judge_mps(const ProjectFile& file, const Workload& workload, FindingSink& s
               : fmt::format("{} has {}, and {}, where the MPS daemon listens, is not mounted: the "
                             "program runs without MPS and its limits",
                             title(workload), limit->name, directory));
+  found.cause = mounted ? "memory" : "directory";  // one for all clients of a file
   found.evidence.emplace_back(
       "NVIDIA, Multi-Process Service: clients find the daemon by CUDA_MPS_PIPE_DIRECTORY, "
       "/tmp/nvidia-mps by default, and share memory with the server");
-  found.fix = workload.kind == WorkloadKind::kCompose
-                  ? fmt::format("write ipc: host and add {0}:{0} to its volumes", directory)
-                  : fmt::format("add --ipc=host -v {0}:{0}", directory);
+  found.fix =
+      workload.kind == WorkloadKind::kCompose
+          ? (mounted ? std::string("write ipc: host, as the server has")
+                     : fmt::format("write ipc: host and add {0}:{0} to its volumes", directory))
+      : mounted ? std::string("add --ipc=host")
+                : fmt::format("add --ipc=host -v {0}:{0}", directory);
 }
 
 /// The project speaks of the directory somewhere: whoever sets it knows of it.

@@ -94,6 +94,12 @@ class ContainerRules {
               : fmt::format("{} requests {} of {} and limits it to {}: they must be equal",
                             title(workload_), *asked, request.key, *allowed));
       found.evidence.emplace_back(kScheduling);
+      // What an operator makes of its own kinds only it knows.
+      found.pedantic = workload_.object != nullptr &&
+                       !starts_with_any((*workload_.object)["apiVersion"].text_or(),
+                                        {"v1", "apps/", "batch/", "kubeflow.org/", "ray.io/",
+                                         "batch.volcano.sh/", "jobset.x-k8s.io/",
+                                         "leaderworkerset.x-k8s.io/", "serving.k"});
       found.fix = fmt::format("{} limits: {{{}: {}}}; the request follows from the limit",
                               limit == nullptr ? "write" : "delete the request, and write",
                               request.key, request.value->text_or("1"));

@@ -174,12 +174,6 @@ bool only_waits(const Workload& workload) {
   return false;
 }
 
-/// A terminal and no command: a shell for somebody.
-bool is_interactive(const Workload& workload) {
-  return command_words(workload).empty() && (*workload.node)["stdin"].text_or() == "true" &&
-         (*workload.node)["tty"].text_or() == "true";
-}
-
 /// Objects whose operator mounts a memory volume at /dev/shm itself.
 bool operator_mounts_memory(const Workload& workload) {
   return workload.object != nullptr &&
@@ -212,7 +206,6 @@ void judge_pod(const Project& project, const ProjectFile& file, const Workload& 
                                         title(workload), gpu_count(workload)));
   found.evidence.emplace_back(
       "NCCL documentation, Troubleshooting: shared memory between the processes of a node");
-  found.pedantic = is_interactive(workload);
   found.fix =
       "add a volume {name: shm, emptyDir: {medium: Memory, sizeLimit: 8Gi}} and mount it at "
       "/dev/shm; what is written there counts as the container's memory";

@@ -86,8 +86,10 @@ class DefinitionReader {
       headless_ = word(content).span;
       out_.stages.emplace_back().span = span;
     }
+    // A header ends at a comment.
+    const std::string_view value = content.substr(colon + 1);
     set(key, word(trim_space(content.substr(0, colon))),
-        word(trim_space(content.substr(colon + 1))), span);
+        word(trim_space(value.substr(0, value.find('#')))), span);
   }
 
   void set(const std::string& key, Word name, Word value, Span span) {

@@ -182,6 +182,7 @@ void torch_lists(const FileView& view, const StageView& stage, FindingSink& sink
         found.fix = fmt::format("write \"{}\"", list.corrected);
         if (setting.exact && may_stand(setting, view, list.corrected))
           found.edits.push_back({at.span, list.corrected});
+        found.pedantic = compiles_nothing(view, stage);
       }
     }
     for (const std::string_view word : {"all", "common"})

@@ -266,6 +266,18 @@ bool is_conda_clean(const StepCommand& command) {
          command.has("clean");
 }
 
+/// conda before 4.6, in older images of Anaconda, has no -f.
+std::string_view clean_options(const FileView& view) {
+  for (const StageView& stage : view.stages) {
+    const std::string& base = stage.stage->base.text;
+    const std::size_t tag = base.find("conda3:");
+    if (tag == base.npos) continue;
+    const std::string_view version = std::string_view(base).substr(tag + 7);
+    if (version.starts_with("5.") || compare_versions(version, "4.6") < 0) return "-ay";
+  }
+  return "-afy";
+}
+
 /// A || B
 bool is_alternative(const Instruction& run, const ShellCommand& command) {
   for (std::size_t at = 1; at < run.commands.size(); ++at)
@@ -320,15 +332,16 @@ void conda_clean(const FileView& view, const StageSteps& steps, FindingSink& sin
     });
     if (cleans_later) found.evidence.push_back("the clean of a later step only hides them");
     found.pedantic = !cleans_later && !brings_much(view, *install);
-    found.fix = fmt::format("add && {} clean -afy to the same RUN", program);
+    const std::string_view options = clean_options(view);
+    found.fix = fmt::format("add && {} clean {} to the same RUN", program, options);
     // Behind || it may not run, and what is installed without a network comes from the cache.
     if (command == nullptr || command->depth > 0 || run.exec_form ||
         program.find_first_of("$ \t") != std::string::npos || is_alternative(run, *command) ||
         commands_mention(view, view.stages.size() - 1, "--offline"))
       continue;
     if (command->joined_by == "&&" || command->joined_by.empty())
-      found.edits.push_back(
-          {{command->span.end, command->span.end}, fmt::format(" && {} clean -afy", program)});
+      found.edits.push_back({{command->span.end, command->span.end},
+                             fmt::format(" && {} clean {}", program, options)});
   }
 }
 

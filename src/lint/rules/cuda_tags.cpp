@@ -255,6 +255,14 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
     if (const std::string left = last_update(use, *row); !left.empty())
       found.fix = fmt::format("move to {}, the last update, which is still there, or to {}", left,
                               better.tag);
+  // "Dockerfile.cuda10" is for whoever has that CUDA.
+  const auto major = first_number(row->cuda).value_or(0);
+  if (deleted && first_number(better.row->cuda) != major &&
+      file_name(use.file->source.path()).contains(fmt::format("cuda{}", major))) {
+    found.fix = fmt::format(
+        "delete this variant, or build it on an image of your own: none of CUDA {} is left", major);
+    return;
+  }
   if (!better.changes.empty()) found.fix += fmt::format("; it changes {}", better.changes);
   // Its Python and packages change as well, and old ones may not be had there.
   if (!deleted && better.distribution != use.image->distribution.value &&

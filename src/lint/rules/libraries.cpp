@@ -90,8 +90,10 @@ std::vector<EnvironmentLine> library_paths(const FileView& view, const StageStep
 /// NVIDIA's own images of frameworks: their compat libcuda lies in compat/lib.real, which the entry
 /// point links to where it helps. compat itself holds none.
 bool links_compat_itself(const FileView& view) {
-  const std::string& base = view.stages.back().image.repository;
-  return base.starts_with("nvcr.io/nvidia/") && base != "nvcr.io/nvidia/cuda";
+  return std::ranges::any_of(view.stages, [](const StageView& stage) {
+    const std::string& base = stage.image.repository;
+    return base.starts_with("nvcr.io/nvidia/") && base != "nvcr.io/nvidia/cuda";
+  });
 }
 
 /// Where the host's driver lies in a container.

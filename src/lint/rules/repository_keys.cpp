@@ -59,9 +59,9 @@ void old_key_fetched(const FileView& view, const StageView& stage, FindingSink& 
     // A key's number is read in any case.
     if (!holds(to_lower(word), kOldKey)) return;
     // dnf takes the new key from the repository's own file; the repository machine-learning still
-    // has this one.
+    // has this one, and a local one what its package of then brought.
     for (const std::string_view other :
-         {"/rhel", "/fedora", "/sles", "/opensuse", "machine-learning"})
+         {"/rhel", "/fedora", "/sles", "/opensuse", "machine-learning", "/var/cuda-repo-"})
       if (holds(word, other)) return;
     Finding& found =
         sink.add("cuda-repository-key", *view.file, span,

@@ -241,17 +241,25 @@ bool is_never_asked(std::string_view command, std::string_view host) {
          !holds(host, "pypi") && !holds(host, "pythonhosted");
 }
 
+/// PyPI's name of before 2018, which pip asks no longer.
+bool is_renamed(std::string_view host) {
+  return host.ends_with("pypi.python.org");
+}
+
 /// --trusted-host in a file of requirements.
 void trusted_hosts(const ProjectFile& file, FindingSink& sink) {
   if (!file.packages || file.kind != FileKind::kRequirements) return;
   for (const std::string& option : file.packages->options) {
     if (!option.starts_with("--trusted-host")) continue;
-    const std::size_t at = file.source.text().find("--trusted-host");
-    if (at == std::string_view::npos) return;
+    // pip-compile writes its own options into a comment.
+    const std::size_t line = file.source.text().find("\n--trusted-host");
+    const std::size_t at = file.source.text().starts_with("--trusted-host") ? 0 : line + 1;
+    if (at > file.source.text().size() || file.source.text().contains("--hash=")) return;
     Finding& found = sink.add(
         "certificate-check-off", file, {at, at + std::string_view("--trusted-host").size()},
         "with --trusted-host whoever answers in the server's place chooses what is installed");
     found.evidence = {"the file says " + option};
+    found.pedantic = is_renamed(option);
     constexpr std::string_view kOption = "--trusted-host=";
     if (option.size() > kOption.size() &&
         has_plain_index(file.source.text(), std::string_view(option).substr(kOption.size())))
@@ -355,7 +363,7 @@ void certificates(const FileView& view, FindingSink& sink) {
                 const ShellWord& host = command.shell->words[word.text.contains('=') ? at : at + 1];
                 if (has_plain_index(view.text(command.shell->span), host.text))
                   mend_plain_index(found);
-                found.pedantic = found.pedantic || host.dynamic ||
+                found.pedantic = found.pedantic || host.dynamic || is_renamed(host.text) ||
                                  is_never_asked(view.text(command.shell->span), host.text);
               }
             break;
