@@ -215,7 +215,7 @@ TEST_F(ErrorMessages, WhatAVoiceSaysIsMoreThanAText) {
 
 /// Rows that leave out who says them and what to do take it from their section.
 TEST_F(ErrorMessages, StatusesOfTheHeaders) {
-  for (const char* id : {"cuda-52", "hip-52", "nvml-4", "xid-18", "cusolver-status-zero-pivot",
+  for (const char* id : {"cuda-52", "hip-52", "nvml-6", "xid-18", "cusolver-status-zero-pivot",
                          "hsa-status-error-invalid-agent"}) {
     const auto row = std::ranges::find(known_.errors, id, &ErrorRow::id);
     ASSERT_NE(row, known_.errors.end()) << id;
