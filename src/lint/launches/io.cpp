@@ -212,7 +212,6 @@ class IoRules {
           fmt::format("{} writes to {} ({}), where nothing is mounted: the results go with the "
                       "container",
                       title(workload_), one.value, one.name));
-      found.cause = "results";
       found.evidence.push_back(one.source);
       found.fix = mount_words(one.value, "results");
       found.pedantic = copied_out_ || !names_results(one);
