@@ -509,7 +509,7 @@ class Terminal(harness.Case):
 
     def test_programs_get_every_byte(self):
         self.sources()
-        diff = self.pipe("lint", "--diff", self.path("mend")).stdout
+        diff = self.pipe("lint", "--diff=unsafe", self.path("mend")).stdout
         self.assertIn(RAW.replace(b"\r", b""), diff)
         self.of_cdi_apply()
         config = json.loads(self.pipe("cdi", "apply", "--device", "flense.test/gpu=0", "--rootless", "--spec-dir",
