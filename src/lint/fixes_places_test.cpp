@@ -225,6 +225,9 @@ TEST_F(FixesOfPlaces, AShellReadsWhatIsWritten) {
   EXPECT_EQ(edits("specifier-redirected", "RUN pip install numpy<2\n"), 1U);
   EXPECT_EQ(edits("specifier-redirected", "RUN pip install numpy>=1.*\n"), 0U);
   EXPECT_EQ(edits("conda-not-cleaned", "RUN conda install pytorch\n"), 1U);
+  EXPECT_EQ(edits("conda-not-cleaned",
+                  "RUN conda install pytorch --download-only && cp -r /opt/conda/pkgs /pkgs\n"),
+            0U);
   EXPECT_EQ(edits("conda-not-cleaned", "RUN test -f a || conda install pytorch\n"), 0U);
   EXPECT_EQ(edits("conda-not-cleaned", "RUN '/opt/my conda/bin/conda' install pytorch\n"), 0U);
   EXPECT_EQ(edits("conda-not-cleaned",
@@ -251,6 +254,29 @@ TEST_F(FixesOfPlaces, AVariantForAnOldCudaIsNotMovedToANewOne) {
   EXPECT_EQ(
       fix("cuda-tag-deleted", "FROM nvidia/cuda:10.2-base-ubuntu18.04\n", "Dockerfile.cuda10"),
       "delete this variant, or build it on an image of your own: none of CUDA 10 is left");
+}
+
+TEST_F(FixesOfPlaces, AnOlderCondaHasNoForce) {
+  const auto clean = [&](const std::string& tag) {
+    return fix("conda-not-cleaned",
+               "FROM continuumio/miniconda3:" + tag + "\nRUN conda install -y pytorch\n");
+  };
+  EXPECT_THAT(clean("latest"), HasSubstr("-afy"));
+  EXPECT_THAT(clean("v4.12.0"), HasSubstr("-afy"));
+  EXPECT_THAT(clean("4.5.11"), HasSubstr("-ay"));
+}
+
+TEST_F(FixesOfPlaces, OneMapGetsOneKey) {
+  const auto edits = [&](const std::string& limits) {
+    return found("kubernetes-gpu-resource", "pod.yaml",
+                 "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n    - "
+                 "name: a\n      image: a\n      resources:\n        limits:\n" +
+                     limits)
+        .edits.size();
+  };
+  EXPECT_EQ(edits("          nvidia.com/gpus: 1\n"), 1U);
+  EXPECT_EQ(edits("          alpha.kubernetes.io/nvidia-gpu: 1\n          nvidia.com/gpus: 1\n"),
+            0U);
 }
 
 }  // namespace

@@ -250,7 +250,12 @@ bool has_unknown_options(const ProjectFile& file, const Workload& workload) {
     if (word.contains("[@]") || word.contains("[*]") ||
         (!value && (word.starts_with('$') || word.starts_with("\"$"))))
       return true;
-    value = word.starts_with('-') && !word.contains('=');
+    // Those that stand alone: -it, -d, --rm.
+    const bool alone = is_one_of(word, {"--rm", "--privileged", "--init", "--detach", "--tty",
+                                        "--interactive", "--nv", "--rocm", "--cleanenv"}) ||
+                       (word.size() > 1 && word[0] == '-' && word[1] != '-' &&
+                        word.find_first_not_of("itd", 1) == word.npos);
+    value = word.starts_with('-') && !word.contains('=') && !alone;
     words.remove_prefix(end);
   }
   return false;

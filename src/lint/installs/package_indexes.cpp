@@ -138,10 +138,10 @@ bool is_over(const knowledge::Knowledge& known, const std::string& variant) {
 bool is_of_others(std::string_view url) {
   // A name is a channel of conda.
   return url.contains("://") &&
-         std::ranges::none_of(
-             std::to_array<std::string_view>(
-                 {"pytorch", "pypi.org", "mirror", "/pypi/simple", "pypi.tuna.", "pypi.mirrors."}),
-             [&](std::string_view part) { return holds(url, part); });
+         std::ranges::none_of(std::to_array<std::string_view>(
+                                  {"pytorch", "pypi.nvidia.com", "pypi.ngc.nvidia.com", "pypi.org",
+                                   "mirror", "/pypi/simple", "pypi.tuna.", "pypi.mirrors."}),
+                              [&](std::string_view part) { return holds(url, part); });
 }
 
 /// torch==2.0.1 of an index for cu121, which came later; torch==2.9.0 of it, which had ended.

@@ -110,12 +110,16 @@ class ContainerRules {
     std::vector<Edit> edits;
     const YamlMember* first = nullptr;
     bool there = false;  // the resource that is meant stands beside it
+    bool twice = false;  // two names for it in one map
+    std::string_view last;
     for (const std::string_view part : {"limits", "requests"})
       for (const YamlMember& member : node_["resources"][part].members) {
         const std::string_view meant = meant_resource(member.key);
         if (meant.empty() || edits.size() == 2) continue;
         if (first == nullptr) first = &member;
         there = there || node_["resources"][part].find(meant) != nullptr;
+        twice = twice || last == part;
+        last = part;
         // A key may stand in quotes.
         const Span span = span_of(member.at);
         if (const std::size_t at = file_.source.slice(span).find(member.key);
@@ -134,7 +138,7 @@ class ContainerRules {
     const std::string_view meant = meant_resource(first->key);
     found.fix =
         there ? fmt::format("delete it: {} stands beside", meant) : fmt::format("write {}", meant);
-    if (!there) found.edits = std::move(edits);
+    if (!there && !twice) found.edits = std::move(edits);
   }
 
   void fraction(const YamlMember& member) {

@@ -49,9 +49,11 @@ bool starts_one(const std::vector<Word>& words, std::size_t launcher, const Work
   for (std::size_t at = launcher + 1; at < words.size(); ++at) {
     const std::string_view word = words[at].text;
     const std::size_t equals = word.find('=');
-    if (!is_one_of(word.substr(0, equals),
-                   {"--nproc_per_node", "--nproc-per-node", "--num_processes", "--num-processes",
-                    "--num_gpus", "--num-gpus", "-np", "-n"}))
+    if (word.ends_with(".py") && program != "mpirun") break;  // what follows is the program's
+    const bool of_mpirun = program == "mpirun" && is_one_of(word, {"-np", "-n"});
+    if (!of_mpirun && !is_one_of(word.substr(0, equals),
+                                 {"--nproc_per_node", "--nproc-per-node", "--num_processes",
+                                  "--num-processes", "--num_gpus", "--num-gpus"}))
       continue;
     const std::string_view value = equals != word.npos     ? word.substr(equals + 1)
                                    : at + 1 < words.size() ? std::string_view(words[at + 1].text)

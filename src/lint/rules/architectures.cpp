@@ -39,6 +39,11 @@ std::string plain(std::string_view architecture) {
 
 /// Another toolkit than the base's compiles, or may.
 bool brings_toolkit(const Listed& at) {
+  // apt's name of the base's own: cuda-nvcc-11-4.
+  std::string own = "-" + major_minor(at.stage->image.cuda.value);
+  std::ranges::replace(own, '.', '-');
+  for (const std::string_view word : {"cuda-toolkit", "cuda-nvcc", "cuda-compiler"})
+    if (commands_mention(*at.view, at.stage->index, std::string(word) + own)) return false;
   return std::ranges::any_of(
       std::to_array<std::string_view>(
           {"cuda-toolkit", "cuda-nvcc", "cuda-compiler", "cudatoolkit-dev", "_linux.run"}),

@@ -272,8 +272,12 @@ std::string_view clean_options(const FileView& view) {
     const std::string& base = stage.stage->base.text;
     const std::size_t tag = base.find("conda3:");
     if (tag == base.npos) continue;
-    const std::string_view version = std::string_view(base).substr(tag + 7);
-    if (version.starts_with("5.") || compare_versions(version, "4.6") < 0) return "-ay";
+    std::string_view version = std::string_view(base).substr(tag + 7);
+    if (version.starts_with('v')) version.remove_prefix(1);
+    if (version.starts_with("5.") ||
+        (version.starts_with("4.") &&
+         compare_versions(version.substr(0, version.find('-')), "4.6") < 0))
+      return "-ay";
   }
   return "-afy";
 }
@@ -337,7 +341,9 @@ void conda_clean(const FileView& view, const StageSteps& steps, FindingSink& sin
     // Behind || it may not run, and what is installed without a network comes from the cache.
     if (command == nullptr || command->depth > 0 || run.exec_form ||
         program.find_first_of("$ \t") != std::string::npos || is_alternative(run, *command) ||
-        commands_mention(view, view.stages.size() - 1, "--offline"))
+        commands_mention(view, view.stages.size() - 1, "--offline") ||
+        commands_mention(view, view.stages.size() - 1, "--download-only") ||
+        commands_mention(view, view.stages.size() - 1, "/pkgs"))
       continue;
     if (command->joined_by == "&&" || command->joined_by.empty())
       found.edits.push_back({{command->span.end, command->span.end},

@@ -246,15 +246,24 @@ bool is_renamed(std::string_view host) {
   return host.ends_with("pypi.python.org");
 }
 
+/// Where a list names an option; pip-compile writes its own into a comment.
+std::size_t outside_comments(std::string_view text, std::string_view option) {
+  std::size_t at = text.find(option);
+  while (at != text.npos) {
+    const std::size_t line = at == 0 ? 0 : text.rfind('\n', at - 1) + 1;
+    if (!text.substr(line, at - line).contains('#')) break;
+    at = text.find(option, at + 1);
+  }
+  return at;
+}
+
 /// --trusted-host in a file of requirements.
 void trusted_hosts(const ProjectFile& file, FindingSink& sink) {
   if (!file.packages || file.kind != FileKind::kRequirements) return;
   for (const std::string& option : file.packages->options) {
     if (!option.starts_with("--trusted-host")) continue;
-    // pip-compile writes its own options into a comment.
-    const std::size_t line = file.source.text().find("\n--trusted-host");
-    const std::size_t at = file.source.text().starts_with("--trusted-host") ? 0 : line + 1;
-    if (at > file.source.text().size() || file.source.text().contains("--hash=")) return;
+    const std::size_t at = outside_comments(file.source.text(), "--trusted-host");
+    if (at == std::string_view::npos || file.source.text().contains("--hash=")) return;
     Finding& found = sink.add(
         "certificate-check-off", file, {at, at + std::string_view("--trusted-host").size()},
         "with --trusted-host whoever answers in the server's place chooses what is installed");

@@ -1,5 +1,7 @@
 #include "lint/shell/variables.h"
 
+#include <utility>
+
 #include "base/ascii.h"
 
 namespace flense::lint {
@@ -36,6 +38,7 @@ void ShellVariables::take(const ShellCommand& command) {
   const auto set = [&](std::string_view name, std::string_view text, bool dynamic) {
     assign(name, text, dynamic, sure);
     if (behind && sure) unsure_.emplace_back(name);
+    assigned_.emplace_back(name);
   };
   if (command.words.empty()) {
     for (const ShellAssignment& one : command.assignments)
@@ -46,13 +49,19 @@ void ShellVariables::take(const ShellCommand& command) {
       if (const std::size_t equals = word.text.find('='); equals != word.text.npos && equals > 0)
         set(word.text.substr(0, equals), std::string_view(word.text).substr(equals + 1),
             word.dynamic);
+  } else if (is_one_of(program, {".", "source", "eval"})) {
+    // Whatever was assigned here it may assign anew.
+    for (const std::string& name : std::exchange(assigned_, {})) assign(name, {}, false, false);
   } else if (is_one_of(program, {"for", "select"}) && command.words.size() > 1) {
     assign(command.words[1].text, {}, false, false);
-  } else if (is_one_of(program, {"read", "unset", "mapfile"})) {
+  } else if (is_one_of(program, {"read", "unset", "mapfile"}) ||
+             (program == "printf" && command.words.size() > 1 && command.words[1].text == "-v")) {
     for (const ShellWord& word : command.words)
       if (&word != &command.words.front() && !word.text.starts_with('-'))
         assign(word.text, {}, false, false);
   }
+  // What stands within ( … ), $( … ) and if joins nothing of the list around it.
+  if (command.depth > 0) return;
   before_ = command.joined_by;
   if (before_ != "&&") end_list();
 }

@@ -36,6 +36,11 @@ TEST(ShellVariables, WhatMayNotRunIsUnknown) {
   EXPECT_EQ(seen("read X; echo"), "?");
   EXPECT_EQ(seen("X=1 | cat; echo"), "?");
   EXPECT_EQ(seen("X=$(date); echo"), "?");
+  EXPECT_EQ(seen("X=1; test \"$(uname -m)\" = aarch64 && X=2; echo"), "?");
+  EXPECT_EQ(seen("test \"$(uname -m)\" = x86_64 || X=2; echo"), "?");
+  EXPECT_EQ(seen("X=1; . ./versions.sh; echo"), "?");
+  EXPECT_EQ(seen("X=1; eval \"$(./v.sh)\"; echo"), "?");
+  EXPECT_EQ(seen("X=1; printf -v X 2; echo"), "?");
 }
 
 TEST(ShellVariables, DoNotGrowWithoutEnd) {
