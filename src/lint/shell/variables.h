@@ -27,10 +27,10 @@ class ShellVariables {
   void end_list();
 
   const Environment* values_;
-  Environment own_;                  ///< what values_ names from the first assignment on
-  std::vector<std::string> unsure_;  ///< assigned behind && of the and-list that goes on
-  std::vector<std::string> assigned_;
-  std::string_view before_ = ";";    ///< what joins the last command to this one
+  Environment own_;                    ///< what values_ names from the first assignment on
+  std::vector<std::string> unsure_;    ///< assigned behind && of the and-list that goes on
+  std::vector<std::string> assigned_;  ///< what a script that is sourced may assign anew
+  std::string_view before_ = ";";      ///< what joins the last command to this one
 };
 
 }  // namespace flense::lint
