@@ -9,6 +9,11 @@
 
 namespace flense::lint {
 
+bool is_source_only(std::string_view package) {
+  return is_one_of(package, {"flash-attn", "mmcv", "mmcv-full", "torch-scatter", "torch-sparse",
+                             "torch-cluster", "torch-spline-conv"});
+}
+
 bool may_compile(const FileView& view, std::size_t stage) {
   constexpr auto kTools = std::to_array<std::string_view>(
       {"nvcc", "cmake", "make", "ninja", "meson", "cargo", "bazel", "gcc", "g++", "configure",

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string_view>
 
 #include "lint/facts/stage_view.h"
 
@@ -9,6 +10,9 @@ namespace flense::lint {
 
 /// Whether the stage compiles something itself, as far as its commands tell.
 bool may_compile(const FileView& view, std::size_t stage);
+
+/// Extensions of torch of which PyPI has sources alone.
+bool is_source_only(std::string_view package);
 
 /// An image in which somebody works: it starts a shell, waits for one, or holds no program of its
 /// own.

@@ -5,6 +5,7 @@
 
 #include "base/ascii.h"
 #include "base/format.h"
+#include "lint/facts/compiled_code.h"
 #include "lint/facts/table_facts.h"
 #include "lint/facts/torch_installs.h"
 #include "lint/source/blanks.h"
@@ -88,9 +89,9 @@ bool keeps_copies(const Instruction& run, const ShellCommand* command, const Pac
 bool compiles_wheels(const Install& install, const ShellCommand* command) {
   // Those that the index has as sources alone.
   const auto compiled = [](const PackageRequest& one) {
-    return is_one_of(one.name, {"llama-cpp-python", "flash-attn", "apex", "causal-conv1d",
-                                "mamba-ssm", "torch-scatter", "torch-sparse", "torch-cluster",
-                                "mmcv", "pytorch3d", "detectron2", "tiny-cuda-nn"}) &&
+    return (is_source_only(one.name) ||
+            is_one_of(one.name, {"llama-cpp-python", "apex", "causal-conv1d", "mamba-ssm",
+                                 "pytorch3d", "detectron2", "tiny-cuda-nn"})) &&
            !is_of_branch(one) && !one.url.ends_with(".whl");
   };
   const auto told = [](const ShellAssignment& one) {

@@ -237,30 +237,6 @@ bool is_complete(const ProjectFile& file, const Workload& workload) {
   return workload.node->find("extends") == nullptr;
 }
 
-bool has_unknown_options(const ProjectFile& file, const Workload& workload) {
-  if (workload.node != nullptr) return false;
-  std::string_view words = file.source.slice({workload.span.begin, workload.image.span.begin});
-  bool value = false;
-  while (!words.empty()) {
-    const std::size_t begin = words.find_first_not_of(" \t\r\n\\");
-    if (begin == words.npos) break;
-    const std::size_t end = std::min(words.find_first_of(" \t\r\n", begin), words.size());
-    const std::string_view word = words.substr(begin, end - begin);
-    // All of an array is never a value alone.
-    if (word.contains("[@]") || word.contains("[*]") ||
-        (!value && (word.starts_with('$') || word.starts_with("\"$"))))
-      return true;
-    // Those that stand alone: -it, -d, --rm.
-    const bool alone = is_one_of(word, {"--rm", "--privileged", "--init", "--detach", "--tty",
-                                        "--interactive", "--nv", "--rocm", "--cleanenv"}) ||
-                       (word.size() > 1 && word[0] == '-' && word[1] != '-' &&
-                        word.find_first_not_of("itd", 1) == word.npos);
-    value = word.starts_with('-') && !word.contains('=') && !alone;
-    words.remove_prefix(end);
-  }
-  return false;
-}
-
 bool is_added_elsewhere(const Project& project, const ProjectFile& file, const Workload& workload,
                         bool (*gives)(const Workload&)) {
   if (workload.kind != WorkloadKind::kCompose) return false;

@@ -56,9 +56,6 @@ bool takes_all_gpus(const Workload& workload);
 /// What is missing here may then be there.
 bool is_complete(const ProjectFile& file, const Workload& workload);
 
-/// docker run $OPTIONS image: a variable that stands where an option may.
-bool has_unknown_options(const ProjectFile& file, const Workload& workload);
-
 /// Another Compose file beside this one gives the service what is missing here: whoever has the
 /// GPU names both.
 bool is_added_elsewhere(const Project& project, const ProjectFile& file, const Workload& workload,

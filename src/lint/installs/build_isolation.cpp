@@ -7,6 +7,7 @@
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/compiled_code.h"
 #include "lint/facts/placed_lists.h"
 #include "lint/facts/table_facts.h"
 #include "lint/rules/rules.h"
@@ -22,9 +23,8 @@ bool needs_torch(const PackageRequest& request) {
   if (source)
     return is_one_of(request.name, {"flash-attention", "flash-attn", "detectron2", "pytorch3d",
                                     "nvdiffrast", "tiny-cuda-nn", "gsplat", "torch-scatter"});
-  return request.url.empty() &&
-         is_one_of(request.name, {"flash-attn", "torch-scatter", "torch-sparse", "torch-cluster",
-                                  "torch-spline-conv"});
+  // mmcv's takes torch only if it is there.
+  return request.url.empty() && is_source_only(request.name) && !request.name.starts_with("mmcv");
 }
 
 /// The option, or the variable that stands for it.

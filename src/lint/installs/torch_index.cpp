@@ -198,8 +198,7 @@ void implicit_index(const Project& project, const std::set<const ProjectFile*>& 
       found.evidence.push_back(fmt::format("package index: {} requires torch", request.name));
     found.fix =
         "say which: --index-url https://download.pytorch.org/whl/cpu, or the index of a CUDA with "
-        "a "
-        "base for GPUs";
+        "a base for GPUs";
     if (place.file->kind == FileKind::kPyproject || place.file->kind == FileKind::kUvLock)
       found.fix =
           "name torch's index in pyproject.toml (uv: tool.uv.sources), "

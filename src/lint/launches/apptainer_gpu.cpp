@@ -90,7 +90,7 @@ class ApptainerRules {
   /// apptainer brings the driver's libraries only if asked.
   void without_gpu() {
     if (!workload_.image_name || !workload_.gpus.empty() || !workload_.devices.empty() ||
-        !is_complete(file_, workload_) || has_unknown_options(file_, workload_))
+        !is_complete(file_, workload_) || workload_.unknown_options)
       return;
     if (only_builds(workload_)) return;
     for (const std::string_view name : {"APPTAINER_NV", "SINGULARITY_NV"})
@@ -110,7 +110,7 @@ class ApptainerRules {
   void in_gpu_job() {
     if (job_.asked.empty() || job_.given || workload_.image_name || !workload_.gpus.empty() ||
         !workload_.devices.empty() || !file_.template_language.empty() ||
-        has_unknown_options(file_, workload_) || only_builds(workload_))
+        workload_.unknown_options || only_builds(workload_))
       return;
     const std::string& image = workload_.image.text;
     if ((image.starts_with('$') && !has_image_name(image)) || is_for_processor(workload_) ||

@@ -206,8 +206,7 @@ class GpuAccessRules {
   void rocm_devices() {
     if (!is_engine(workload_.kind) || !is_rocm_image(workload_, image_) || workload_.privileged ||
         has_unknown_device(workload_) || !is_complete(file_, workload_) || is_client(workload_) ||
-        has_unknown_options(file_, workload_) ||
-        is_added_elsewhere(project_, file_, workload_, has_kfd))
+        workload_.unknown_options || is_added_elsewhere(project_, file_, workload_, has_kfd))
       return;
     const bool by_name = std::ranges::any_of(workload_.gpus, [](const GpuAsk& ask) {
       return ask.vendor == "amd" && !ask.devices.empty();
@@ -237,7 +236,7 @@ class GpuAccessRules {
   void rocm_groups() {
     if (!is_engine(workload_.kind) || !has_device(workload_, "/dev/kfd") ||
         !workload_.groups.empty() || workload_.privileged || !is_complete(file_, workload_) ||
-        has_unknown_options(file_, workload_))
+        workload_.unknown_options)
       return;
     const std::string user = stated_user();
     // Of a name the image's own /etc/group may hold the groups.

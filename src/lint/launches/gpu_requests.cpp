@@ -55,7 +55,7 @@ class GpuRequestRules {
                      workload_.image_name->tag.find("cpu") != std::string::npos;
     if (!workload_.command.empty() && is_tool(workload_.command.front().text))
       return;  // another program than the image's own
-    if (has || has_unknown_options(file_, workload_) ||
+    if (has || workload_.unknown_options ||
         is_added_elsewhere(project_, file_, workload_, [](const Workload& one) {
           return one.image.text.empty() && (!one.gpus.empty() || one.runtime);
         }))

@@ -161,8 +161,7 @@ class IoRules {
     found.evidence.push_back(one.source);
     found.fix =
         "pack them into shards (WebDataset tar files, Parquet, a squashfs image), or copy them to "
-        "a "
-        "local disk before the first epoch";
+        "a local disk before the first epoch";
   }
 
   bool is_network(const WorkloadMount& mount) const {

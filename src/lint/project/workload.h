@@ -82,7 +82,8 @@ struct Workload {
   std::optional<Word> runtime;     ///< "nvidia"
   std::optional<std::uint64_t> memory_limit;
   bool writable_root = true;
-  bool init_container = false;  ///< of a pod: it ends before the others start
+  bool unknown_options = false;  ///< of a command line: a variable stands where an option may
+  bool init_container = false;   ///< of a pod: it ends before the others start
   // Where the rest can be looked up, for Compose and Kubernetes; owned by ProjectFile::yaml.
   const text::YamlNode* node = nullptr;    ///< the service, the container
   const text::YamlNode* pod = nullptr;     ///< the pod's spec

@@ -102,6 +102,7 @@ void read_apptainer_command(const std::vector<LaunchWord>& words, std::size_t at
     add_habit(base, "$PWD");
   }
   if (habits.home) add_habit(base, "$HOME");
+  base.unknown_options = options.met_unknown();
   const Word& image = words[options.at()].word;
   base.image = image;
   constexpr std::string_view kDocker = "docker://";

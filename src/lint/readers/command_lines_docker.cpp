@@ -87,6 +87,7 @@ void read_docker(const std::vector<LaunchWord>& words, std::size_t at, Workload 
   LaunchOptions options(words, verb + 1, kDockerRunOptions);
   while (const auto option = options.next()) take_docker(base, *option);
   if (options.at() >= words.size()) return;
+  base.unknown_options = options.met_unknown();
   set_image(base, words[options.at()].word);
   base.arguments = words_from(words, options.at() + 1);
   out.push_back(std::move(base));

@@ -100,6 +100,7 @@ std::size_t read_srun(const std::vector<LaunchWord>& words, std::size_t at, Work
   Workload workload = prepared(std::move(base));
   LaunchOptions options(words, at + 1, kSrun);
   while (const auto option = options.next()) take_slurm(workload, *option);
+  workload.unknown_options = options.met_unknown();
   if (!workload.image.text.empty() || !workload.name.empty()) {
     workload.arguments = words_from(words, options.at());
     out.push_back(std::move(workload));

@@ -77,9 +77,17 @@ std::optional<LaunchOption> LaunchOptions::next() {
     const bool image = name.contains("image") || name.contains("img") || name.contains("sif") ||
                        name.contains("container");
     if (!words_[at_].unknown || !whole || image || at_ + 1 == words_.size()) return std::nullopt;
+    unknown_ = true;
     ++at_;
   }
   return std::nullopt;
+}
+
+const Word& LaunchOptions::value() {
+  const Word& word = words_[at_++].word;
+  // All of an array is never a value alone.
+  unknown_ = unknown_ || word.text.contains("[@]") || word.text.contains("[*]");
+  return word;
 }
 
 std::optional<LaunchOption> LaunchOptions::long_option(const Word& word) {
@@ -92,7 +100,7 @@ std::optional<LaunchOption> LaunchOptions::long_option(const Word& word) {
     out.value = tail(word, equals + 1);
     out.has_value = true;
   } else if (!lists(names_.long_flags, out.name) && at_ < words_.size()) {
-    out.value = words_[at_++].word;
+    out.value = value();
     out.has_value = true;
   }
   return out;
@@ -118,7 +126,7 @@ std::optional<LaunchOption> LaunchOptions::letters(const Word& word) {
     out.value = tail(word, skip);
     ++at_;
   } else if (++at_ < words_.size()) {
-    out.value = words_[at_++].word;
+    out.value = value();
   } else {
     out.has_value = false;
   }

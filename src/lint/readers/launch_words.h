@@ -42,15 +42,19 @@ class LaunchOptions {
   std::optional<LaunchOption> next();
   /// Index of the first word after the options.
   std::size_t at() const { return at_; }
+  /// A variable of unknown value stood where an option may.
+  bool met_unknown() const { return unknown_; }
 
  private:
   std::optional<LaunchOption> long_option(const Word& word);
   std::optional<LaunchOption> letters(const Word& word);
+  const Word& value();
 
   const std::vector<LaunchWord>& words_;
   std::size_t at_;
   OptionNames names_;
   std::size_t letter_ = 0;  ///< inside a group such as -it
+  bool unknown_ = false;
 };
 
 /// "a,b" with the places of its parts where the text stands in the file as it is.

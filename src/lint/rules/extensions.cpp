@@ -5,6 +5,7 @@
 
 #include "base/ascii.h"
 #include "base/format.h"
+#include "lint/facts/compiled_code.h"
 #include "lint/facts/gpu_architectures.h"
 #include "lint/rules/rules.h"
 
@@ -12,15 +13,10 @@ namespace flense::lint {
 
 namespace {
 
-/// Packages of which PyPI has sources alone.
-bool is_source_only(const PackageRequest& request) {
-  return is_one_of(request.name, {"mmcv", "mmcv-full", "torch-scatter", "torch-sparse",
-                                  "torch-cluster", "torch-spline-conv"});
-}
-
 /// Packages whose setup.py compiles CUDA code only where torch sees a GPU, or FORCE_CUDA is set.
 bool asks_for_a_gpu(const PackageRequest& request) {
-  return request.name == "pytorch3d" || request.name == "detectron2" || is_source_only(request);
+  return request.name == "pytorch3d" || request.name == "detectron2" ||
+         (request.name != "flash-attn" && is_source_only(request.name));
 }
 
 /// Python packages that compile GPU code when they are installed.
@@ -33,7 +29,7 @@ bool builds_extension(const PackageRequest& request) {
                       "causal-conv1d", "mamba", "mamba-ssm", "transformerengine",
                       "transformer-engine", "tiny-cuda-nn", "nvdiffrast"});
   // A file may be a wheel.
-  return request.url.empty() && (request.name == "flash-attn" || is_source_only(request));
+  return request.url.empty() && is_source_only(request.name);
 }
 
 struct ExtensionBuild {
