@@ -211,6 +211,7 @@ class IoRules {
           fmt::format("{} writes to {} ({}), where nothing is mounted: the results go with the "
                       "container",
                       title(workload_), one.value, one.name));
+      found.cause = "results";  // one for all that a file starts
       found.evidence.push_back(one.source);
       found.fix = mount_words(one.value, "results");
       found.pedantic = copied_out_ || !names_results(one);
