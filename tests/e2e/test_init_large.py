@@ -24,11 +24,8 @@ BUILD_PACKAGES = "ccache,cmake,ninja-build,g++"
 # The host decides the wheels: what PyPI itself has is CUDA 13.0 of PyTorch, so that build can be installed here.
 HOST = "rtx4090@580.95.05"
 TORCH = "2.14.1"
-# What pip took from PyPI for jax[cuda13] 0.10.2 beside cuda-toolkit 13.0.3, of NVIDIA's alone.
-JAX_NVIDIA = """nvidia-cublas==13.1.1.3 nvidia-cuda-cccl==13.0.85 nvidia-cuda-crt==13.0.88 nvidia-cuda-cupti==13.0.85
-nvidia-cuda-nvcc==13.0.88 nvidia-cuda-nvrtc==13.0.88 nvidia-cuda-runtime==13.0.96 nvidia-cudnn-cu13==9.24.0.43
-nvidia-cufft==12.0.0.61 nvidia-cusolver==12.0.4.66 nvidia-cusparse==12.6.3.3 nvidia-nccl-cu13==2.30.7
-nvidia-nvjitlink==13.5.37 nvidia-nvshmem-cu13==3.8.0 nvidia-nvvm==13.0.88""".split()
+# JAX needs a newer Python than Debian 12's.
+PYTHON_OF = {"bookworm": "3.11", "trixie": "3.13"}
 
 
 def run(*command, **more):
@@ -45,21 +42,33 @@ def cached(name, make):
     return path
 
 
-def debian(packages):
-    """A root file system of Debian as a tar archive."""
+def debian(packages, suite="bookworm"):
+    """A root file system of Debian as a tar archive, from the mirror that this machine's apt has."""
     def make(path):
-        sources = [place for place in ("/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list")
-                   if os.path.exists(place)]
-        run("mmdebstrap", "--quiet", "--variant=minbase", f"--include={packages}", "--format=tar", "bookworm", path,
-            os.environ.get("FLENSE_DEBIAN_MIRROR") or sources[0])
-    return cached(f"base/init-{packages.replace(',', '-').replace('+', 'p')}.tar", make)
+        mirror = os.environ.get("FLENSE_DEBIAN_MIRROR")
+        for place in glob.glob("/etc/apt/sources.list.d/*.sources") + glob.glob("/etc/apt/sources.list"):
+            with open(place, encoding="utf-8") as source:
+                mirror = mirror or (re.findall(r"^[^#]*?(https?://\S+/debian/?)(?:\s|$)", source.read(), re.M) or [None])[0]
+        run("mmdebstrap", "--quiet", "--variant=minbase", f"--include={packages}", "--format=tar", suite, path, mirror)
+    return cached(f"base/init-{suite}-{packages.replace(',', '-').replace('+', 'p')}.tar", make)
 
 
-def wheels(name, *wanted):
+def wheels(name, suite, *wanted):
     def make(path):
         os.makedirs(path, exist_ok=True)
-        run(sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--dest", path, *wanted)
+        platforms = [word for minor in range(17, 41) for word in ("--platform", f"manylinux_2_{minor}_x86_64")]
+        run(sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--python-version",
+            PYTHON_OF[suite], *platforms, "--platform", "manylinux2014_x86_64", "--dest", path, *wanted)
     return cached(f"wheels/{name}", make)
+
+
+def pins(project):
+    """The requirements of a project."""
+    out = []
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        with open(os.path.join(project, name), encoding="utf-8") as source:
+            out += source.read().split()
+    return out
 
 
 def stub_wheels(folder, source):
@@ -185,11 +194,12 @@ class Built(harness.Case):
         if name not in WANTED:
             self.skipTest(f"FLENSE_INIT does not name {name}")
 
-    def python_base(self, *folders):
+    def python_base(self, suite, *folders):
         server = Wheels(folders)
+        self.addCleanup(server.server_close)
         self.addCleanup(server.shutdown)
         root = self.path("python.tar")
-        harness.shutil.copy(debian("python3,python3-venv,ca-certificates"), root)
+        harness.shutil.copy(debian("python3,python3-venv,ca-certificates", suite), root)
         extra = self.path("extra")
         os.makedirs(os.path.join(extra, "usr/local/bin"))
         os.makedirs(os.path.join(extra, "etc"))
@@ -273,24 +283,33 @@ class Built(harness.Case):
 
     def test_jax(self):
         self.wanted("jax")
-        real = wheels("init-jax", "jax==0.10.2", "jaxlib==0.10.2", "numpy==2.4.6", "pytest==9.2.0", "pip", "setuptools")
-        plugin = wheels("init-jax-cuda13", "--no-deps", "jax-cuda13-plugin==0.10.2", "jax-cuda13-pjrt==0.10.2",
-                        "cuda-toolkit==13.0.3")
-        stubs = self.path("stubs")
-        stub_wheels(stubs, JAX_NVIDIA)
-        self.python_base(real, plugin, stubs)
         project = self.project("jax", HOST)
+        with open(os.path.join(project, "Dockerfile"), encoding="utf-8") as source:
+            text = source.read()
+        arguments = dict(re.findall(r"^ARG (\w+)=(\S+)$", text, re.M))
+        wanted = [re.sub(r"\$\{(\w+)\}", lambda name: arguments[name[1]], word)
+                  for word in re.search(r"pip install \"(jax\[\S+)\" \\\n +\"(cuda-toolkit\S+)\"", text).groups()]
+        taken = self.resolved(*wanted, *pins(project))
+        name = f"init-jax-{arguments['JAX_VERSION']}"
+        stubs = self.path("stubs")
+        stub_wheels(stubs, [line for line in taken if line.startswith("nvidia-")])
+        self.python_base("trixie", wheels(name, "trixie", "--no-deps", "pip", "setuptools",
+                                          *[line for line in taken if not line.startswith("nvidia-")]), stubs)
         self.build(project, "test")
         self.shipped(self.build(project), "jax")
 
-    def torch_project(self, template, folder):
+    def resolved(self, *wanted):
+        """What uv would install, as name==version."""
+        uv = os.path.join(tools.environment("venv-uv", "uv==0.13.9"), "bin/uv")
+        return self.run_tool(uv, "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--python-version",
+                             PYTHON_OF["trixie"], "--python-platform", "x86_64-manylinux_2_40", "-",
+                             input="\n".join(wanted).encode()).split()
+
+    def torch_project(self, template):
         """The project of a template after its test stage, with the real wheels of PyTorch and its closure."""
-        pins = []
-        for name in ("requirements.txt", "requirements-dev.txt"):
-            with open(os.path.join(harness.TOP, "data/init", folder, name)) as source:
-                pins += source.read().split()
-        self.python_base(wheels("torch-cu130", f"torch=={TORCH}"), wheels(f"init-{folder}", "pip", *pins))
         project = self.project(template, HOST)
+        self.python_base("bookworm", wheels("torch-cu130", "bookworm", f"torch=={TORCH}"),
+                         wheels(f"init-{template}", "bookworm", "pip", *pins(project)))
         # PyPI names its CUDA 13.0 build without the suffix that PyTorch's own index gives it.
         self.build(project, "test", TORCH_VERSION=TORCH)
         free = harness.shutil.disk_usage(self.folder).free
@@ -300,7 +319,7 @@ class Built(harness.Case):
 
     def test_pytorch_inference(self):
         self.wanted("pytorch-inference")
-        image = self.build(self.torch_project("pytorch-inference", "service"), TORCH_VERSION=TORCH)
+        image = self.build(self.torch_project("pytorch-inference"), TORCH_VERSION=TORCH)
         config = self.shipped(image, "pytorch-inference")
         self.assertIn("Healthcheck", config)
         started = self.run_tool(*self.docker().base, "run", "-d", "--network", "none", "--read-only", "--tmpfs", "/tmp",
@@ -319,7 +338,7 @@ class Built(harness.Case):
 
     def test_pytorch_training(self):
         self.wanted("pytorch-training")
-        image = self.build(self.torch_project("pytorch-training", "training"), TORCH_VERSION=TORCH)
+        image = self.build(self.torch_project("pytorch-training"), TORCH_VERSION=TORCH)
         self.shipped(image, "pytorch-training")
         outputs = self.path("outputs")
         os.makedirs(outputs)
