@@ -134,20 +134,18 @@ TEST_F(Fixes, ARetiredTagsSuccessorIsMaintained) {
     return text.substr(std::min(text.find("| "), text.size()));
   };
   EXPECT_EQ(fix("cuda-tag-unsupported", "11.1.1-cudnn8-runtime-ubuntu18.04"),
-            "| move to nvidia/cuda:11.8.0-cudnn8-runtime-ubuntu22.04, which is maintained; it "
-            "changes ubuntu18.04 to ubuntu22.04: until the file is ported keep a copy of this "
-            "image in a registry of your own");
+            "| move to nvidia/cuda:11.8.0-cudnn8-runtime-ubuntu18.04, or, ported to ubuntu22.04, "
+            "to nvidia/cuda:11.8.0-cudnn8-runtime-ubuntu22.04; or keep a copy of the old image in "
+            "a registry of your own");
   EXPECT_EQ(fix("cuda-tag-unsupported", "11.4.1-devel-rockylinux8"),
             "| move to nvidia/cuda:11.4.3-devel-rockylinux8, which is maintained");
-  // 11.4 has no image on a distribution of the family that is alive.
+  // 11.4 has no image on a distribution of the family that is alive, and an update on its own.
   EXPECT_EQ(fix("cuda-tag-unsupported", "11.4.1-devel-ubuntu20.04"),
-            "| move to nvidia/cuda:11.8.0-devel-ubuntu22.04, which is maintained; it changes "
-            "ubuntu20.04 to ubuntu22.04: until the file is ported keep a copy of this image in a "
-            "registry of your own");
-  EXPECT_EQ(
-      fix("cuda-tag-deleted", "11.4.2-devel-ubuntu20.04"),
-      "| move to nvidia/cuda:11.4.3-devel-ubuntu20.04, the last update, which is still there, "
-      "or to nvidia/cuda:11.8.0-devel-ubuntu22.04; it changes ubuntu20.04 to ubuntu22.04");
+            "| move to nvidia/cuda:11.4.3-devel-ubuntu20.04, or, ported to ubuntu22.04, to "
+            "nvidia/cuda:11.8.0-devel-ubuntu22.04");
+  EXPECT_EQ(fix("cuda-tag-deleted", "11.4.2-devel-ubuntu20.04"),
+            "| move to nvidia/cuda:11.4.3-devel-ubuntu20.04, or, ported to ubuntu22.04, to "
+            "nvidia/cuda:11.8.0-devel-ubuntu22.04");
   EXPECT_EQ(fix("cuda-tag-unsupported", "12.1.0-cudnn8-devel-ubuntu22.04"),
             "| move to nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04, which is maintained");
   EXPECT_EQ(
@@ -156,12 +154,14 @@ TEST_F(Fixes, ARetiredTagsSuccessorIsMaintained) {
       "changes cudnn8 to cudnn9, centos7 to rockylinux8: until the file is ported keep a copy "
       "of this image in a registry of your own");
   EXPECT_EQ(fix("cuda-tag-deleted", "10.2-cudnn7-devel-ubuntu18.04"),
-            "| move to nvidia/cuda:13.4.1-cudnn-devel-ubuntu24.04, which is maintained; it changes "
-            "cudnn7 to cudnn, ubuntu18.04 to ubuntu24.04; what is built for CUDA 10 has to be "
-            "renewed with it");
-  EXPECT_EQ(fix("cuda-tag-deleted", "10.1-base"),
-            "| move to nvidia/cuda:13.4.1-base-ubuntu24.04, which is maintained; what is built for "
-            "CUDA 10 has to be renewed with it");
+            "| port the file to nvidia/cuda:12.9.2-cudnn-devel-ubuntu24.04 and renew what is built "
+            "for CUDA 10, or, where it needs that CUDA, build on an image of your own with CUDA "
+            "10.2 of NVIDIA's archive");
+  EXPECT_EQ(
+      fix("cuda-tag-deleted", "10.1-base"),
+      "| port the file to nvidia/cuda:12.9.2-base-ubuntu24.04 and renew what is built for CUDA "
+      "10, or, where it needs that CUDA, build on an image of your own with CUDA 10.1 of "
+      "NVIDIA's archive");
   // Without a flavour it was devel's.
   EXPECT_THAT(fix("cuda-tag-deleted", "7.5"), ::testing::HasSubstr("-devel-"));
 }
@@ -347,7 +347,8 @@ TEST_F(Fixes, AWorkingDirectoryKeepsItsOwner) {
                     flag + "/out/model /models\nRUN chown -R app:app /models\n");
   };
   EXPECT_TRUE(fix("").ends_with(
-      "write COPY --chown=… and take -R out of this step: /models itself may be root's"));
+      "write COPY --chown=…, and let this step change only what root makes beside it (WORKDIR, "
+      "mkdir)"));
   EXPECT_TRUE(
       fix("--chown=app ").ends_with("| take -R out of this step: /models itself may be root's"));
 }

@@ -90,9 +90,8 @@ void judge_use(const Project& project, const ImageUse& use, FindingSink& sink) {
   floating_tag(project, use, sink);
 }
 
-/// A command that looks at the machine once: docker run IMAGE rocminfo.
+/// A command that looks at the machine once: nvidia-smi, rocminfo.
 bool only_looks(const Workload& workload) {
-  if (!is_engine(workload.kind) || workload.kind == WorkloadKind::kCompose) return false;
   const std::vector<Word> words = command_words(workload);
   if (words.empty()) return false;
   const std::string_view program = file_name(words.front().text);
@@ -115,12 +114,13 @@ void started_images(const Project& project, FindingSink& sink) {
       if (!workload.image_name || workload.build_context || workload.image.span.empty()) continue;
       const GpuImage image = describe_image(*workload.image_name, project.knowledge->images);
       if (image.repository != "nvidia/cuda" &&
-          (only_looks(workload) || is_for_processor(workload) ||
-           is_for_other_vendor(workload, image)))
+          ((only_looks(workload) && is_engine(workload.kind) &&
+            workload.kind != WorkloadKind::kCompose) ||
+           is_for_processor(workload) || is_for_other_vendor(workload, image)))
         continue;
       ImageUse use{file.get(), workload.image.span, &*workload.image_name,
                    &image,     project.knowledge,   {}};
-      use.looks = is_script(file->kind) && only_looks(workload);
+      use.looks = only_looks(workload);
       judge_use(project, use, sink);
     }
 }

@@ -114,7 +114,8 @@ Successor successor(const ImageUse& use, const std::vector<std::string>& gpus) {
       same_major = &row;
   rows.push_back(same_major);
   for (const std::string& gpu : gpus) rows.push_back(last_that_compiles(*use.knowledge, gpu));
-  rows.push_back(images.newest_cuda());
+  // The GPUs and drivers of that time end with an older CUDA than the newest.
+  rows.push_back(last_that_compiles(*use.knowledge, "7.0"));
   for (const knowledge::CudaImageRow* row : rows) {
     if (row == nullptr || (cudnn && (row->cudnn.empty() || row->cudnn == "none"))) continue;
     const std::string base = living_distribution(use, *row);
@@ -162,64 +163,64 @@ std::string from_archive(const ImageUse& use, std::string_view cuda) {
   return fmt::format("begin with {} and CUDA {} from NVIDIA's archive", base, cuda);
 }
 
-/// The tag of the last update of a minor on the same distribution; empty: there is none.
-std::string last_update(const ImageUse& use, const knowledge::CudaImageRow& row) {
+/// The last update of the minor, or else of the major, that is built on the distribution; null:
+/// there is none.
+const knowledge::CudaImageRow* update_on_same(const ImageUse& use,
+                                              const knowledge::CudaImageRow& row) {
   const knowledge::Images& images = use.knowledge->images;
   const auto* near = images.cuda_near(row.cuda);
   const auto* base = images.cuda_distribution(use.image->distribution.value);
-  // Of CentOS, which ended first, nobody has looked what is left.
-  if (near == nullptr || base == nullptr || base->distribution.starts_with("centos") ||
-      !near->state.empty() || !fits(*near, *base) ||
-      major_minor(near->cuda) != major_minor(row.cuda) ||
-      (use.name->tag.contains("cudnn") && near->cudnn != row.cudnn))
-    return {};
-  return tag_of(use, *near);
+  const bool good = near != nullptr && base != nullptr && fits(*near, *base) &&
+                    (!use.name->tag.contains("cudnn") || near->cudnn == row.cudnn);
+  return good ? near : nullptr;
 }
 
-/// What the file takes from its distribution, and the successor's has not: an update on the same
-/// distribution, or the old image.
-bool tie_fix(const ImageUse& use, const knowledge::CudaImageRow& row, const Successor& better,
-             Finding& found) {
-  const knowledge::Images& images = use.knowledge->images;
+/// Where the successor is of another distribution: the update on the same one, or what the file
+/// takes from its distribution and the successor's has not.
+void keep_distribution(const ImageUse& use, const knowledge::CudaImageRow& row,
+                       const Successor& better, Finding& found) {
   const std::string& own = use.image->distribution.value;
-  if (use.built == nullptr || own.empty() || own == better.distribution) return false;
-  const std::vector<std::string> ties =
-      ties_to_distribution(*use.built, images, own, better.distribution);
-  if (ties.empty()) return false;
-  const std::string held = fmt::format("{}", fmt::join(ties, ", "));
-  found.evidence.push_back(fmt::format("{} names {}", file_name(use.built->source.path()), held));
-  const auto* base = images.cuda_distribution(own);
-  const auto* near = images.cuda_near(row.cuda);
-  const bool cudnn = use.name->tag.contains("cudnn");
   const bool deleted = row.state == "deleted";
-  const bool same_minor = near != nullptr && major_minor(near->cuda) == major_minor(row.cuda);
-  if (near != nullptr && base != nullptr && first_number(near->cuda) == first_number(row.cuda) &&
-      fits(*near, *base) && (!cudnn || near->cudnn == row.cudnn)) {
-    found.fix = fmt::format("move to {}: a newer distribution has not {}",
-                            cuda_tag(images, *near, use.image->flavour.value, own, cudnn), held);
+  const std::vector<std::string> ties =
+      use.built == nullptr
+          ? std::vector<std::string>()
+          : ties_to_distribution(*use.built, use.knowledge->images, own, better.distribution);
+  const std::string held = fmt::format("{}", fmt::join(ties, ", "));
+  if (!ties.empty())
+    found.evidence.push_back(fmt::format("{} names {}", file_name(use.built->source.path()), held));
+  const auto* near = update_on_same(use, row);
+  // Of CentOS, which ended first, nobody has looked what is left.
+  if (near != nullptr && (!ties.empty() || !own.starts_with("centos"))) {
+    const std::string rest =
+        ties.empty() ? fmt::format(", or, ported to {}, to {}", better.distribution, better.tag)
+                     : fmt::format(": a newer distribution has not {}", held);
+    found.fix = fmt::format("move to {}{}", tag_of(use, *near), rest);
+    const bool same_minor = major_minor(near->cuda) == major_minor(row.cuda);
+    if (!deleted && same_minor) replace_version(use, row, *near, found);
+    if (deleted || same_minor) return;
     // The last update of a minor is held on purpose.
-    if (!same_minor) {
-      found.pedantic = found.pedantic || !deleted;
-      if (!deleted) found.fix += "; or keep a copy of the old image in a registry of your own";
-      return true;
-    }
-    if (!deleted) replace_version(use, row, *near, found);
-    return true;
+    found.fix += "; or keep a copy of the old image in a registry of your own";
+    found.pedantic = found.pedantic || !ties.empty();
+    return;
+  }
+  if (ties.empty()) {
+    // Its Python and packages change as well, and old ones may not be had there.
+    if (!deleted)
+      found.fix += ": until the file is ported keep a copy of this image in a registry of your own";
+    return;
   }
   // Who holds on to the last update of a minor can do no more than keep a copy.
   found.pedantic = found.pedantic || !deleted;
   const std::string archive = from_archive(use, row.cuda);
   if (archive.empty() && deleted) {
-    found.fix =
-        fmt::format("move to {}, which is maintained, and renew with it {}", better.tag, held);
-    return true;
+    found.fix += fmt::format("; the port has to renew {}", held);
+    return;
   }
   found.fix = fmt::format("{}{}: {} is maintained, and has not {}",
                           deleted           ? ""
                           : archive.empty() ? "keep a copy of it in a registry of your own"
                                             : "keep a copy of it in a registry of your own, or ",
                           archive, better.tag, held);
-  return true;
 }
 
 void retired_tag(const ImageUse& use, FindingSink& sink) {
@@ -251,31 +252,31 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
     found.evidence.push_back(
         fmt::format("its {} has had no updates since {}", life->name, life->end));
   if (better.row == nullptr) return;
-  found.fix = fmt::format("move to {}, which is maintained", better.tag);
-  // Whose distribution has ended still finds the minor's last update on it.
-  if (deleted && better.distribution != use.image->distribution.value)
-    if (const std::string left = last_update(use, *row); !left.empty())
-      found.fix = fmt::format("move to {}, the last update, which is still there, or to {}", left,
-                              better.tag);
-  // "Dockerfile.cuda10" is for whoever has that CUDA.
   const auto major = first_number(row->cuda).value_or(0);
-  if (deleted && first_number(better.row->cuda) != major &&
+  const bool other_major = first_number(better.row->cuda) != major;
+  // "Dockerfile.cuda10" is for whoever has that CUDA.
+  if (deleted && other_major &&
       file_name(use.file->source.path()).contains(fmt::format("cuda{}", major))) {
     found.fix = fmt::format(
         "delete this variant, or build it on an image of your own: none of CUDA {} is left", major);
     return;
   }
-  if (!better.changes.empty()) found.fix += fmt::format("; it changes {}", better.changes);
-  // Its Python and packages change as well, and old ones may not be had there.
-  if (!deleted && better.distribution != use.image->distribution.value &&
-      !use.image->distribution.value.empty())
-    found.fix += ": until the file is ported keep a copy of this image in a registry of your own";
-  if (first_number(better.row->cuda) != first_number(row->cuda))
-    found.fix += fmt::format("; what is built for CUDA {} has to be renewed with it",
-                             first_number(row->cuda).value_or(0));
+  // Old code, drivers and GPUs may want the old CUDA; NVIDIA's archive keeps its installers.
+  found.fix = other_major
+                  ? fmt::format(
+                        "port the file to {} and renew what is built for CUDA {}, or, where it "
+                        "needs that CUDA, build on an image of your own with CUDA {} of NVIDIA's "
+                        "archive",
+                        better.tag, major, row->cuda)
+                  : fmt::format("move to {}, which is maintained{}{}", better.tag,
+                                better.changes.empty() ? "" : "; it changes ", better.changes);
   found.fix += no_longer_compiled(use, *better.row, gpus);
-  const bool same_minor = major_minor(better.row->cuda) == major_minor(row->cuda);
-  if (!tie_fix(use, *row, better, found) && !deleted && same_minor && better.changes.empty())
+  const bool other_distribution = !use.image->distribution.value.empty() &&
+                                  better.distribution != use.image->distribution.value;
+  if (other_distribution)
+    keep_distribution(use, *row, better, found);
+  else if (!deleted && better.changes.empty() &&
+           major_minor(better.row->cuda) == major_minor(row->cuda))
     replace_version(use, *row, *better.row, found);
   if (use.built == nullptr) return;
   // apt takes no older packages than the newer image holds.
