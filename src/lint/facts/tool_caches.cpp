@@ -132,6 +132,10 @@ bool empties(const Instruction& run, std::string_view directory, std::string_vie
     if (command.program == "find" && command.has("-delete") && !command.arguments.empty() &&
         lies_in(directory, normal_path(command.arguments.front().text)))
       return true;
+    // find / -name .cache -exec rm …; a program of somebody's own
+    if (unknown &&
+        (command.program.contains("clean") || (command.program == "find" && command.has(".cache"))))
+      return true;
     const bool cache = command.has("cache");
     if (holds(command.program, tool) && cache &&
         (command.has("purge") || command.has("clean") || command.has("remove")))

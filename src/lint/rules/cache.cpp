@@ -111,13 +111,51 @@ bool emptied_later(const StageSteps& steps, const Instruction& run, std::string_
   });
 }
 
-/// docker/dockerfile:1.0 and 1.1 have no mounts, but for their experimental channel.
+/// docker/dockerfile:1.0 and 1.1 have no mounts, but for their experimental channel; nor have
+/// builders other than BuildKit, or they take no notice of them.
 bool has_mounts(const FileView& view) {
+  for (const auto& file : view.project->files)
+    if (!file->dockerfile)
+      for (const std::string_view word :
+           {"kaniko", "DOCKER_BUILDKIT=0", "gcloud builds submit", "az acr build"})
+        if (file->source.text().contains(word)) return false;
   const std::string& syntax = view.dockerfile->syntax;
   const std::size_t tag = syntax.find("docker/dockerfile:1.");
   if (tag == syntax.npos || syntax.contains("experimental") || syntax.contains("labs")) return true;
   const std::string_view minor = std::string_view(syntax).substr(tag + 20);
   return first_number(minor).value_or(2) >= 2;
+}
+
+/// A copy, a volume or a link is where the cache would be.
+bool is_replaced(const StageSteps& steps, const Instruction& run, std::string_view directory) {
+  const auto covers = [&](const Step& step, std::string_view word, const std::string& below) {
+    const std::string path = path_of(step, word, below);
+    return path.contains("cache") && (lies_in(directory, path) || lies_in(path, directory));
+  };
+  return std::ranges::any_of(steps.all(), [&](const Step& step) {
+    const Instruction& one = *step.instruction;
+    if (one.span.begin > run.span.begin) return false;
+    if (!one.words.empty() && (one.copies() || one.keyword == Keyword::kVolume))
+      return covers(step, one.words.back().text, step.directory);
+    bool links = false;
+    if (one.keyword == Keyword::kRun)
+      each_command(step, [&](const StepCommand& command, const std::string& below) {
+        links = links || (command.program == "ln" && !command.arguments.empty() &&
+                          covers(step, command.arguments.back().text, below));
+      });
+    return links;
+  });
+}
+
+/// "pip install $PIP_OPTIONS": what the variable holds is not known.
+bool may_have_options(const Instruction& run, const ShellCommand* command) {
+  return std::ranges::any_of(commands_of(run), [&](const StepCommand& one) {
+    return one.shell == command && std::ranges::any_of(one.arguments, [](const Argument& word) {
+             return word.text.starts_with('$') &&
+                    has_part(to_lower(word.text), "${}_:-",
+                             {"opts", "options", "args", "flags", "cache", "extra"});
+           });
+  });
 }
 
 /// "pip", "python3 -m pip": what fills a cache, and names it by its option.
@@ -186,7 +224,9 @@ std::vector<CachedInstall> cached_installs(const FileView& view, const StageStep
     if (!switched_off(*install->instruction, command, install->command, *tool).empty()) continue;
     if (!keeps_copies(*install->instruction, command, install->command)) continue;
     // What lies on the disk is not downloaded.
-    if (install->command.has_option("--no-index")) continue;
+    if (install->command.has_option("--no-index") ||
+        variable_at(*install->instruction, command, "PIP_NO_INDEX").set)
+      continue;
     if (!said.emplace(install->instruction, tool->tool).second) continue;
     out.push_back({install, step, command, tool});
   }
@@ -215,7 +255,8 @@ void left_in_layer(const FileView& view, const StageSteps& steps, FindingSink& s
       continue;
     const auto covers = [&](const std::string& target) { return lies_in(directory, target); };
     if (std::ranges::any_of(mount_targets(run), covers)) continue;
-    if (!has_home(view, steps, *one.step) || emptied_later(steps, run, directory, one.tool->tool))
+    if (!has_home(view, steps, *one.step) || emptied_later(steps, run, directory, one.tool->tool) ||
+        is_replaced(steps, run, directory))
       continue;
     if (one.tool->tool == "pip" && std::ranges::any_of(steps.all(), [&](const Step& before) {
           return before.instruction->span.begin <= run.span.begin &&
@@ -232,9 +273,15 @@ void left_in_layer(const FileView& view, const StageSteps& steps, FindingSink& s
         fmt::format("no cache mount there, no {}, no {}",
                     one.tool->options.empty() ? "option against it" : one.tool->options.front(),
                     one.tool->off.empty() ? "variable" : one.tool->off.front())};
-    found.pedantic = !brings_much(view, *one.install) ||
-                     (directory.empty() && !moved && user != UserOfBase::kUnknown) ||
-                     sets_pip(view.stages.back().image);
+    found.pedantic =
+        !brings_much(view, *one.install) ||
+        (directory.empty() && !moved && user != UserOfBase::kUnknown) ||
+        may_have_options(run, one.command) ||
+        std::ranges::any_of(one.install->command.indexes,
+                            [](const Word& index) {  // wheels that lie in the image
+                              return index.text.starts_with('/') || index.text.starts_with('.');
+                            }) ||
+        sets_pip(view.stages.back().image);
     // poetry's environments lie in its cache too.
     const std::string target = (directory.empty() ? "/root/" + one.tool->home : directory) +
                                (one.tool->tool == "poetry" ? "/artifacts" : "");
@@ -266,20 +313,22 @@ bool is_conda_clean(const StepCommand& command) {
          command.has("clean");
 }
 
-/// conda before 4.6, in older images of Anaconda, has no -f.
+/// conda before 4.6, in older images and installers of Anaconda, has no -f.
 std::string_view clean_options(const FileView& view) {
-  for (const StageView& stage : view.stages) {
-    const std::string& base = stage.stage->base.text;
-    const std::size_t tag = base.find("conda3:");
-    if (tag == base.npos) continue;
-    std::string_view version = std::string_view(base).substr(tag + 7);
-    if (version.starts_with('v')) version.remove_prefix(1);
-    if (version.starts_with("5.") ||
-        (version.starts_with("4.") &&
-         compare_versions(version.substr(0, version.find('-')), "4.6") < 0))
-      return "-ay";
-  }
-  return "-afy";
+  const std::string text = to_lower(view.file->source.text());
+  for (const std::string_view name : {"conda3:", "conda3-", "conda2-"})
+    for (std::size_t at = text.find(name); at != text.npos; at = text.find(name, at + 1)) {
+      std::string_view version = std::string_view(text).substr(at + name.size(), 12);
+      if (version.starts_with("py"))
+        version.remove_prefix(std::min(version.find('_'), version.size() - 1) + 1);
+      if (version.starts_with('v')) version.remove_prefix(1);
+      if (version.starts_with("5.") ||
+          (version.starts_with("4.") &&
+           compare_versions(version.substr(0, version.find_first_not_of("0123456789.")), "4.6") <
+               0))
+        return "-ay";
+    }
+  return text.contains("archiconda") ? "-ay" : "-afy";
 }
 
 /// A || B
