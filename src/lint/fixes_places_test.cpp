@@ -68,14 +68,15 @@ TEST_F(FixesOfPlaces, QuotesThatChangeVersionsAreNotSafe) {
 
 TEST_F(FixesOfPlaces, AUserThatIsMadeLaterIsNamedByNumber) {
   const std::string from = "FROM nvidia/cuda:12.8.1-base-ubuntu24.04\n";
-  EXPECT_EQ(
-      fix("chown-in-own-layer", from + "COPY --from=build /out/model /m\n"
-                                       "RUN useradd app && chown -R app /m\n"),
-      "write COPY --chown=… with a number, as a later step makes the user, and take the chown "
-      "out of this step");
+  EXPECT_EQ(fix("chown-in-own-layer", from + "COPY --from=build /out/model /m\n"
+                                             "RUN useradd app && chown -R app /m\n"),
+            "write COPY --chown=… with a number, as a later step makes the user, and let this step "
+            "change "
+            "only what root makes beside it (WORKDIR, mkdir)");
   EXPECT_EQ(fix("chown-in-own-layer", from + "RUN useradd app\nCOPY --from=build /out/model /m\n"
                                              "RUN chown -R app /m\n"),
-            "write COPY --chown=… and delete this step");
+            "write COPY --chown=…, and let this step change only what root makes beside it "
+            "(WORKDIR, mkdir)");
 }
 
 TEST_F(FixesOfPlaces, PyPIStays) {

@@ -1,11 +1,8 @@
 // Layers that undo or repeat what an earlier layer holds.
 #include <algorithm>
-#include <array>
-#include <set>
 
 #include "base/ascii.h"
 #include "base/format.h"
-#include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
 #include "lint/facts/layer_paths.h"
 #include "lint/facts/sent_files.h"
@@ -77,27 +74,6 @@ class Layers {
     });
   }
 
-  /// rm FILE && ln -s OTHER FILE: a later command of the step puts something in its place.
-  static bool set_again(const Step& step, const StepCommand& removal, const std::string& path) {
-    bool again = false;
-    each_command(step, [&](const StepCommand& command, const std::string& directory) {
-      if (command.program == "rm" || command.shell->span.begin < removal.shell->span.begin) return;
-      const auto is_it = [&](std::string_view word) {
-        return path_of(step, word, directory) == path;
-      };
-      if (is_one_of(command.program, {"ln", "cp", "mv", "install"}) && !command.arguments.empty()) {
-        const std::string& to = command.arguments.back().text;
-        again =
-            again || is_it(to) || std::ranges::any_of(command.arguments, [&](const Argument& from) {
-              return is_it(fmt::format("{}/{}", to, file_name(from.text)));
-            });
-      }
-      for (const ShellRedirection& to : command.shell->redirections)
-        again = again || (to.op.starts_with('>') && is_it(to.target.text));
-    });
-    return again;
-  }
-
   /// Two branches of builds: which of them run is not known.
   static unsigned depth_of(const Written& one) {
     const ShellCommand* command = command_at(*one.step, one.span);
@@ -139,63 +115,13 @@ class Layers {
             !copy ? "delete it in the same RUN that makes it, or make it in a stage of its own"
             : one.step->flag("from") != nullptr
                 ? fmt::format(
-                      "mount it where it is used: RUN --mount=type=bind,from={},source={},"
-                      "target={} …",
+                      "mount it where it is used, in place of this and of the COPY: RUN "
+                      "--mount=type=bind,from={},source={},target={} …",
                       one.step->flag("from")->value, view_.text(one.span), one.path)
                 : "leave it out by .dockerignore, or copy only what is needed";
         return;
       }
-      if (!word.text.contains('*') && set_again(step, command, path)) continue;
-      if (of_base(step, word.span, path)) return;
     }
-  }
-
-  /// What no image of CUDA holds under this name: a link to the toolkit's directory, samples, which
-  /// left the toolkit with 11.6, and libraries that are of several parts.
-  static bool is_not_there(const GpuImage& base, std::string_view path) {
-    if (path == "/usr/local/cuda") return true;
-    if (!path.starts_with("/usr/local/cuda")) return false;
-    const std::string_view name = file_name(path);
-    return (name == "samples" && base.cuda.known() && version_at_least(base.cuda.value, "11.6")) ||
-           is_one_of(name, {"libnpp_static.a", "libnvblas_static.a", "libnvtoolsext_static.a"});
-  }
-
-  /// What the base brought: its layers keep it.
-  bool of_base(const Step& step, Span span, const std::string& path) {
-    const StageView& last = view_.stages.back();
-    if (!last.image.vendor.known() || last.image.flavour.value == "base") return false;
-    const bool large = std::ranges::any_of(
-        std::to_array<std::string_view>(
-            {"/usr/local/cuda", "/opt/rocm", "/opt/conda", "/opt/nvidia", "/opt/tritonserver"}),
-        [&](std::string_view one) {
-          return path.starts_with(one) && !path.substr(one.size()).contains("/doc");
-        });
-    // Those go so that no program loads them.
-    const bool hidden = path.contains("/compat") || path.contains("/stubs") ||
-                        path.contains("-packages/") || path.contains("/bin/");
-    // Bases of nvidia/cuda hold cuDNN in some flavours alone.
-    const bool absent = path.contains("cudnn") && last.image.repository.ends_with("nvidia/cuda") &&
-                        !last.image.cudnn.known();
-    if (!large || hidden || absent || is_not_there(last.image, path) ||
-        makes_files(*step.instruction))
-      return false;
-    const Stage* root = nullptr;
-    for (const StageView& stage : view_.stages)
-      if (stage.final && stage.own_base) root = stage.stage;
-    // Of NVIDIA's -min images there is none that is smaller.
-    if (root == nullptr || (root->image && root->image->tag.ends_with("-min"))) return false;
-    // What a step removes of it has one cause.
-    if (!told_.insert(step.instruction).second) return true;
-    Finding& found =
-        sink_.add("removed-in-later-layer", *view_.file, span,
-                  fmt::format("{} stays in the layers of the base: this only hides it", path));
-    found.evidence = {
-        fmt::format("line {}: FROM {}", view_.file->source.position(root->base.span.begin).line,
-                    root->base_resolved),
-        "a layer cannot take back what an earlier one holds: OCI image "
-        "specification, whiteouts"};
-    found.fix = "begin with a smaller base, or slim the finished image: flense slim";
-    return true;
   }
 
   static bool updates(const Instruction& run) {
@@ -329,7 +255,8 @@ class Layers {
                                "files",
                                request.name),
                    install->instruction, "apt-get install " + request.name);
-        // pip alone is small; what it brought goes with it only where that is asked for.
+        // A module that pip could not replace is small; what it brought goes with it only where
+        // that is asked for.
         const bool others =
             std::ranges::any_of(commands_of(*step.instruction), [](const StepCommand& other) {
               return other.has("autoremove") || other.has("--auto-remove") ||
@@ -337,7 +264,7 @@ class Layers {
             });
         found.pedantic = std::ranges::all_of(command.arguments, [&](const Argument& one) {
           return one.text.starts_with('-') || is_small_package(one.text) ||
-                 (!others && one.text == "python3-pip");
+                 (!others && one.text.starts_with("python3-"));
         });
         if (is_replaced(step, command, request.name)) {
           found.pedantic = true;
@@ -355,7 +282,6 @@ class Layers {
   const SentFiles& sent_;
   FindingSink& sink_;
   const std::vector<Written>& written_;
-  std::set<const Instruction*> told_;  ///< of what the base brought
   std::size_t asked_ = 0;
 };
 

@@ -25,7 +25,7 @@ class Owners {
       if (step.instruction->keyword != Keyword::kRun) continue;
       each_command(step, [&](const StepCommand& command, const std::string& directory) {
         if (++asked_ > kMostOwners) return;
-        if (is_one_of(command.program, {"chown", "chmod", "chgrp"}))
+        if (is_one_of(command.program, {"chown", "chmod", "chgrp"}) && told_ != step.instruction)
           owned(step, command, directory);
       });
     }
@@ -155,27 +155,28 @@ class Owners {
             fmt::format("line {}: {} writes {}",
                         view_.file->source.position(one.step->span.begin).line, one.how, one.path),
             "overlay file systems copy a file whole when its owner or mode changes"};
+        told_ = step.instruction;
         // What cp and mv take is mostly a file of something that weighs more.
         found.pedantic = !is_much(one, bytes) || one.how == "cp" || one.how == "mv";
         if (!copy && command.program == "chown" && made_by(owner, path, step)) {
           found.fix = fmt::format("delete it: {} made the files, and owns them", owner);
           return;
         }
-        const std::string_view flag = command.program == "chmod" ? "chmod" : "chown";
-        const std::string set = fmt::format("write {} --{}=…{}", one.how, flag,
-                                            flag == "chown" && makes_user_later(step, *one.step)
-                                                ? " with a number, as a later step makes the user,"
-                                                : "");
+        const bool sets_mode = command.program == "chmod";
+        const bool symbolic = sets_mode && !all_digits(owner);
         found.fix =
             !copy ? fmt::format(
                         "put the {} into the RUN that makes the files, or make them "
                         "as that user",
                         command.program)
-            : may_be_of_root(path, step)
-                ? fmt::format("{} and take -R out of this step: {} itself may be root's", set, path)
-            : commands_of(*step.instruction).size() == 1
-                ? fmt::format("{} and delete this step", set)
-                : fmt::format("{} and take the {} out of this step", set, command.program);
+                  : fmt::format(
+                        "write {} --{}=…{}, and let this step change only what root makes beside "
+                        "it (WORKDIR, mkdir)",
+                        one.how, sets_mode ? "chmod" : "chown",
+                        symbolic ? " (a mode in letters wants docker/dockerfile:1.14)"
+                        : !sets_mode && makes_user_later(step, *one.step)
+                            ? " with a number, as a later step makes the user"
+                            : "");
         return;
       }
       if (own != nullptr) {
@@ -190,6 +191,7 @@ class Owners {
   const SentFiles& sent_;
   FindingSink& sink_;
   const std::vector<Written>& written_;
+  const Instruction* told_ = nullptr;  ///< a step writes its files once, whatever it sets
   std::size_t asked_ = 0;
 };
 
