@@ -204,8 +204,8 @@ struct Candidate {
   std::string_view package, distribution, version, instead;
 };
 constexpr Candidate kCandidate{"python3.11", "ubuntu22.04", "3.11.0~rc1",
-                               "python3 of the distribution (3.10), a base of ubuntu24.04, or "
-                               "Python 3.11 of uv or deadsnakes"};
+                               "python3 of the distribution (3.10), or Python 3.11 of uv or "
+                               "deadsnakes"};
 
 /// Whether a step of the file runs the interpreter, or makes it the one that is run.
 bool uses_program(const FileView& view, std::string_view name) {
@@ -303,8 +303,9 @@ void other_release(const FileView& view, FindingSink& sink) {
       for (const ShellCommand& command : step.commands)
         for (const ShellWord& word : command.words) {
           const std::string_view named = repository_release(word.text);
-          // Keys are the same everywhere, and one file of another release may be meant.
-          if (!named.starts_with("ubuntu") || named == own || holds(word.text, ".pub") ||
+          // Keys and pins are the same everywhere, and one file of another release may be meant.
+          if (!named.starts_with("ubuntu") || named == own ||
+              ends_with_any(word.text, {".pub", ".gpg", ".pin"}) ||
               (word.text.ends_with(".deb") && !holds(word.text, "keyring") &&
                !holds(word.text, "cuda-repo")))
             continue;
@@ -316,11 +317,11 @@ void other_release(const FileView& view, FindingSink& sink) {
               "cuda-repository-release", *view.file, word.span,
               distribution.empty()
                   ? fmt::format(
-                        "these are NVIDIA's repositories for {} and for {}: the packages of "
-                        "one require libraries of another release",
+                        "these are NVIDIA's repositories for {} and for {}: packages of one may "
+                        "require libraries of another release",
                         own, named)
                   : fmt::format("this is NVIDIA's repository for {}, and the base is {}: its "
-                                "packages require libraries of another release",
+                                "packages may require libraries of that release",
                                 named, distribution));
           if (!distribution.empty()) found.evidence = {stage.image.distribution.evidence};
           found.evidence.emplace_back("CUDA Installation Guide: one repository a release");

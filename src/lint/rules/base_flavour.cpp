@@ -219,7 +219,9 @@ void missing_compiler(const FileView& view, const StageView& stage, FindingSink&
           copy.words.front().text.contains("cuda"))
         return;
   const auto use = nvcc_use(view, stage);
-  if (!use) return;
+  if (!use ||
+      holds_one(view, stage.index, [](const PackageRequest& one) { return one.name == "cuda"; }))
+    return;
   Finding& found = sink.add(
       "compiler-not-in-base", *view.file, use->span,
       use->what == "nvcc"

@@ -32,12 +32,17 @@ bool installs_from_system(const FileView& view, const StageView& stage) {
   });
 }
 
-/// The sources are rewritten to the archive, which keeps what the servers had.
+/// The sources are rewritten to the archive, which keeps what the servers had, or to a mirror,
+/// which may.
 bool uses_archive(const FileView& view, std::size_t stage) {
+  for (const Instruction& copy : view.dockerfile->stages[stage].instructions)
+    if (copy.copies() &&
+        (view.text(copy.span).contains("/etc/apt") || view.text(copy.span).contains("yum.repos.d")))
+      return true;
   return std::ranges::any_of(
       std::to_array<std::string_view>({"vault.centos.org", "archive.debian.org",
                                        "snapshot.debian.org", "old-releases.ubuntu.com",
-                                       "centos-vault", "debian-archive", "vault.epel"}),
+                                       "centos-vault", "debian-archive", "vault.epel", "mirror"}),
       [&](std::string_view word) { return commands_mention(view, stage, word); });
 }
 

@@ -289,7 +289,10 @@ void apt_mounts(const FileView& view, const StageView& stage, FindingSink& sink)
     // docker-clean of the base empties the archives after each install.
     const bool cleans = starts_with_any(distribution, {"ubuntu", "debian"}) &&
                         !commands_mention(view, stage.index, "docker-clean", &run) &&
-                        !commands_mention(view, stage.index, "Keep-Downloaded-Packages", &run);
+                        !commands_mention(view, stage.index, "Keep-Downloaded-Packages", &run) &&
+                        std::ranges::none_of(stage.stage->instructions, [&](const auto& copy) {
+                          return copy.copies() && view.text(copy.span).contains("/etc/apt");
+                        });
     for (const CacheMount& mount : cache_mounts(run)) {
       const bool archives = lies_in("/var/cache/apt/archives", mount.target);
       const bool lists = lies_in("/var/lib/apt/lists", mount.target);

@@ -221,6 +221,15 @@ void driver_packages(const FileView& view, const StageSteps& steps, FindingSink&
       names += (names.empty() ? "" : ", ") + request.name;
     }
     if (first == nullptr) continue;
+    // The step takes it away again.
+    if (std::ranges::any_of(commands_of(*install->instruction), [](const StepCommand& command) {
+          return starts_with_any(command.program, {"apt", "dnf", "yum"}) &&
+                 (command.has("purge") || command.has("remove")) &&
+                 std::ranges::any_of(command.arguments, [](const Argument& word) {
+                   return word.text.contains("nvidia") || word.text.contains("cuda");
+                 });
+        }))
+      continue;
     Finding& found =
         sink.add("driver-package-installed", *view.file, first->span,
                  fmt::format("{} brings {} into the image; the driver must be the host's", names,
@@ -236,9 +245,12 @@ void driver_packages(const FileView& view, const StageSteps& steps, FindingSink&
                   "/dev/kfd and /dev/dri",
                   names)
             : fmt::format("delete {}: containers get the host's files", names);
-    // With the kernel's headers it is an image that loads the driver on its node.
-    found.pedantic = commands_mention(view, view.stages.size() - 1, "linux-headers") ||
-                     commands_mention(view, view.stages.size() - 1, "kernel-devel");
+    // An image that loads the driver on its node, or is the system of a machine; the packages of
+    // WSL hold no driver.
+    found.pedantic = std::ranges::any_of(
+        std::to_array<std::string_view>({"linux-headers", "kernel-devel", "linux-image", "bootc",
+                                         "warewulf", "akmod", "dracut", "wsl-ubuntu"}),
+        [&](std::string_view word) { return view.file->source.text().contains(word); });
   }
   for (const Step& step : steps.all())
     for (const StepCommand& command : commands_of(*step.instruction)) {
