@@ -188,10 +188,15 @@ VariableState variable_at(const Instruction& instruction, const ShellCommand* co
     if (own || one.words.empty())
       for (const ShellAssignment& set : one.assignments)
         if (set.name == name) assign(set.value.text, set.value.dynamic);
-    if (!one.words.empty() && (own || one.words.front().text == "export"))
+    const std::string_view first = one.words.empty() ? "" : std::string_view(one.words[0].text);
+    // unset NAME, env -u NAME
+    if ((first == "unset" || (own && first == "env")) &&
+        std::ranges::find(one.words, name, &ShellWord::text) != one.words.end())
+      out = {};
+    if (own || first == "export")
       for (const ShellWord& word : one.words) {
         // After the program come arguments.
-        if (own && one.words.front().text != "env" && one.words.front().text != "sudo") break;
+        if (own && first != "env" && first != "sudo") break;
         const std::string_view text = word.text;
         if (text.size() > name.size() && text.starts_with(name) && text[name.size()] == '=')
           assign(text.substr(name.size() + 1), word.dynamic);
@@ -215,7 +220,7 @@ std::vector<CacheMount> cache_mounts(const Instruction& instruction) {
     for (const auto& [key, value] : flag->pairs()) {
       if (key == "type") cache = value == "cache";
       if (key == "target" || key == "dst" || key == "destination") written = value;
-      if (key == "uid") made.has_uid = true;
+      if (key == "uid" || key == "mode") made.has_uid = true;
       if (key == "id") made.id = value;
     }
     if (!cache) continue;

@@ -9,6 +9,7 @@
 #include "lint/facts/layer_paths.h"
 #include "lint/facts/sure_installs.h"
 #include "lint/facts/torch_installs.h"
+#include "lint/packages/requirement_text.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -69,10 +70,15 @@ bool is_user_of_system(const PackageRequest& request) {
        "sherpa-onnx", "pyannote-audio", "pynvvideocodec", "nemo-toolkit", "paddlepaddle-gpu",
        "pycuda", "torchcodec", "cuda-python", "tiny-cuda-nn", "chainer", "theano",
        // which compiles when it runs
-       "deepspeed"});
+       "deepspeed", "lmdeploy", "mlc-llm", "transformer-engine", "cvcuda"});
   constexpr auto kFamilies = std::to_array<std::string_view>(
       {"cupy", "dgl", "nvidia-dali", "nvidia-nvimgcodec", "tensorrt", "mxnet", "cudf", "cuml",
-       "cugraph", "cucim", "cuvs", "pylibraft", "rmm", "faiss-gpu"});
+       "cugraph", "cucim", "cuvs", "pylibraft", "rmm", "faiss-gpu", "spconv", "cumm"});
+  // It looked for the system's libraries (bitsandbytes#838).
+  if (request.name == "bitsandbytes" &&
+      (request.version.empty() ? !meets("0.48.0", request.specifier)
+                               : compare_versions(request.version, "0.43") < 0))
+    return true;
   if (is_one_of(request.name, kUsers) || std::ranges::any_of(kFamilies, [&](std::string_view name) {
         return request.name.starts_with(name);
       }))
@@ -182,8 +188,14 @@ bool may_hold_users(const Instruction& step) {
     // curl … | sh
     if (is_shell(command.program) && command.arguments.empty() && !fetches_known_tool(step))
       return true;
+    // A script may compile.
+    if (command.program.ends_with(".sh") ||
+        (is_shell(command.program) && !command.arguments.empty() &&
+         command.arguments.front().text.ends_with(".sh")))
+      return true;
     return std::ranges::any_of(command.arguments, [](const Argument& word) {
-      return word.text.contains("/usr/local/cuda") || word.text.contains("libcu");
+      return word.text.contains("/usr/local/cuda") || word.text.contains("libcu") ||
+             word.text.starts_with("nvidia-cu");
     });
   });
 }
@@ -219,7 +231,9 @@ bool has_other_cuda_user(const FileView& view, std::size_t stage) {
 std::optional<UnusedCuda> unused_cuda_of(const FileView& view) {
   const StageView* base = final_base(view);
   if (base == nullptr || base->image.repository != "nvidia/cuda" ||
-      base->image.flavour.value != "runtime")
+      base->image.flavour.value != "runtime" ||
+      has_part(view.file->source.project_path(), "/._-",
+               {"arm", "arm64", "aarch64", "jetson", "sbsa", "gh200", "gb10", "spark"}))
     return std::nullopt;
   const std::size_t last = view.stages.size() - 1;
   UnusedCuda out;

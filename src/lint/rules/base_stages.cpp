@@ -308,11 +308,18 @@ void platforms(const FileView& view, FindingSink& sink) {
                                       : written.ends_with("amd64") ? "amd64"
                                                                    : std::string_view();
     const bool jetson = stage.image.platform == "jetson";
+    // Since JetPack 7 (r38) Jetson is a server as well.
+    const bool sbsa = stage.stage->image && stage.stage->image->tag.starts_with('r') &&
+                      first_number(std::string_view(stage.stage->image->tag).substr(1)) >= 38;
+    // A compiler for the other processor takes that one's files.
+    if (commands_mention(view, stage.index, "-linux-gnu") ||
+        commands_mention(view, stage.index, "qemu"))
+      continue;
     each_word(*stage.stage, [&](std::string_view word, Span span) {
       const std::string_view processor = processor_of(word);
       if (processor.empty()) return;
       std::string message;
-      if (jetson && word.find("sbsa") != word.npos)
+      if (jetson && !sbsa && word.find("sbsa") != word.npos)
         message = "packages for Arm servers (sbsa) do not fit Jetson's CUDA, whose base this is";
       else if (jetson && processor == "amd64")
         message = "this file is for x86-64, and the base is Jetson's";

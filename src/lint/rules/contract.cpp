@@ -194,7 +194,11 @@ void driver_capabilities(const FileView& view, const StageSteps& steps, FindingS
                  fmt::format("{} needs the driver's {} libraries, and the container gets only {}",
                              use.seen, use.row->capability, fmt::join(has, ",")));
     found.evidence = {use.row->what, use.row->source, evidence};
-    found.pedantic = use.row->only_some || is_given_at_start(*view.project, use.row->capability);
+    // Mesa renders without a GPU.
+    found.pedantic = use.row->only_some || is_given_at_start(*view.project, use.row->capability) ||
+                     (use.row->capability == "graphics" &&
+                      (view.file->source.text().contains("mesa-dri") ||
+                       view.file->source.text().contains("LIBGL_ALWAYS_SOFTWARE")));
     found.fix = "add ENV NVIDIA_DRIVER_CAPABILITIES=" + kept;
     if (set.empty()) continue;
     found.fix = "write NVIDIA_DRIVER_CAPABILITIES=" + kept;

@@ -121,7 +121,26 @@ class Layers {
                 : "leave it out by .dockerignore, or copy only what is needed";
         return;
       }
+      of_base(step, word.span, path);
     }
+  }
+
+  /// A step that does no more than remove large parts of the toolkit wants a smaller image, once.
+  void of_base(const Step& step, Span span, std::string_view path) {
+    const StageView& last = view_.stages.back();
+    if (!last.image.vendor.known() || last.image.flavour.value != "devel" ||
+        told_ == step.instruction || !only_removes(*step.instruction) ||
+        !starts_with_any(path, {"/usr/local/cuda", "/opt/rocm"}) ||
+        !starts_with_any(file_name(path), {"extras", "nsight", "libnvvp", "targets", "llvm"}))
+      return;
+    told_ = step.instruction;
+    Finding& found =
+        sink_.add("removed-in-later-layer", *view_.file, span,
+                  fmt::format("{} stays in the layers of the base: this only hides it", path));
+    found.evidence = {
+        "a layer cannot take back what an earlier one holds: OCI image "
+        "specification, whiteouts"};
+    found.fix = "begin with a smaller base, or slim the finished image: flense slim";
   }
 
   static bool updates(const Instruction& run) {
@@ -282,6 +301,7 @@ class Layers {
   const SentFiles& sent_;
   FindingSink& sink_;
   const std::vector<Written>& written_;
+  const Instruction* told_ = nullptr;  ///< of what the base brought
   std::size_t asked_ = 0;
 };
 

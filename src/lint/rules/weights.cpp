@@ -182,8 +182,12 @@ std::size_t last_check(const StageSteps& steps) {
   return out;
 }
 
-/// Whether a comment right above says that it has to work without a network.
+/// Whether a comment right above, or a variable of the hub, says that it has to work without a
+/// network.
 bool is_meant(const FileView& view, Span place) {
+  for (const std::string_view name :
+       {"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"})
+    if (view.file->source.text().contains(name)) return true;
   constexpr std::size_t kFar = 1'000;
   std::string_view text = view.text({place.begin < kFar ? 0 : place.begin - kFar, place.begin});
   // The step's own comment: up to the last line that is empty or no comment.
@@ -234,8 +238,10 @@ void weights(const FileView& view, const StageSteps& steps, const SentFiles& sen
     const bool copies = one.copies();
     if (one.keyword == Keyword::kRun) {
       for (const StepCommand& command : commands_of(one))
-        if (const auto found = downloaded(command);
+        if (auto found = downloaded(command);
             found && !goes_to_mount(one, command) && !is_deleted(commands_of(one), command)) {
+          // In a branch it may be for other builds.
+          found->may_be_small = found->may_be_small || command.shell->depth > 0;
           report(*found);
           break;
         }
