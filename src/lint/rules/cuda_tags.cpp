@@ -1,11 +1,13 @@
 #include "lint/rules/cuda_tags.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/ascii.h"
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "lint/facts/cuda_base.h"
+#include "lint/facts/purpose.h"
 #include "lint/facts/tied_base.h"
 #include "lint/readers/reader_values.h"
 #include "lint/source/blanks.h"
@@ -245,7 +247,13 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
                             "NVIDIA deletes them in time",
                             row->cuda));
   found.evidence = {row->source};
-  found.pedantic = use.replaced || (use.looks && !deleted);
+  // "pinned to the cluster's driver, do not upgrade"
+  const std::string said = to_lower(comments_above(use.file->source, use.span));
+  const bool held = std::ranges::any_of(
+      std::to_array<std::string_view>({"not bump", "not upgrade", "not update", "not change",
+                                       "n't bump", "n't upgrade", "n't update", "n't change"}),
+      [&](std::string_view word) { return said.contains(word); });
+  found.pedantic = use.replaced || ((use.looks || held) && !deleted);
   if (!row->document.empty()) found.evidence.push_back(row->document);
   if (const auto* life = use.knowledge->images.distribution(use.image->distribution.value);
       life != nullptr && !life->end.empty() && life->end < use.knowledge->images.date)
@@ -367,7 +375,8 @@ bool unknown_tag(const ImageUse& use, FindingSink& sink) {
 }  // namespace
 
 bool is_cuda_tag(const ImageUse& use) {
-  return use.image->official && use.image->repository == "nvidia/cuda" && use.name->digest.empty();
+  return use.image->official && use.image->repository == "nvidia/cuda" &&
+         use.name->digest.empty() && !use.name->tag.contains("windows");
 }
 
 void judge_cuda_tag(const ImageUse& use, FindingSink& sink) {
