@@ -264,14 +264,12 @@ void judge_base_image(const Project& project, const std::vector<FileView>& views
     for (const StageView& stage : view.stages) {
       if (stage.own_base && stage.stage->image) {
         const auto unused = &stage == final_base(view) ? unused_cuda_of(view) : std::nullopt;
-        ImageUse use{view.file,
-                     stage.stage->base.span,
-                     &*stage.stage->image,
-                     &stage.image,
-                     view.project->knowledge,
-                     unused ? unused->instead : std::string(),
-                     takes_heads(view, stage),
-                     given.contains(stage.stage)};
+        ImageUse use{
+            view.file, stage.stage->base.span, &*stage.stage->image, &stage.image,
+            view.project->knowledge, unused ? unused->instead : std::string(),
+            takes_heads(view, stage),
+            // Nothing is built on a stage without a name that none needs.
+            given.contains(stage.stage) || (!stage.reachable && stage.stage->name.empty())};
         use.built = view.file;
         judge_use(project, use, sink);
       }

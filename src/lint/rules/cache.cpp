@@ -277,10 +277,10 @@ void left_in_layer(const FileView& view, const StageSteps& steps, FindingSink& s
         !brings_much(view, *one.install) ||
         (directory.empty() && !moved && user != UserOfBase::kUnknown) ||
         may_have_options(run, one.command) ||
-        std::ranges::any_of(one.install->command.indexes,
-                            [](const Word& index) {  // wheels that lie in the image
-                              return index.text.starts_with('/') || index.text.starts_with('.');
-                            }) ||
+        // Wheels that lie in the image, and an address that old pips keep nothing of.
+        std::ranges::any_of(
+            one.install->command.indexes,
+            [](const Word& index) { return starts_with_any(index.text, {"/", ".", "http://"}); }) ||
         sets_pip(view.stages.back().image);
     // poetry's environments lie in its cache too.
     const std::string target = (directory.empty() ? "/root/" + one.tool->home : directory) +

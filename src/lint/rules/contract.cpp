@@ -249,12 +249,14 @@ void driver_packages(const FileView& view, const StageSteps& steps, FindingSink&
                   "/dev/kfd and /dev/dri",
                   names)
             : fmt::format("delete {}: containers get the host's files", names);
-    // An image that loads the driver on its node, or is the system of a machine; the packages of
-    // WSL hold no driver.
-    found.pedantic = std::ranges::any_of(
-        std::to_array<std::string_view>({"linux-headers", "kernel-devel", "linux-image", "bootc",
-                                         "warewulf", "akmod", "dracut", "wsl-ubuntu"}),
-        [&](std::string_view word) { return view.file->source.text().contains(word); });
+    // An image that is built for its host's driver, loads it on its node, or is the system of a
+    // machine; the packages of WSL hold no driver.
+    found.pedantic =
+        view.text(first->span).contains('$') ||
+        std::ranges::any_of(
+            std::to_array<std::string_view>({"linux-headers", "kernel-devel", "linux-image",
+                                             "bootc", "warewulf", "akmod", "dracut", "wsl-ubuntu"}),
+            [&](std::string_view word) { return view.file->source.text().contains(word); });
   }
   for (const Step& step : steps.all())
     for (const StepCommand& command : commands_of(*step.instruction)) {

@@ -18,7 +18,7 @@ struct ImageUse {
   const knowledge::Knowledge* knowledge = nullptr;
   std::string smaller;    ///< the tag that suffices, as the base's libraries go unused; empty: none
   bool heads = false;     ///< takes_heads()
-  bool replaced = false;  ///< the default of an argument that a file of the project gives
+  bool replaced = false;  ///< the default of an argument that a file gives, or of no use
   bool looks = false;     ///< a script starts it for a look at the machine
   const ProjectFile* built = nullptr;  ///< the Dockerfile that is built on it; null: none
 };
