@@ -112,9 +112,28 @@ bool may_have_other_sources(const FileView& view, const Install& install) {
   return false;
 }
 
+/// Somebody's image, which may have repositories of its own.
+bool is_of_others(const GpuImage& image) {
+  return image.repository.contains('/') && image.row == nullptr && !image.official &&
+         !starts_with_any(image.repository, {"nvidia/", "nvcr.io/nvidia/", "library/",
+                                             "mcr.microsoft.com/", "osrf/"});
+}
+
+/// Whether another file of the project names an argument of the base: it may give another one.
+bool may_be_given(const FileView& view, std::size_t stage) {
+  for (const std::size_t one : view.dockerfile->lineage(stage))
+    for (const Instruction& global : view.dockerfile->globals)
+      for (const KeyValue& pair : global.pairs)
+        if (const std::string& base = view.dockerfile->stages[one].base.text;
+            base.contains("$" + pair.key.text) || base.contains("${" + pair.key.text))
+          for (const auto& file : view.project->files)
+            if (!file->dockerfile && file->source.text().contains(pair.key.text)) return true;
+  return false;
+}
+
 /// NVIDIA's own images have its repository, those of OpenGL alone have not.
 bool may_know_nvidia(const GpuImage& image) {
-  return image.vendor.known() ||
+  return image.vendor.known() || is_of_others(image) ||
          (starts_with_any(image.repository, {"nvidia/", "nvcr.io/nvidia/"}) &&
           !image.repository.ends_with("/opengl"));
 }
@@ -181,7 +200,8 @@ void missing_packages(const FileView& view, FindingSink& sink) {
               : fmt::format("{} has no package{} {}", image.distribution.value,
                             one.several() ? "s" : "", one.names));
       if (!sure)
-        sure = !may_fail(*install.instruction, install.command.span) && !is_conditional(install) &&
+        sure = !is_of_others(image) && !may_be_given(view, install.stage) &&
+               !may_fail(*install.instruction, install.command.span) && !is_conditional(install) &&
                !may_have_other_sources(view, install);
       found.pedantic = !*sure;
       found.evidence = {one.row->source, image.distribution.evidence};
@@ -247,7 +267,8 @@ void release_candidates(const FileView& view, FindingSink& sink) {
         stage.image.distribution.evidence,
         "NVIDIA-NeMo/Speech#8459: torch.jit.script fails in it; usnistgov/dioptra#453"};
     found.fix = fmt::format("take {}", kCandidate.instead);
-    found.pedantic = may_fail(*install.instruction, install.command.span);
+    found.pedantic =
+        may_fail(*install.instruction, install.command.span) || may_be_given(view, install.stage);
     return;
   }
 }
@@ -331,7 +352,8 @@ void other_release(const FileView& view, FindingSink& sink) {
                                                  "not wants a base of {}",
                                                  own, named);
           // What is of an older release often works on a newer one.
-          found.pedantic = command.depth > 0 || (named < own && !distribution.empty());
+          found.pedantic = command.depth > 0 || (named < own && !distribution.empty()) ||
+                           may_be_given(view, stage.index);
           return;
         }
   }
