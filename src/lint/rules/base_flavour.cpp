@@ -10,6 +10,7 @@
 #include "lint/facts/compiled_code.h"
 #include "lint/facts/cuda_base.h"
 #include "lint/facts/purpose.h"
+#include "lint/facts/sent_files.h"
 #include "lint/facts/sure_installs.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
@@ -72,7 +73,7 @@ bool runs_wheels(const FileView& view, std::size_t stage) {
 bool is_for_developers(std::string_view path) {
   return has_part(path, "/._-",
                   {"dev", "devel", "devcontainer", "base", "ci", "test", "tests", "bench",
-                   "benchmark", "benchmarks", "builder"});
+                   "benchmark", "benchmarks", "builder", "profile", "profiling"});
 }
 
 /// The image runs an example or a test: whoever tries something out may want the compiler too.
@@ -87,6 +88,13 @@ bool runs_trial(const FileView& view, std::size_t stage) {
                          {"test", "tests", "smoke", "bench", "benchmark", "example", "demo"}))
               return true;
   return false;
+}
+
+/// Kernels of the project, which it may compile when it runs.
+bool holds_kernels(const FileView& view) {
+  return std::ranges::any_of(SentFiles(view).below("."), [](const ContextFile* file) {
+    return ends_with_any(file->path, {".cu", ".cuh"});
+  });
 }
 
 void devel_final(const FileView& view, FindingSink& sink) {
@@ -125,7 +133,7 @@ void devel_final(const FileView& view, FindingSink& sink) {
   found.pedantic = !runs_wheels(view, last) || may_compile(view, last) ||
                    holds_one(view, last, uses_toolkit) ||
                    is_for_developers(view.file->source.project_path()) ||
-                   is_for_a_shell(view, last) || runs_trial(view, last);
+                   is_for_a_shell(view, last) || runs_trial(view, last) || holds_kernels(view);
 }
 
 void unused_cuda(const FileView& view, FindingSink& sink) {

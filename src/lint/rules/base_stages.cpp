@@ -81,8 +81,16 @@ bool links_statically(const FileView& view, std::size_t stage) {
   });
 }
 
+/// "/lib/cuda_v11": the libraries of that CUDA lie there too; or a folder without programs.
+bool is_of_own_cuda(std::string_view path) {
+  const std::size_t name = path.rfind("cu");
+  return (name != path.npos && path.find_first_of("0123456789", name) != path.npos) ||
+         has_part(path, "/", {"web", "www", "html", "doc", "docs", "assets", "public", "frontend"});
+}
+
 void cuda_between(const FileView& view, const StageCopy& copy, FindingSink& sink) {
-  const auto sources = code_sources(*copy.instruction);
+  auto sources = code_sources(*copy.instruction);
+  std::erase_if(sources, [](const Word* one) { return is_of_own_cuda(one->text); });
   if (sources.empty()) return;
   const GpuImage& from = copy.from->image;
   const GpuImage& to = copy.to->image;
@@ -102,7 +110,8 @@ void cuda_between(const FileView& view, const StageCopy& copy, FindingSink& sink
   };
   // A virtual environment brings its own CUDA; what a compiler produced uses the stage's.
   if (to.flavour.value != "base" || from.flavour.value == "devel") {
-    const bool compiled = compiles(view, copy.from->index);
+    const bool compiled =
+        compiles(view, copy.from->index) && !links_statically(view, copy.from->index);
     if (compiled) judge("CUDA", from.cuda, to.cuda, true);
     if (compiled) judge("ROCm", from.rocm, to.rocm, true);
     if (compiled) judge("cuDNN", from.cudnn, to.cudnn, false);

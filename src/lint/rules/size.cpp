@@ -208,8 +208,10 @@ std::string owner_and_name(std::string_view url) {
   return std::string(url.substr(owner == url.npos ? 0 : owner + 1));
 }
 
-/// Whether a git command of the file needs more than the newest commit.
+/// Whether a git command of the file, or of a script beside it, needs more than the newest commit.
 bool needs_history(const FileView& view) {
+  for (const auto& file : view.project->files)
+    if (file->kind == FileKind::kShell && file->source.text().contains("git checkout")) return true;
   for (const Stage& stage : view.dockerfile->stages)
     for (const Instruction& run : stage.instructions)
       for (const StepCommand& one : commands_of(run))
@@ -255,7 +257,13 @@ void clones(const FileView& view, FindingSink& sink) {
           return word.text.starts_with("--depth") || word.text.starts_with("--filter") ||
                  word.text.starts_with("--shallow");
         });
-        if (narrow) continue;
+        // What lies in a cache is cloned once.
+        const bool kept = std::ranges::any_of(cache_mounts(run), [&](const CacheMount& mount) {
+          return std::ranges::any_of(command.arguments, [&](const Argument& word) {
+            return lies_in(word.text, mount.target);
+          });
+        });
+        if (narrow || kept) continue;
         const knowledge::LargeRepositoryRow* row = nullptr;
         for (const Argument& word : command.arguments)
           if (holds(word.text, "/") && row == nullptr && word.text.size() < 500)
