@@ -1,5 +1,6 @@
 // Caches of package managers that stay in a layer.
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <set>
 
@@ -58,9 +59,15 @@ bool has_home(const FileView& view, const StageSteps& steps, const Step& step) {
   });
 }
 
-/// Images of jetson-containers, which set what pip does.
+/// Images of jetson-containers and of Red Hat's Python (s2i: PIP_NO_CACHE_DIR=off), which set what
+/// pip does.
 bool sets_pip(const GpuImage& base) {
-  return base.repository.starts_with("dustynv/");
+  return base.repository.starts_with("dustynv/") ||
+         std::ranges::any_of(
+             std::to_array<std::string_view>({"ubi8/python-", "ubi9/python-", "ubi10/python-",
+                                              "rhscl/python-", "centos/python-", "sclorg/python-",
+                                              "opendatahub", "/odh-", "/modh/"}),
+             [&](std::string_view part) { return base.repository.contains(part); });
 }
 
 /// Who runs a step of somebody's image, which the table does not know.
