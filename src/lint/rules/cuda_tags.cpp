@@ -151,7 +151,7 @@ std::string no_longer_compiled(const ImageUse& use, const knowledge::CudaImageRo
   }
   return lost.empty()
              ? lost
-             : fmt::format("; it no longer compiles for {}: take that off the lists", lost);
+             : fmt::format(" (take {} off the lists: it no longer compiles for that)", lost);
 }
 
 /// The archive that NVIDIA keeps of every CUDA, on the distribution's own image.
@@ -262,23 +262,26 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
   if (better.row == nullptr) return;
   const auto major = first_number(row->cuda).value_or(0);
   const bool other_major = first_number(better.row->cuda) != major;
-  // "Dockerfile.cuda10" is for whoever has that CUDA.
+  // "Dockerfile.cuda10", "cu92/Dockerfile" are for whoever has that CUDA.
+  std::string digits = major_minor(row->cuda);
+  std::erase(digits, '.');
+  const std::string_view path = use.file->source.project_path();
   if (deleted && other_major &&
-      file_name(use.file->source.path()).contains(fmt::format("cuda{}", major))) {
+      (path.contains(fmt::format("cuda{}", major)) || path.contains("cu" + digits))) {
     found.fix = fmt::format(
         "delete this variant, or build it on an image of your own: none of CUDA {} is left", major);
     return;
   }
   // Old code, drivers and GPUs may want the old CUDA; NVIDIA's archive keeps its installers.
+  const std::string lost = no_longer_compiled(use, *better.row, gpus);
   found.fix = other_major
                   ? fmt::format(
-                        "port the file to {} and renew what is built for CUDA {}, or, where it "
+                        "port the file to {}{} and renew what is built for CUDA {}, or, where it "
                         "needs that CUDA, build on an image of your own with CUDA {} of NVIDIA's "
                         "archive",
-                        better.tag, major, row->cuda)
-                  : fmt::format("move to {}, which is maintained{}{}", better.tag,
+                        better.tag, lost, major, row->cuda)
+                  : fmt::format("move to {}{}, which is maintained{}{}", better.tag, lost,
                                 better.changes.empty() ? "" : "; it changes ", better.changes);
-  found.fix += no_longer_compiled(use, *better.row, gpus);
   const bool other_distribution = !use.image->distribution.value.empty() &&
                                   better.distribution != use.image->distribution.value;
   if (other_distribution)
