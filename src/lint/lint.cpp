@@ -1,6 +1,7 @@
 #include "lint/lint.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
 #include <tuple>
 
@@ -152,15 +153,19 @@ void join_same_causes(const Project& project, std::vector<Finding>& findings) {
   findings = std::move(out);
 }
 
-/// torch without a version over another torch: the remedy of the two torches is the version's too.
+/// The remedy of one finding is the other's too: torch without a version over another torch; the
+/// tag without support of a base that shall be a smaller one.
 void leave_out_followers(std::vector<Finding>& findings) {
-  std::set<std::pair<std::string, std::size_t>> twice;
+  constexpr auto kFollowers = std::to_array<std::pair<std::string_view, std::string_view>>(
+      {{"gpu-wheel-unpinned", "torch-installed-twice"},
+       {"cuda-tag-unsupported", "base-cuda-unused"}});
+  std::set<std::tuple<std::string_view, std::string, std::size_t>> told;
   for (const Finding& finding : findings)
-    if (finding.rule == "torch-installed-twice" && !finding.pedantic)
-      twice.emplace(finding.path, finding.span.begin);
+    for (const auto& [follower, leader] : kFollowers)
+      if (finding.rule == leader && !finding.pedantic)
+        told.emplace(follower, finding.path, finding.span.begin);
   for (Finding& finding : findings)
-    if (finding.rule == "gpu-wheel-unpinned" && twice.contains({finding.path, finding.span.begin}))
-      finding.pedantic = true;
+    if (told.contains({finding.rule, finding.path, finding.span.begin})) finding.pedantic = true;
 }
 
 }  // namespace

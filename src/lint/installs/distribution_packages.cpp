@@ -366,10 +366,9 @@ struct GonePackage {
 };
 constexpr auto kGone = std::to_array<GonePackage>(
     {{"tensorflow-gpu",
-      "tensorflow, which finds the base's CUDA (since 2.14 tensorflow[and-cuda] brings its own), "
-      "or for a program of TensorFlow 1 the version that it was written for "
-      "(tensorflow-gpu==1.15.5, "
-      "Python 3.7 or older)",
+      "tensorflow[and-cuda] (2.14 and newer), which brings its own CUDA, or for a program of "
+      "TensorFlow 1 the version that it was written for (tensorflow-gpu==1.15.5, Python 3.7 or "
+      "older)",
       "tensorflow-gpu is removed since 2.12", "2.12"},
      {"tf-nightly-gpu", "tf-nightly[and-cuda]", "tf-nightly-gpu is removed", ""},
      {"pytorch", "torch", "the package named for PyTorch is torch", ""}});

@@ -287,12 +287,12 @@ void apt_mounts(const FileView& view, const StageView& stage, FindingSink& sink)
     const Instruction& run = *install.instruction;
     if (!said.insert(&run).second) continue;
     // docker-clean of the base empties the archives after each install.
-    const bool cleans = starts_with_any(distribution, {"ubuntu", "debian"}) &&
-                        !commands_mention(view, stage.index, "docker-clean", &run) &&
-                        !commands_mention(view, stage.index, "Keep-Downloaded-Packages", &run) &&
-                        std::ranges::none_of(stage.stage->instructions, [&](const auto& copy) {
-                          return copy.copies() && view.text(copy.span).contains("/etc/apt");
-                        });
+    const bool may_clean = !commands_mention(view, stage.index, "docker-clean", &run) &&
+                           !commands_mention(view, stage.index, "Keep-Downloaded-Packages", &run) &&
+                           std::ranges::none_of(stage.stage->instructions, [&](const auto& copy) {
+                             return copy.copies() && view.text(copy.span).contains("/etc/apt");
+                           });
+    const bool cleans = may_clean && starts_with_any(distribution, {"ubuntu", "debian"});
     for (const CacheMount& mount : cache_mounts(run)) {
       const bool archives = lies_in("/var/cache/apt/archives", mount.target);
       const bool lists = lies_in("/var/lib/apt/lists", mount.target);
@@ -314,10 +314,10 @@ void apt_mounts(const FileView& view, const StageView& stage, FindingSink& sink)
                                               mount.target));
         found.evidence = {std::string(view.text(mount.flag->span))};
         found.fix = "delete the command: a mount is not part of the layer";
-        if (archives && cleans)
+        if (archives && may_clean)
           found.fix +=
-              "; and begin the step with rm -f /etc/apt/apt.conf.d/docker-clean, which empties it "
-              "too";
+              "; and begin the step with rm -f /etc/apt/apt.conf.d/docker-clean, which images of "
+              "Debian and Ubuntu have, and which empties it too";
         break;
       }
       if (!archives || !cleans) continue;
