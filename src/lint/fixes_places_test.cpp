@@ -257,16 +257,6 @@ TEST_F(FixesOfPlaces, AVariantForAnOldCudaIsNotMovedToANewOne) {
       "delete this variant, or build it on an image of your own: none of CUDA 10 is left");
 }
 
-TEST_F(FixesOfPlaces, AnOlderCondaHasNoForce) {
-  const auto clean = [&](const std::string& tag) {
-    return fix("conda-not-cleaned",
-               "FROM continuumio/miniconda3:" + tag + "\nRUN conda install -y pytorch\n");
-  };
-  EXPECT_THAT(clean("latest"), HasSubstr("-afy"));
-  EXPECT_THAT(clean("v4.12.0"), HasSubstr("-afy"));
-  EXPECT_THAT(clean("4.5.11"), HasSubstr("-ay"));
-}
-
 TEST_F(FixesOfPlaces, OneMapGetsOneKey) {
   const auto edits = [&](const std::string& limits) {
     return found("kubernetes-gpu-resource", "pod.yaml",

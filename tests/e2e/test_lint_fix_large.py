@@ -24,7 +24,7 @@ if [ "${0##*/} $1" = "git clone" ]; then /bin/busybox mkdir -p vllm; fi
 """
 # Options that fixes add to commands, and the command that one adds.
 ADDED_WORDS = {"--no-install-recommends"}
-ADDED_CALLS = {"conda clean -afy"}
+ADDED_CALLS = {"conda clean -ay"}
 ASK_COMPOSE = """
 import sys, yaml, compose_spec
 compose_spec.ComposeSpecification.model_validate(yaml.safe_load(open(sys.argv[1])))

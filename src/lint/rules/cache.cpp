@@ -6,7 +6,6 @@
 
 #include "base/ascii.h"
 #include "base/format.h"
-#include "base/version_numbers.h"
 #include "lint/facts/layer_paths.h"
 #include "lint/facts/purpose.h"
 #include "lint/facts/table_facts.h"
@@ -320,24 +319,6 @@ bool is_conda_clean(const StepCommand& command) {
          command.has("clean");
 }
 
-/// conda before 4.6, in older images and installers of Anaconda, has no -f.
-std::string_view clean_options(const FileView& view) {
-  const std::string text = to_lower(view.file->source.text());
-  for (const std::string_view name : {"conda3:", "conda3-", "conda2-"})
-    for (std::size_t at = text.find(name); at != text.npos; at = text.find(name, at + 1)) {
-      std::string_view version = std::string_view(text).substr(at + name.size(), 12);
-      if (version.starts_with("py"))
-        version.remove_prefix(std::min(version.find('_'), version.size() - 1) + 1);
-      if (version.starts_with('v')) version.remove_prefix(1);
-      if (version.starts_with("5.") ||
-          (version.starts_with("4.") &&
-           compare_versions(version.substr(0, version.find_first_not_of("0123456789.")), "4.6") <
-               0))
-        return "-ay";
-    }
-  return text.contains("archiconda") ? "-ay" : "-afy";
-}
-
 /// A || B
 bool is_alternative(const Instruction& run, const ShellCommand& command) {
   for (std::size_t at = 1; at < run.commands.size(); ++at)
@@ -392,8 +373,8 @@ void conda_clean(const FileView& view, const StageSteps& steps, FindingSink& sin
     });
     if (cleans_later) found.evidence.push_back("the clean of a later step only hides them");
     found.pedantic = !cleans_later && !brings_much(view, *install);
-    const std::string_view options = clean_options(view);
-    found.fix = fmt::format("add && {} clean {} to the same RUN", program, options);
+    // conda before 4.6 has no -f, which takes no more than what the environment has by links.
+    found.fix = fmt::format("add && {} clean -ay to the same RUN", program);
     // Behind || it may not run, and what is installed without a network comes from the cache.
     if (command == nullptr || command->depth > 0 || run.exec_form ||
         program.find_first_of("$ \t") != std::string::npos || is_alternative(run, *command) ||
@@ -402,8 +383,8 @@ void conda_clean(const FileView& view, const StageSteps& steps, FindingSink& sin
         commands_mention(view, view.stages.size() - 1, "/pkgs"))
       continue;
     if (command->joined_by == "&&" || command->joined_by.empty())
-      found.edits.push_back({{command->span.end, command->span.end},
-                             fmt::format(" && {} clean {}", program, options)});
+      found.edits.push_back(
+          {{command->span.end, command->span.end}, fmt::format(" && {} clean -ay", program)});
   }
 }
 

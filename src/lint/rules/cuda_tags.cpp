@@ -154,17 +154,6 @@ std::string no_longer_compiled(const ImageUse& use, const knowledge::CudaImageRo
              : fmt::format(" (take {} off the lists: it no longer compiles for that)", lost);
 }
 
-/// The archive that NVIDIA keeps of every CUDA, on the distribution's own image.
-/// Empty where that image has had its time.
-std::string from_archive(const ImageUse& use, std::string_view cuda) {
-  std::string base = use.image->distribution.value;
-  const auto* life = use.knowledge->images.distribution(base);
-  if (life != nullptr && !life->end.empty() && life->end < use.knowledge->images.date) return {};
-  for (const std::string_view name : {"ubuntu", "centos"})
-    if (base.starts_with(name)) base.insert(name.size(), ":");
-  return fmt::format("begin with {} and CUDA {} from NVIDIA's archive", base, cuda);
-}
-
 /// The last update of the minor, or else of the major, that is built on the distribution; null:
 /// there is none.
 const knowledge::CudaImageRow* update_on_same(const ImageUse& use,
@@ -211,18 +200,15 @@ void keep_distribution(const ImageUse& use, const knowledge::CudaImageRow& row,
       found.fix += ": until the file is ported keep a copy of this image in a registry of your own";
     return;
   }
-  // Who holds on to the last update of a minor can do no more than keep a copy.
-  found.pedantic = found.pedantic || !deleted;
-  const std::string archive = from_archive(use, row.cuda);
-  if (archive.empty() && deleted) {
+  if (deleted) {
     found.fix += fmt::format("; the port has to renew {}", held);
     return;
   }
-  found.fix = fmt::format("{}{}: {} is maintained, and has not {}",
-                          deleted           ? ""
-                          : archive.empty() ? "keep a copy of it in a registry of your own"
-                                            : "keep a copy of it in a registry of your own, or ",
-                          archive, better.tag, held);
+  // Who holds on to the last update of a minor can do no more than keep a copy.
+  found.pedantic = true;
+  found.fix =
+      fmt::format("keep a copy of it in a registry of your own: {} is maintained, and has not {}",
+                  better.tag, held);
 }
 
 void retired_tag(const ImageUse& use, FindingSink& sink) {
