@@ -119,15 +119,23 @@ bool is_of_others(const GpuImage& image) {
                                              "mcr.microsoft.com/", "osrf/"});
 }
 
-/// Whether another file of the project names an argument of the base: it may give another one.
+/// Whether the distribution of the base is an argument's that another file of the project names: it
+/// may give another one.
 bool may_be_given(const FileView& view, std::size_t stage) {
-  for (const std::size_t one : view.dockerfile->lineage(stage))
+  const std::string& own = view.stages[stage].image.distribution.value;
+  const auto* life = view.project->knowledge->images.distribution(own);
+  for (const std::size_t one : view.dockerfile->lineage(stage)) {
+    const Stage& root = view.dockerfile->stages[one];
+    const std::string& base = root.base.text;
+    if (root.parent || base.contains(own) ||
+        (life != nullptr && !life->codename.empty() && base.contains(life->codename)))
+      continue;
     for (const Instruction& global : view.dockerfile->globals)
       for (const KeyValue& pair : global.pairs)
-        if (const std::string& base = view.dockerfile->stages[one].base.text;
-            base.contains("$" + pair.key.text) || base.contains("${" + pair.key.text))
+        if (base.contains("$" + pair.key.text) || base.contains("${" + pair.key.text))
           for (const auto& file : view.project->files)
             if (!file->dockerfile && file->source.text().contains(pair.key.text)) return true;
+  }
   return false;
 }
 
