@@ -157,7 +157,7 @@ void RequirementsReader::requirement() {
   bool in_marker = false;
   for (std::size_t at = 0; at < words_.size(); ++at) {
     std::string_view part = word(at);
-    if (at > 0 && part.starts_with("--")) {  // --hash=, --config-settings
+    if (at > 0 && part.starts_with('-')) {  // --hash=, --config-settings
       const bool processor =
           part.ends_with("/cpu") || (at + 1 < words_.size() && word(at + 1).ends_with("/cpu"));
       // For macOS PyPI's torch is that of the index.

@@ -94,7 +94,9 @@ FileKind kind_of_yaml(std::string_view name, std::string_view text) {
                           name.ends_with("environment.yaml");
   if (margin.dependencies_list && (conda_name || (margin.channels && margin.name)))
     return FileKind::kCondaEnvironment;
-  if (conda_name && name.starts_with("environment")) return FileKind::kCondaEnvironment;
+  // Also one that is not valid; other programs have environments too.
+  if (name.starts_with("environment") && text.contains("dependencies:"))
+    return FileKind::kCondaEnvironment;
   return FileKind::kUnknown;
 }
 
@@ -165,10 +167,10 @@ bool is_bake_name(std::string_view name) {
 }
 
 bool is_apptainer(const Candidate& file) {
-  // Windows module definitions have the same extension.
-  if (file.name.ends_with(".def")) return to_lower(file.text.substr(0, 4096)).contains("bootstrap");
-  return is_one_of(file.name, {"singularity", "apptainer"}) ||
-         file.name.starts_with("singularity.");
+  // Windows module definitions have the same extension, and singularity.config is Nextflow's.
+  if (file.name.ends_with(".def") || file.name.starts_with("singularity."))
+    return to_lower(file.text.substr(0, 4096)).contains("bootstrap");
+  return is_one_of(file.name, {"singularity", "apptainer"});
 }
 
 /// Of GitHub and GitLab; a composite action is named action.yml.
@@ -246,7 +248,12 @@ constexpr KindRow kKinds[] = {
      },
      read_quadlet},
     {FileKind::kSystemd, "systemd",
-     [](const Candidate& file) { return file.name.ends_with(".service"); }, read_systemd},
+     [](const Candidate& file) {
+       // Avahi's are XML, other programs' JSON.
+       return file.name.ends_with(".service") &&
+              (file.text.contains("[Service]") || file.text.contains("[Unit]"));
+     },
+     read_systemd},
     {FileKind::kShell, "shell",
      [](const Candidate& file) {
        return ends_with_any(file.name, {".sh", ".bash", ".sbatch", ".slurm"});

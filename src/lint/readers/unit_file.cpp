@@ -38,8 +38,6 @@ UnitFile parse_unit(const SourceText& source) {
   const auto problem = [&](Span at, std::string message) {
     if (out.problems.size() < kMaxProblems) out.problems.push_back({at, std::move(message)});
   };
-  // A property list of Apple's.
-  if (text.starts_with("<?xml")) return out;
   for (std::size_t number = 1; number <= source.line_count(); ++number) {
     const Span line = trimmed(text, source.line_span(number));
     if (line.empty() || is_comment(text, line)) continue;

@@ -41,7 +41,14 @@ bool is_template_name(std::string_view path) {
 bool is_fixture(std::string_view path) {
   return has_part(directory_of(path), "/",
                   {"testdata", "test-data", "test_data", "fixtures", "__fixtures__", "invalid",
-                   "broken", "corpus"});
+                   "broken", "bad", "malformed", "negative", "corpus"});
+}
+
+/// "YOUR_REGISTRY/cuda": one part is a name of the shell's kind.
+bool has_capital_part(std::string_view name) {
+  return std::ranges::any_of(parts_of(name, "/:@"), [](std::string_view part) {
+    return part.contains('_') && part.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ_") == part.npos;
+  });
 }
 
 /// A mark of a template on the line of a problem, which a program replaces.
@@ -63,20 +70,33 @@ bool has_mark(const ProjectFile& file, const ParseProblem& problem) {
       pair("[[- ", "]]"))
     return true;
   const auto words = parts_of(line, " \t\"'=:,/-");
-  if (std::ranges::any_of(words, [](auto word) { return is_marked(word, "@", "@"); })) return true;
+  if (std::ranges::any_of(
+          words, [](auto word) { return is_marked(word, "@", "@") || is_marked(word, "%", "%"); }))
+    return true;
+  // "FROM BASE_IMAGE": a name in capitals alone.
+  const std::string_view message = problem.message;
+  if (const std::size_t end = message.find(" is not an image"); end != message.npos) {
+    const std::string_view name = message.substr(0, end);
+    if (to_upper(name) == name || has_capital_part(name)) return true;
+  }
   // In a Dockerfile a variable is no mark, but a line that is one.
   const bool whole = file.dockerfile || line.starts_with("${");
   const std::size_t begin = whole ? 0 : line.find_first_of(":=-") + 1;
   return is_marked(trim_space(line.substr(begin)), "${", "}");
 }
 
-/// A file that some image of the call installs.
+/// A file that pip installs in some image of the call; conda has lists of its own form.
 bool is_installed(const std::vector<FileView>& views, const ProjectFile& file) {
   return std::ranges::any_of(views, [&](const FileView& view) {
     return std::ranges::any_of(view.installs, [&](const Install& install) {
-      return std::ranges::find(install.files, &file) != install.files.end();
+      return install.command.manager != PackageManager::kConda &&
+             std::ranges::find(install.files, &file) != install.files.end();
     });
   });
+}
+
+bool is_repeated_key(const ParseProblem& problem) {
+  return problem.message.contains("occurs twice");
 }
 
 /// Whether the tool that the file is for refuses it for this: not where another tool reads it, or
@@ -90,16 +110,27 @@ bool surely_refused(const std::vector<FileView>& views, const ProjectFile& file,
       if (!file.dockerfile->syntax.empty() &&
           !file.dockerfile->syntax.contains("docker/dockerfile"))
         return false;
-      // Charliecloud's own.
-      if (message.starts_with("RSYNC ")) return false;
+      // Charliecloud's own, and m4's.
+      if (starts_with_any(message, {"RSYNC ", "INCLUDE(", "DEFINE(", "IFDEF(", "IFELSE("}))
+        return false;
+      // Dockerfile.rs, dockerfile-utils.rb: a program that makes them.
+      if (message == "the file has no FROM")
+        return is_one_of(to_lower(file_name(file.source.path())), {"dockerfile", "containerfile"});
       return message.ends_with("is not an instruction") ||
              !to_lower(file_name(file.source.path())).contains("containerfile");
     case FileKind::kRequirements:
       return !message.contains("is not a requirement") || is_installed(views, file);
+    case FileKind::kPyproject:
+      // TOML 1.1 lets an inline table go over lines.
+      return !message.contains("parsing inline table");
+    case FileKind::kCompose:
+      // Tasks of Ansible are a list, and the services of GitLab's jobs, in files of the same name.
+      return !message.ends_with("mapping with services") && !message.starts_with("services is a ");
     case FileKind::kKubernetes:
-      // {gpu: ${GPUS}}: envsubst fills it in.
+      // {gpu: ${GPUS}}: envsubst fills it in. Of the branches of ytt one is left.
       return !message.contains("Kubernetes") &&
-             !(message.contains("not valid YAML") && file.source.text().contains("${"));
+             !(message.contains("not valid YAML") && file.source.text().contains("${")) &&
+             !(is_repeated_key(problem) && file.source.text().contains("#@"));
     default:
       return true;
   }
@@ -111,10 +142,6 @@ bool is_harmless(const ProjectFile& file, const ParseProblem& problem) {
   // pip reads what PowerShell's > wrote.
   if (problem.message.contains("UTF-16")) return file.source.path().ends_with(".txt");
   return problem.message == "the file holds no instruction";
-}
-
-bool is_repeated_key(const ParseProblem& problem) {
-  return problem.message.contains("occurs twice");
 }
 
 /// A file in which two Compose files, or two objects of Kubernetes, stand one behind the other:
