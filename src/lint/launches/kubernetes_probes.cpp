@@ -1,5 +1,6 @@
 // Probes of model servers in Kubernetes manifests: a model takes minutes to load.
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "base/ascii.h"
@@ -19,7 +20,7 @@ using text::YamlNode;
 constexpr std::string_view kSource =
     "Kubernetes documentation, Configure Liveness, Readiness and Startup Probes";
 
-/// Whether a probe asks the program, and not the machine.
+/// Whether a probe asks the program for its model, and not the machine.
 bool asks_program(const YamlNode& probe) {
   if (probe.find("exec") == nullptr) return true;
   constexpr std::size_t kMostWords = 100;
@@ -100,7 +101,7 @@ class ProbeRules {
     // The others are ready at once, and load a model when they are asked for it, or a small one.
     if (image != nullptr && !image->large) return;
     restarted(image);
-    asked_too_early();
+    asked_too_early(image);
   }
 
  private:
@@ -111,8 +112,10 @@ class ProbeRules {
     if (is_patched(project_, workload_, {"startupProbe", "livenessProbe"})) return;
     if (!has_startup && !liveness.is_mapping()) return;
     const YamlNode& probe = has_startup ? startup : liveness;
-    // What a template fills in is not known.
-    if (!asks_program(probe) ||
+    const bool known = image != nullptr || starts_server();
+    // llama.cpp and many a program of its own listen before they load. What a template fills in is
+    // not known.
+    if (!asks_program(probe) || (image == nullptr && probe.find("tcpSocket") != nullptr) ||
         std::ranges::any_of(std::to_array<std::string_view>(
                                 {"initialDelaySeconds", "periodSeconds", "failureThreshold"}),
                             [&](std::string_view key) {
@@ -139,8 +142,9 @@ class ProbeRules {
                     member->key, seconds));
     // Four minutes are enough for many a model that is not known here.
     constexpr std::int64_t kUsualLoad = 240, kSmallLoad = 120;
-    found.pedantic = (seconds >= kUsualLoad && !names_model()) || loads_small_file(image) ||
-                     (seconds >= kSmallLoad && is_small());
+    // So is what weights take that are there already.
+    found.pedantic = (seconds >= kUsualLoad && (!names_model() || is_kept())) ||
+                     (!known && !names_hub_model()) || (seconds >= kSmallLoad && is_small());
     found.fix =
         has_startup
             ? "raise failureThreshold of startupProbe: 60, with periodSeconds: 10, is ten minutes"
@@ -149,15 +153,28 @@ class ProbeRules {
               "minutes); livenessProbe counts only after it";
   }
 
-  void asked_too_early() {
-    if (node_.find("readinessProbe") != nullptr || node_.find("startupProbe") != nullptr ||
-        workload_.object == nullptr || !is_complete(file_, workload_) ||
+  void asked_too_early(const knowledge::LaunchImageRow* image) {
+    // A pod is ready when all of its containers are, and started behind postStart.
+    if (std::ranges::any_of(
+            (*workload_.pod)["containers"].items,
+            [](const YamlNode* one) { return one->find("readinessProbe") != nullptr; }) ||
+        workload_.pod->find("readinessGates") != nullptr ||
+        node_["lifecycle"].find("postStart") != nullptr || loads_small_file(image) ||
+        node_.find("startupProbe") != nullptr || workload_.object == nullptr ||
+        !is_complete(file_, workload_) ||
         is_patched(project_, workload_, {"startupProbe", "readinessProbe"}) ||
         is_joined(workload_, node_))
       return;
     const YamlNode& labels = (*workload_.object)["spec"]["template"]["metadata"]["labels"];
+    const auto namespace_of = [](const YamlNode& object) {
+      return object["metadata"]["namespace"].text_or();
+    };
+    const std::string_view own = namespace_of(*workload_.object);
     const auto service = std::ranges::find_if(services_, [&](const YamlNode* one) {
       const YamlNode& spec = (*one)["spec"];
+      if (const std::string_view its = namespace_of(*one);
+          !own.empty() && !its.empty() && its != own)
+        return false;
       if (spec["publishNotReadyAddresses"].text_or() == "true" ||
           spec["clusterIP"].text_or() == "None" || has_joining_port(spec["ports"]))
         return false;
@@ -205,6 +222,34 @@ class ProbeRules {
   bool names_model() const {
     return std::ranges::any_of(named_paths(workload_, *project_.knowledge), [](const auto& one) {
       return one.means == "model" && !one.value.contains('$');
+    });
+  }
+
+  /// A program that listens when its model is there, or answers 503 till then.
+  bool starts_server() const {
+    std::vector<Word> words = command_words(workload_);
+    words.push_back(workload_.image);
+    return std::ranges::any_of(words, [](const Word& word) {
+      return std::ranges::any_of(
+          std::to_array<std::string_view>({"vllm", "sglang", "llama.cpp", "llama-server", "triton",
+                                           "text-generation", "trtllm", "lmdeploy"}),
+          [&](std::string_view name) { return word.text.contains(name); });
+    });
+  }
+
+  bool names_hub_model() const {
+    return std::ranges::any_of(named_paths(workload_, *project_.knowledge), [](const auto& one) {
+      return one.means == "model" && is_hub_model(one.value);
+    });
+  }
+
+  /// Its weights, or its downloads, lie on a volume that outlives the pod.
+  bool is_kept() const {
+    return std::ranges::any_of(named_paths(workload_, *project_.knowledge), [&](const auto& one) {
+      if (one.means != "model" && one.means != "cache") return false;
+      const WorkloadMount* mount = mount_of(workload_, one.value);
+      return mount != nullptr &&
+             (mount->kind == MountKind::kClaim || mount->kind == MountKind::kBind);
     });
   }
 
