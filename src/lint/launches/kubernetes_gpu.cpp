@@ -41,6 +41,15 @@ std::string_view meant_resource(std::string_view name) {
   return is_one_of(name, {"amd.com/gpus", "amd.com/GPU"}) ? "amd.com/gpu" : "";
 }
 
+/// What an operator makes of its own kinds only it knows.
+bool is_operators_own(const Workload& workload) {
+  return workload.object != nullptr &&
+         !starts_with_any(
+             (*workload.object)["apiVersion"].text_or(),
+             {"v1", "apps/", "batch/", "extensions/", "kubeflow.org/", "ray.io/",
+              "batch.volcano.sh/", "jobset.x-k8s.io/", "leaderworkerset.x-k8s.io/", "serving.k"});
+}
+
 /// "1", "1.0" and "1000m" are whole numbers.
 bool is_whole(std::string_view text) {
   const auto of = [](std::string_view part, std::string_view letters) {
@@ -94,12 +103,7 @@ class ContainerRules {
               : fmt::format("{} requests {} of {} and limits it to {}: they must be equal",
                             title(workload_), *asked, request.key, *allowed));
       found.evidence.emplace_back(kScheduling);
-      // What an operator makes of its own kinds only it knows.
-      found.pedantic = workload_.object != nullptr &&
-                       !starts_with_any((*workload_.object)["apiVersion"].text_or(),
-                                        {"v1", "apps/", "batch/", "kubeflow.org/", "ray.io/",
-                                         "batch.volcano.sh/", "jobset.x-k8s.io/",
-                                         "leaderworkerset.x-k8s.io/", "serving.k"});
+      found.pedantic = is_operators_own(workload_);
       found.fix = fmt::format("{} limits: {{{}: {}}}; the request follows from the limit",
                               limit == nullptr ? "write" : "delete the request, and write",
                               request.key, request.value->text_or("1"));
@@ -136,6 +140,7 @@ class ContainerRules {
             ? "Kubernetes 1.11: the accelerators of the kubelet are gone; device plugins took over"
             : std::string(kScheduling));
     const std::string_view meant = meant_resource(first->key);
+    found.pedantic = is_operators_own(workload_);
     found.fix =
         there ? fmt::format("delete it: {} stands beside", meant) : fmt::format("write {}", meant);
     if (!there && !twice) found.edits = std::move(edits);
@@ -149,6 +154,7 @@ class ContainerRules {
                                fmt::format("{} asks for {} of {}: GPUs are whole numbers",
                                            title(workload_), text, member.key));
     found.evidence.emplace_back("Kubernetes documentation, Extended resources: integers only");
+    found.pedantic = is_operators_own(workload_);
     found.fix =
         member.key.starts_with("nvidia.com")
             ? "write 1; a part of a GPU the cluster has to offer: time slicing or MPS of the "
@@ -177,6 +183,16 @@ class ContainerRules {
     return false;
   }
 
+  /// Another pod of the project takes its GPU by the variable too.
+  bool is_done_twice() const {
+    return std::ranges::any_of(project_.files, [&](const auto& file) {
+      return std::ranges::any_of(file->workloads, [&](const Workload& other) {
+        return other.pod != nullptr && other.pod != workload_.pod && other.gpus.empty() &&
+               variable(other, "NVIDIA_VISIBLE_DEVICES") != nullptr;
+      });
+    });
+  }
+
   void visible_devices() {
     if (workload_.object == nullptr || manages_gpus()) return;
     // One on every node that asks for no GPU watches or serves all of them.
@@ -185,7 +201,7 @@ class ContainerRules {
     constexpr std::string_view kName = "NVIDIA_VISIBLE_DEVICES";
     const Variable* set = variable(workload_, kName);
     // One that comes from elsewhere is a scheduler's.
-    if (set == nullptr || !set->value || *set->value == "void" || *set->value == "none") return;
+    if (set == nullptr || !set->value || is_one_of(*set->value, {"", "void", "none"})) return;
     Finding& found = sink_.add(
         "kubernetes-visible-devices", file_, set->span,
         workload_.gpus.empty()
@@ -195,9 +211,9 @@ class ContainerRules {
     found.evidence.emplace_back(
         "NVIDIA k8s-device-plugin documentation: the plugin passes the allotted devices in "
         "NVIDIA_VISIBLE_DEVICES");
-    // Who gives a pod the whole node means it.
-    found.pedantic = workload_.pod != nullptr && workload_.privileged &&
-                     (*workload_.pod)["hostPID"].text_or() == "true";
+    // Who gives a pod the whole node means it, and who lets several have the one GPU of a node.
+    found.pedantic = (workload_.privileged && (*workload_.pod)["hostPID"].text_or() == "true") ||
+                     (workload_.gpus.empty() && is_done_twice());
     found.fix = workload_.gpus.empty()
                     ? "delete the variable and ask by resources.limits: nvidia.com/gpu: 1"
                     : fmt::format("delete {}", kName);
@@ -221,8 +237,14 @@ class ContainerRules {
 
   void ephemeral_storage() {
     const YamlNode& limit = node_["resources"]["limits"]["ephemeral-storage"];
-    const auto allowed = quantity(limit.text_or());
+    auto allowed = quantity(limit.text_or());
     if (!limit.is_scalar() || !allowed) return;
+    // The volumes of a pod count against the limits of all its containers.
+    for (const YamlNode* other : (*workload_.pod)["containers"].items)
+      if (other != &node_)
+        *allowed += std::min(
+            quantity((*other)["resources"]["limits"]["ephemeral-storage"].text_or()).value_or(0),
+            std::uint64_t{1} << 50);
     std::uint64_t volumes = 0;
     for (const WorkloadMount& mount : workload_.mounts)
       if (mount.kind == MountKind::kEmptyDir && mount.bytes)
@@ -239,7 +261,7 @@ class ContainerRules {
     constexpr std::uint64_t kSmallModel = std::uint64_t{8} << 30;
     if (*allowed >= kSmallModel || workload_.gpus.empty()) return;
     for (const NamedPath& one : named_paths(workload_, *project_.knowledge)) {
-      if (one.means != "model" || !is_hub_model(one.value)) continue;
+      if (one.means != "model" || !is_hub_model(one.value) || is_small_model(one.value)) continue;
       const std::string cache = cache_directory();
       const WorkloadMount* mount = cache.empty() ? nullptr : mount_of(workload_, cache);
       if (cache.empty() || (mount != nullptr && mount->kind != MountKind::kEmptyDir)) return;
@@ -270,6 +292,9 @@ class ContainerRules {
   void download_per_replica() {
     const auto replicas = replicas_of(workload_);
     if (!replicas || *replicas < 2 || workload_.gpus.empty()) return;
+    // The image has the model.
+    for (const std::string_view name : {"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"})
+      if (variable(workload_, name) != nullptr) return;
     const std::string cache = cache_directory();
     if (cache.empty()) return;
     const WorkloadMount* mount = mount_of(workload_, cache);
