@@ -172,6 +172,10 @@ bool is_plain_path(std::string_view path) {
 
 bool is_hub_model(std::string_view value) {
   const std::size_t slash = value.find('/');
+  // models/best.pt lies in the working directory.
+  if (is_one_of(value.substr(0, slash), {"model", "models", "checkpoints", "ckpt", "data",
+                                         "weights", "output", "outputs", "artifacts"}))
+    return false;
   return slash != value.npos && slash > 0 && slash + 1 < value.size() &&
          value.find('/', slash + 1) == value.npos && value[0] != '.' && value[0] != '~' &&
          value.find_first_of("$:\\ {}%") == value.npos;
@@ -182,7 +186,8 @@ bool is_small_model(std::string_view name) {
   bool small = false;
   for (const std::string_view part : parts_of(low, "-_")) {
     small = small || is_one_of(part, {"tiny", "mini", "small", "base", "nano", "gpt2"}) ||
-            starts_with_any(part, {"distil", "minilm"});
+            starts_with_any(part, {"distil", "minilm", "yolo", "resnet", "bge", "bert", "roberta",
+                                   "deberta", "e5", "gte", "clip", "whisper", "mpnet"});
     // Parameters: "0.6b" and "350m" are few, "7b" and "8x7b" are many.
     const bool number = !part.empty() && is_digit(part.front());
     if (number && part.ends_with('b')) return part.starts_with("0.");
@@ -241,11 +246,19 @@ bool is_added_elsewhere(const Project& project, const ProjectFile& file, const W
                         bool (*gives)(const Workload&)) {
   if (workload.kind != WorkloadKind::kCompose) return false;
   const std::string directory = directory_of(file.source.path());
+  // What another one extends is a part of it.
+  const auto extends = [&](const Workload& one) {
+    const text::YamlNode& base = (*one.node)["extends"];
+    return (base.is_scalar() ? base : base["service"]).text_or() == workload.name && gives(one);
+  };
+  if (std::ranges::any_of(file.workloads, extends)) return true;
   return std::ranges::any_of(project.files, [&](const auto& other) {
     return other.get() != &file && other->kind == FileKind::kCompose &&
-           directory_of(other->source.path()) == directory &&
            std::ranges::any_of(other->workloads, [&](const Workload& one) {
-             return one.name == workload.name && gives(one);
+             // From elsewhere only what has no image of its own is an addition.
+             return extends(one) ||
+                    (one.name == workload.name && gives(one) &&
+                     (one.image.text.empty() || directory_of(other->source.path()) == directory));
            });
   });
 }
@@ -256,6 +269,13 @@ bool is_patched(const Project& project, const Workload& workload,
   const std::string_view name = (*workload.object)["metadata"]["name"].text_or();
   for (const auto& file : project.files) {
     if (file->kind != FileKind::kKubernetes || !file->template_language.empty()) continue;
+    // A patch that stands in the kustomization, by paths or as a part of the object.
+    const std::string_view text = file->source.text();
+    if (file_name(file->source.path()).starts_with("kustomization") && text.contains("patch") &&
+        std::ranges::any_of(keys, [&](std::string_view key) {
+          return text.contains(fmt::format("/{}", key)) || text.contains(fmt::format("  {}:", key));
+        }))
+      return true;
     for (const Workload& other : file->workloads)
       if (other.node != nullptr && other.node->find("image") == nullptr &&
           other.object != nullptr && other.name == workload.name &&
@@ -284,10 +304,11 @@ std::optional<std::string> key_indentation(std::string_view text, std::size_t ke
 }
 
 bool speaks_of_gpu_memory(std::string_view text) {
-  for (const std::string_view word : {"VRAM", "vram", "GPU memory", "gpu memory", "GPU RAM",
-                                      "video memory", "GPU mem", "GPU-memory"})
-    if (text.find(word) != text.npos) return true;
-  return false;
+  const std::string low = to_lower(text);
+  const auto has = [&](auto... words) { return (low.contains(words) || ...); };
+  // Who tells them apart means the host's.
+  return has("vram", "gpu ram", "video memory", "gpu mem", "gpu-memory") &&
+         !has("host", "system", "cpu", " not ");
 }
 
 std::string title(const Workload& workload) {

@@ -53,12 +53,27 @@ class GpuRequestRules {
     const bool has = !workload_.gpus.empty() || !workload_.devices.empty() ||
                      workload_.privileged || workload_.runtime ||
                      workload_.image_name->tag.find("cpu") != std::string::npos;
-    if (!workload_.command.empty() && is_tool(workload_.command.front().text))
+    if (!workload_.command.empty() &&
+        (is_tool(workload_.command.front().text) ||
+         (is_shell(workload_.command.front().text) && command_words(workload_).size() == 1)))
       return;  // another program than the image's own
+    if (const std::vector<Word> words = command_words(workload_);
+        !words.empty() &&
+        (is_one_of(words.back().text, {"--help", "-h", "--version"}) ||
+         (words.front().text.starts_with("python") && words.size() > 1 && words[1].text == "-c")))
+      return;
     if (has || workload_.unknown_options ||
-        is_added_elsewhere(project_, file_, workload_, [](const Workload& one) {
-          return one.image.text.empty() && (!one.gpus.empty() || one.runtime);
+        is_added_elsewhere(project_, file_, workload_,
+                           [](const Workload& one) { return !one.gpus.empty() || one.runtime; }) ||
+        is_patched(project_, workload_, {"resources"}))
+      return;
+    // Started with and without it, or NVIDIA's runtime is made the engine's own.
+    if (is_script(file_.kind) && std::ranges::any_of(file_.workloads, [&](const Workload& other) {
+          return other.image.text == workload_.image.text && !other.gpus.empty();
         }))
+      return;
+    if (file_.source.text().contains("default-runtime") ||
+        file_.source.text().contains("set-as-default"))
       return;
     // A node whose default runtime is NVIDIA's.
     if (variable(workload_, "NVIDIA_VISIBLE_DEVICES") != nullptr) return;

@@ -39,7 +39,8 @@ std::vector<LaunchWord> launch_words(const ShellCommand& command, const Environm
       continue;
     }
     const auto value = expand(word.text, environment);
-    if (!value) {
+    // ${GPU:+--gpus all}: the caller may have set it.
+    if (!value || (value->empty() && word.text.contains("+-"))) {
       out.push_back({{word.text, word.span}, true});
       continue;
     }
@@ -72,7 +73,8 @@ std::optional<LaunchOption> LaunchOptions::next() {
     }
     // $OPTIONS of unknown content in the middle is options; at the end it is what is started.
     const bool whole =
-        word.text.starts_with('$') && word.text.find_first_of("/:") == word.text.npos;
+        word.text.starts_with('$') && (word.text.find_first_of("/:") == word.text.npos ||
+                                       word.text.contains("+-") || word.text.contains(":--"));
     const std::string name = to_lower(word.text);
     const bool image = name.contains("image") || name.contains("img") || name.contains("sif") ||
                        name.contains("container");
