@@ -59,13 +59,48 @@ bool speaks_of_fabric(std::string_view text) {
       [&](std::string_view word) { return low.contains(word); });
 }
 
-/// Of a robot or a camera: all devices of the host are why such containers are privileged.
+/// Of what such containers are privileged for whatever the GPU: a robot, a camera, an X server,
+/// systemd, engines, mounts and modules.
 bool speaks_of_hardware(std::string_view text) {
   const std::string low = to_lower(text);
-  return std::ranges::any_of(
-      std::to_array<std::string_view>({"ros2", "ros_", "realsense", "camera", "lidar", "jetson",
-                                       "l4t", "/dev/video", "ttyusb", "robot", "udev"}),
-      [&](std::string_view word) { return low.contains(word); });
+  return std::ranges::any_of(std::to_array<std::string_view>({"ros2",
+                                                              "ros_",
+                                                              "realsense",
+                                                              "camera",
+                                                              "webcam",
+                                                              "lidar",
+                                                              "jetson",
+                                                              "l4t",
+                                                              "dustynv",
+                                                              "/dev/video",
+                                                              "ttyusb",
+                                                              "robot",
+                                                              "unitree",
+                                                              "px4",
+                                                              "drone",
+                                                              "udev",
+                                                              "display",
+                                                              "vnc",
+                                                              "xorg",
+                                                              "dbus",
+                                                              "/sbin/init",
+                                                              "dockerd",
+                                                              "buildkitd",
+                                                              "bwrap",
+                                                              "unshare",
+                                                              "criu",
+                                                              "gcsfuse",
+                                                              "s3fs",
+                                                              "mount -t",
+                                                              "modprobe",
+                                                              "/lib/modules",
+                                                              "sysctl -w",
+                                                              "--pid=host",
+                                                              "pid: host",
+                                                              "nvidia-smi -lgc",
+                                                              "nvidia-smi -pm",
+                                                              "nvidia-cuda-mps-control"}),
+                             [&](std::string_view word) { return low.contains(word); });
 }
 
 /// A program that is profiled: the counters of GPUs and processors want more than a device.
@@ -137,7 +172,8 @@ class GpuAccessRules {
         "a privileged container has every device and capability of the host");
     // Screens may need it, and what is a part of the node.
     const bool node =
-        (workload_.pod != nullptr && (*workload_.pod)["hostNetwork"].text_or() == "true") ||
+        (workload_.pod != nullptr && ((*workload_.pod)["hostNetwork"].text_or() == "true" ||
+                                      (*workload_.object)["kind"].text_or() == "DaemonSet")) ||
         (workload_.node != nullptr && (*workload_.node)["network_mode"].text_or() == "host");
     const bool profiles = speaks_of_profiler(file_.source.text());
     found.pedantic = node || profiles || speaks_of_fabric(file_.source.text()) ||
@@ -215,7 +251,10 @@ class GpuAccessRules {
     // WSL's node in place of both.
     if (has_device(workload_, "/dev/dxg")) return;
     const bool kfd = has_device(workload_, "/dev/kfd"), dri = has_device(workload_, "/dev/dri");
-    if (kfd && dri) return;
+    // A volume of nodes goes with rules for the engine.
+    if ((kfd && dri) || mount_of(workload_, "/dev/kfd") != nullptr ||
+        mount_of(workload_, "/dev/dri") != nullptr)
+      return;
     // A service that only builds or converts has neither, and does not need a GPU.
     const bool wants =
         kfd || dri || !workload_.gpus.empty() || (image_ != nullptr && image_->role == "serve");
@@ -239,8 +278,11 @@ class GpuAccessRules {
         workload_.unknown_options)
       return;
     const std::string user = stated_user();
-    // Of a name the image's own /etc/group may hold the groups.
-    if (user.empty() || !is_digit(user.front())) return;
+    // Of a name the image's own /etc/group may hold the groups, and 1000:109 may name the one.
+    const std::size_t colon = user.find(':');
+    if (user.empty() || !is_digit(user.front()) ||
+        (colon != user.npos && user.substr(colon + 1) != user.substr(0, colon)))
+      return;
     Finding& found = sink_.add(
         "rocm-groups", file_, device_span("/dev/kfd"),
         fmt::format("{} runs as {} and joins neither video nor render: it may not open /dev/kfd",
