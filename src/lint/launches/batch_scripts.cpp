@@ -199,7 +199,7 @@ void launcher_per_task(const ProjectFile& file, const std::vector<ShellCommand>&
     const bool asks = text.contains("SLURM_LOCALID") &&
                       (has_part(text, " \n\t;", {"if", "[", "[[", "test"}) || text.contains("&&"));
     if (stated || launcher == nullptr || asks || has_part(text, " \n\t;", {"else"}) ||
-        started.empty() || started == "1" || started.contains("$((") ||
+        started.empty() || started == "1" || started.contains("$((") || started.contains("TASK") ||
         !((count && *count > 1) || started == tasks->value.text))
       continue;
     Finding& found = sink.add(

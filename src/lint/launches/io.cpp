@@ -6,6 +6,7 @@
 
 #include "base/format.h"
 #include "lint/facts/workload_facts.h"
+#include "lint/facts/workload_purpose.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
@@ -66,7 +67,10 @@ class IoRules {
   /// Whether "nothing is mounted there" can be said: not of templates, nor where the engine mounts
   /// the caller's own directories.
   bool knows_mounts() const {
-    return is_complete(file_, workload_) && !is_apptainer() &&
+    return is_complete(file_, workload_) && !is_apptainer() && !workload_.unknown_options &&
+           (workload_.node != nullptr
+                ? workload_.node->find("volumes_from") == nullptr
+                : !file_.source.slice(workload_.span).contains("--volumes-from")) &&
            std::ranges::none_of(workload_.mounts, [](const WorkloadMount& mount) {
              return mount.target.find_first_of("${%") != mount.target.npos;
            });
@@ -121,7 +125,8 @@ class IoRules {
         !knows_mounts() || !one.name.starts_with("--"))
       return;
     const knowledge::LaunchImageRow* image = known_image(workload_, *project_.knowledge);
-    const bool published = image != nullptr && !image->role.empty();
+    const bool published =
+        image != nullptr && !image->role.empty() && !workload_.build_context && !fetches();
     Finding& found = sink_.add(
         "input-not-mounted", file_, one.span,
         fmt::format(
@@ -134,6 +139,14 @@ class IoRules {
     const std::string directory = directory_of(one.value);  // of a file
     const bool is_file = file_name(one.value).contains('.') && directory.size() > 1;
     found.fix = mount_words(is_file ? directory : one.value, "HOST_DIRECTORY");
+  }
+
+  /// The command brings its files itself.
+  bool fetches() const {
+    return std::ranges::any_of(command_words(workload_), [](const Word& word) {
+      return is_tool(word.text) || is_one_of(word.text, {"aws", "gsutil", "hf", "rclone"}) ||
+             (!word.text.starts_with('-') && word.text.contains("download"));
+    });
   }
 
   /// ":ro" behind a short mount of Compose.
@@ -324,6 +337,8 @@ class IoRules {
 
 /// Where clusters keep what all their nodes see.
 bool is_shared_path(std::string_view path, bool batch) {
+  // A disk of the node's own.
+  if (path.contains("local") || path.contains("JOB")) return false;
   for (const std::string_view prefix :
        {"/lustre",     "/gpfs",       "/beegfs",     "/fsx",       "/nfs",
         "/efs",        "/mnt/lustre", "/mnt/beegfs", "/mnt/nfs",   "/mnt/efs",

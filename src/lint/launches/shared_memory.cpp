@@ -41,6 +41,12 @@ bool trains(const std::vector<Word>& words) {
   return std::ranges::any_of(words, [](const Word& word) { return is_training_script(word.text); });
 }
 
+bool starts_python(const std::vector<Word>& words) {
+  return std::ranges::any_of(words, [](const Word& word) {
+    return file_name(word.text).starts_with("python") || word.text.ends_with(".py");
+  });
+}
+
 /// Whether the launcher at a word starts one process: torchrun does unless it is told otherwise,
 /// others one for each GPU.
 bool starts_one(const std::vector<Word>& words, std::size_t launcher, const Workload& workload) {
@@ -67,8 +73,9 @@ bool starts_one(const std::vector<Word>& words, std::size_t launcher, const Work
 
 /// Several processes that share memory, by their words: the workers of a loader or of NCCL.
 struct Sharing {
-  std::string why;    ///< empty: there are none
-  bool sure = false;  ///< they are ranks of one program; what workers exchange nobody knows
+  std::string why;       ///< empty: there are none
+  bool sure = false;     ///< they are ranks of one program; what workers exchange nobody knows
+  bool loaders = false;  ///< a script trains, and may have workers that load
 };
 
 Sharing why_shared(const Workload& workload, const knowledge::LaunchImageRow* row,
@@ -84,6 +91,8 @@ Sharing why_shared(const Workload& workload, const knowledge::LaunchImageRow* ro
     if (is_one_of(file_name(name), {"torchrun", "deepspeed", "accelerate", "mpirun",
                                     "torch.distributed.run", "torch.distributed.launch"})) {
       if (starts_one(words, at, workload)) continue;
+      // Ranks of MPI alone exchange little there.
+      if (file_name(name) == "mpirun" && !starts_python(words)) continue;
       return {fmt::format("the command has {}", file_name(name)), true};
     }
     const bool workers = is_one_of(name, {"--num-workers", "--num_workers", "--workers"});
@@ -103,9 +112,9 @@ Sharing why_shared(const Workload& workload, const knowledge::LaunchImageRow* ro
             row != nullptr && (row->shm || row->role == "serve")};
   // Servers use it for several GPUs alone.
   if (row != nullptr && row->shm && row->role != "serve" && !web && !alone)
-    return {row->source, trains(words)};
+    return {row->source, trains(words), true};
   if (own != nullptr && !web && !alone && trains(words))
-    if (const std::string torch = torch_of_image(*own); !torch.empty()) return {torch, true};
+    if (const std::string torch = torch_of_image(*own); !torch.empty()) return {torch, true, true};
   // Who made the image is not known here.
   if (row == nullptr && own == nullptr && !web && !alone && trains(words))
     return {"PyTorch's loaders hand their batches over in shared memory", false};
@@ -130,14 +139,13 @@ void judge_engine(const Project& project, const std::vector<FileView>& views,
                                     own_image(views, project, workload));
   constexpr std::uint64_t kEnough = std::uint64_t{1} << 30;
   if (shared.why.empty() || workload.shm_bytes.value_or(0) >= kEnough) return;
-  Finding& found = sink.add(
-      "shm-too-small", file, size != nullptr ? span_of(size->at) : workload.span,
-      workload.shm_bytes
-          ? fmt::format("{} has {} of shared memory, and its processes exchange data through it",
-                        title(workload), human_bytes(*workload.shm_bytes))
-          : fmt::format("{} has the default 64 MiB of shared memory, and its processes exchange "
-                        "data through it",
-                        title(workload)));
+  Finding& found =
+      sink.add("shm-too-small", file, size != nullptr ? span_of(size->at) : workload.span,
+               fmt::format("{} has {} of shared memory, and {}", title(workload),
+                           workload.shm_bytes ? human_bytes(*workload.shm_bytes)
+                                              : std::string("the default 64 MiB"),
+                           shared.loaders ? "workers of a DataLoader hand their batches over in it"
+                                          : "its processes exchange data through it"));
   found.evidence.push_back(shared.why);
   found.pedantic = !shared.sure;
   found.fix = workload.kind == WorkloadKind::kCompose   ? "write shm_size: 8gb"
