@@ -125,7 +125,9 @@ class ServiceRules {
 
   void form() {
     const YamlNode& gpus = node_["gpus"];
-    if (!gpus.is_scalar() || interpolate(gpus.text) != gpus.text || gpus.text == "all") return;
+    if (!gpus.is_scalar() || !gpus.tag.empty() || interpolate(gpus.text) != gpus.text ||
+        gpus.text == "all")
+      return;
     Finding& found =
         sink_.add("compose-gpus-form", file_, word_of(gpus).span,
                   fmt::format("gpus: {} is neither all nor a list of requests", gpus.text));

@@ -1,5 +1,6 @@
 // The image a stage begins with, or a service starts: its tag, whether it floats, and musl.
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "base/ascii.h"
@@ -45,6 +46,13 @@ bool is_latest(std::string_view tag) {
   return tag == "latest" || tag.starts_with("latest-");
 }
 
+/// A program replaces what runs by what is new, as the owner wants it.
+bool is_kept_new(std::string_view text) {
+  return std::ranges::any_of(
+      std::to_array<std::string_view>({"watchtower", "keel.sh", "image-updater", "AutoUpdate="}),
+      [&](std::string_view word) { return text.contains(word); });
+}
+
 /// Of the other vendors' images only what has no tag can be told to move.
 void floating_tag(const Project& project, const ImageUse& use, FindingSink& sink) {
   const std::string& tag = use.name->tag;
@@ -76,7 +84,7 @@ void floating_tag(const Project& project, const ImageUse& use, FindingSink& sink
   // default of an argument is for those who do not choose.
   found.pedantic =
       is_example(use.file->source.project_path()) || is_script(use.file->kind) ||
-      use.file->kind == FileKind::kWorkflow || use.heads ||
+      is_kept_new(use.file->source.text()) || use.file->kind == FileKind::kWorkflow || use.heads ||
       use.file->source.slice(use.span).contains('$') ||
       has_part(file_name(use.file->source.path()), "._-", {"test"}) ||
       is_chosen_floating(comments_above(use.file->source, use.span)) ||

@@ -250,7 +250,7 @@ bool from_secret_mount(const Instruction& run, std::string_view word) {
       if (key == "type" && value == "secret") secret = true;
       if ((key == "target" || key == "dst" || key == "env") && !value.empty()) target = value;
     }
-    if (secret && (holds(word, "$(") || (!target.empty() && holds(word, target)))) return true;
+    if (secret && (holds(word, "$") || (!target.empty() && holds(word, target)))) return true;
   }
   return false;
 }
@@ -282,19 +282,25 @@ const ShellWord* secret_word(const ShellCommand& command) {
 
 void command_lines(const FileView& view, FindingSink& sink) {
   const knowledge::BuildFacts& facts = view.project->knowledge->build;
+  const std::vector<std::size_t> last = view.dockerfile->lineage(view.stages.size() - 1);
   for (const StageView& stage : view.stages)
     for (const Instruction& run : stage.stage->instructions) {
       if (run.keyword != Keyword::kRun) continue;
+      const bool shown = std::ranges::find(last, stage.index) != last.end();
       const auto report = [&](Span span, const std::string& what, const std::string& evidence) {
-        Finding& found = sink.add("secret-on-command-line", *view.file, span,
-                                  fmt::format("{} on the line of a RUN stays in the history of the "
-                                              "image, and in the layer where the tool stores it",
-                                              what));
-        found.evidence = {evidence, std::string(kStays)};
+        Finding& found =
+            sink.add("secret-on-command-line", *view.file, span,
+                     fmt::format("{} on the line of a RUN stays in {}", what,
+                                 shown ? "the history of the image, and in the layer where the "
+                                         "tool stores it"
+                                       : "the records of its build"));
+        found.evidence = {evidence, std::string(shown ? kStays : kRecorded)};
+        // What is not written down, at most the records have.
+        found.pedantic = !shown && view.text(span).contains('$');
       };
       for (const ShellCommand& command : run.commands) {
         if (const ShellWord* word = secret_word(command);
-            word != nullptr && !from_secret_mount(run, word->text) &&
+            word != nullptr && !from_secret_mount(run, word->text) && !is_unset(run, word->text) &&
             !is_placeholder("", word->text.substr(word->text.find('=') + 1))) {
           report(word->span, "a token", "the argument of a login or --token");
           continue;
@@ -312,7 +318,7 @@ void command_lines(const FileView& view, FindingSink& sink) {
           said = true;
         }
         for (const ShellWord& word : command.words) {
-          if (said) break;
+          if (said || from_secret_mount(run, word.text)) break;
           if (const auto* form = token_in(word.text, facts)) {
             report(word.span, form->what, form->source);
             said = true;
