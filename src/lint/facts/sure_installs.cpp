@@ -1,6 +1,7 @@
 #include "lint/facts/sure_installs.h"
 
 #include <algorithm>
+#include <initializer_list>
 
 #include "lint/facts/build_steps.h"
 #include "lint/facts/script_installs.h"
@@ -92,6 +93,57 @@ bool knows_all_installs(const FileView& view, std::size_t stage) {
   return (lists || !projects) &&
          std::ranges::none_of(script_installs_of(view), [&](const ScriptInstall& one) {
            return one.stage == stage && !is_of_system(one.list.manager);
+         });
+}
+
+bool is_constrained(const PackageList& list, const Install* install) {
+  const auto option = [](const std::string& one) {
+    return starts_with_any(one, {"-c=", "--constraint", "--build-constraint", "-b=", "--override",
+                                 "--exclude-newer", "--resolution"});
+  };
+  // -c is a channel of conda's.
+  if (list.manager == PackageManager::kConda) return false;
+  if (std::ranges::any_of(list.options, option)) return true;
+  if (install == nullptr) return false;
+  const PackageList& command = install->command;
+  const ShellCommand* shell = command_at(*install->instruction, command.span);
+  return std::ranges::any_of(command.options, option) || command.has_option("-c") ||
+         std::ranges::any_of(
+             std::initializer_list<std::string_view>{"PIP_CONSTRAINT", "UV_CONSTRAINT",
+                                                     "UV_OVERRIDE", "UV_EXCLUDE_NEWER"},
+             [&](std::string_view name) {
+               return variable_at(*install->instruction, shell, name).set;
+             });
+}
+
+bool may_have_other_index(const FileView& view, const Install& install) {
+  for (const std::string_view word :
+       {"pip.conf", "pip.ini", "pip config", ".config/pip", "/.pip", "uv.toml", "PIP_INDEX",
+        "PIP_EXTRA", "PIP_FIND", "UV_INDEX", "UV_DEFAULT_INDEX", "UV_EXTRA", "UV_FIND",
+        "UV_TORCH_BACKEND", "PIP_NO_INDEX"})
+    if (commands_mention(view, install.stage, word, install.instruction)) return true;
+  const Environment& known = environment_of(*install.instruction);
+  if (std::ranges::any_of(known, [](const auto& one) {
+        return one.first.starts_with("PIP_") || one.first.starts_with("UV_")
+                   ? holds(one.first, "INDEX") || holds(one.first, "FIND_LINKS") ||
+                         holds(one.first, "CONFIG") || holds(one.first, "BACKEND")
+                   : false;
+      }))
+    return true;
+  // `pip config set` in words of its own.
+  for (const std::size_t one : view.dockerfile->lineage(install.stage))
+    for (const Instruction& step : view.dockerfile->stages[one].instructions)
+      for (const StepCommand& command : commands_of(step))
+        if ((command.program.starts_with("pip") || command.has("pip")) && command.has("config"))
+          return true;
+  if (std::ranges::any_of(mount_targets(*install.instruction), [](std::string_view target) {
+        return target.contains("pip.conf") || target.contains("uv.toml");
+      }))
+    return true;
+  const ShellCommand* command = command_at(*install.instruction, install.command.span);
+  return command == nullptr ||
+         std::ranges::any_of(command->assignments, [](const ShellAssignment& one) {
+           return one.name.starts_with("PIP_") || one.name.starts_with("UV_");
          });
 }
 

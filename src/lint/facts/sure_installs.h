@@ -24,4 +24,12 @@ bool surely_installs(const FileView& view, const Install& install, const Package
 /// surely run: what is in none of them is not installed.
 bool knows_all_installs(const FileView& view, std::size_t stage);
 
+/// A list beside this one holds versions, or a day the newest ones: by an option of the list, or an
+/// option or a variable of the command that installs it (null: none does).
+bool is_constrained(const PackageList& list, const Install* install);
+
+/// What may name an index that is not in the command or its lists: a configuration, a variable that
+/// another step sets.
+bool may_have_other_index(const FileView& view, const Install& install);
+
 }  // namespace flense::lint

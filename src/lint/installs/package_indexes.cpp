@@ -24,33 +24,6 @@ bool is_of_python(PackageManager manager) {
   return manager == PackageManager::kPip || manager == PackageManager::kUv;
 }
 
-/// What may name an index that is not in the command or its lists: a configuration, a variable that
-/// another step sets.
-bool may_have_other_index(const FileView& view, const Install& install) {
-  for (const std::string_view word :
-       {"pip.conf", "pip config", ".config/pip", "uv.toml", "PIP_INDEX", "PIP_EXTRA", "PIP_FIND",
-        "UV_INDEX", "UV_DEFAULT_INDEX", "UV_EXTRA", "UV_FIND", "UV_TORCH_BACKEND", "PIP_NO_INDEX"})
-    if (commands_mention(view, install.stage, word, install.instruction)) return true;
-  const Environment& known = environment_of(*install.instruction);
-  if (std::ranges::any_of(known, [](const auto& one) {
-        return one.first.starts_with("PIP_") || one.first.starts_with("UV_")
-                   ? holds(one.first, "INDEX") || holds(one.first, "FIND_LINKS") ||
-                         holds(one.first, "CONFIG") || holds(one.first, "BACKEND")
-                   : false;
-      }))
-    return true;
-  // `pip config set` in words of its own.
-  for (const std::size_t one : view.dockerfile->lineage(install.stage))
-    for (const Instruction& step : view.dockerfile->stages[one].instructions)
-      for (const StepCommand& command : commands_of(step))
-        if (command.program.starts_with("pip") && command.has("config")) return true;
-  const ShellCommand* command = command_at(*install.instruction, install.command.span);
-  return command == nullptr ||
-         std::ranges::any_of(command->assignments, [](const ShellAssignment& one) {
-           return one.name.starts_with("PIP_") || one.name.starts_with("UV_");
-         });
-}
-
 /// A base that nothing is known of may hold packages and a configuration of pip.
 bool is_known_base(const GpuImage& base) {
   return base.vendor.known() || base.distribution.known() || base.python.known() ||

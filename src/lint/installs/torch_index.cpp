@@ -40,30 +40,6 @@ bool is_plain_base(const StageView& stage) {
          repository == "tensorflow/tensorflow" || repository.contains("ascend");
 }
 
-/// A step may name an index by pip's or uv's configuration: a file that is copied, mounted or
-/// written, or `pip config set`.
-bool configures_index(const FileView& view, std::size_t stage) {
-  const auto is = [](std::string_view word) {
-    return word.contains("pip.conf") || word.contains("pip.ini") || word.contains("uv.toml") ||
-           word.ends_with("/.config/pip") || word.ends_with("/.pip");
-  };
-  for (const std::size_t one : view.dockerfile->lineage(stage))
-    for (const Instruction& step : view.dockerfile->stages[one].instructions) {
-      if ((step.keyword != Keyword::kRun &&
-           std::ranges::any_of(step.words, [&](const Word& word) { return is(word.text); })) ||
-          std::ranges::any_of(mount_targets(step), is))
-        return true;
-      for (const StepCommand& command : commands_of(step))
-        if (((command.program.starts_with("pip") || command.has("pip")) && command.has("config")) ||
-            std::ranges::any_of(command.shell->redirections,
-                                [&](const auto& to) { return is(to.target.text); }) ||
-            std::ranges::any_of(command.arguments,
-                                [&](const Argument& word) { return is(word.text); }))
-          return true;
-    }
-  return false;
-}
-
 /// Another stage's or image's packages, which may hold a torch: site-packages, an environment, or
 /// the directory around them.
 bool copies_packages(const FileView& view, std::size_t stage) {
@@ -164,7 +140,8 @@ void implicit_index(const Project& project, const std::set<const ProjectFile*>& 
     return;
   // PyPI's torch for Arm is mostly for the processor; what an earlier step brought is kept.
   if (is_for_arm(*place.view, stage) || gets_torch(project, place, true) ||
-      copies_packages(*place.view, stage.index) || configures_index(*place.view, stage.index))
+      copies_packages(*place.view, stage.index) ||
+      may_have_other_index(*place.view, *place.install))
     return;
   // The command decides where its files come from.
   if (!place.install->command.indexes.empty() || !place.list->indexes.empty()) return;

@@ -11,7 +11,9 @@
 #include "lint/facts/build_steps.h"
 #include "lint/facts/purpose.h"
 #include "lint/facts/script_installs.h"
+#include "lint/facts/sure_installs.h"
 #include "lint/facts/table_facts.h"
+#include "lint/facts/torch_installs.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
@@ -45,6 +47,13 @@ bool is_cuda_decided(const PackageRequest& request, const PackageList& list,
   if (request.name.starts_with("jax"))
     return std::ranges::any_of(
         list.packages, [](const PackageRequest& one) { return !cuda_of_package(one).empty(); });
+  // conda takes the build for the CUDA beside it.
+  if (request.manager == PackageManager::kConda &&
+      std::ranges::any_of(list.packages, [](const PackageRequest& one) {
+        return is_one_of(one.name, {"cudatoolkit", "cuda-version", "pytorch-cuda"}) &&
+               !one.version.empty();
+      }))
+    return true;
   return std::ranges::any_of(indexes, [&](const Word& index) {
     return index.text.contains("/redist/jp/") ||  // NVIDIA's for one JetPack
            (request.name.starts_with("torch") && decides_for_torch(source, index));
@@ -109,19 +118,28 @@ bool is_met(const Use& use, const PackageRequest& request) {
       (use.base().framework.value == request.name ||
        holds_extension(*use.view->project->knowledge, use.base().repository, request.name)))
     return true;
+  if (use.install == nullptr) return false;
+  // Another list of the command, or a later command, names the version.
+  const auto fixes = [&](const PackageList* list) {
+    return std::ranges::any_of(list->packages, [&](const PackageRequest& one) {
+      return one.name == request.name && !one.version.empty() && one.group.empty();
+    });
+  };
   // Of two in one step, one may be the other's `else`.
   const auto is_branch = [](const Install& one) {
     const ShellCommand* command = command_at(*one.instruction, one.command.span);
     return command == nullptr || command->depth > 0;
   };
-  return use.install != nullptr &&
-         std::ranges::any_of(use.view->installs_in(use.stage), [&](const Install* before) {
-           return before->command.span.begin < use.command->span.begin &&
-                  (before->instruction != use.install->instruction || !is_branch(*before)) &&
-                  std::ranges::any_of(
-                      lists_of(*before),
-                      [&](const PackageList* list) { return list->find(request.name) != nullptr; });
-         });
+  return std::ranges::any_of(use.view->installs_in(use.stage), [&](const Install* other) {
+    if (other->instruction == use.install->instruction && other != use.install && is_branch(*other))
+      return false;
+    const bool before = other->command.span.begin < use.command->span.begin;
+    return std::ranges::any_of(lists_of(*other), [&](const PackageList* list) {
+      return before ? list->find(request.name) != nullptr ||
+                          (request.name.starts_with("torch") && holds_torch(*list))
+                    : fixes(list);
+    });
+  });
 }
 
 /// The command or an earlier one installs a list that is not known: it may hold the package with
@@ -139,27 +157,6 @@ bool is_named_for_gpus(std::string_view path) {
   return has_part(name, "._-", {"gpu", "cuda", "nvidia", "rocm"}) ||
          std::ranges::any_of(parts_of(name, "._-"),
                              [](std::string_view part) { return part.starts_with("cuda1"); });
-}
-
-bool has_constraints(const PackageList& list) {
-  return std::ranges::any_of(list.options, [](const std::string& option) {
-    return option.starts_with("-c=") || option.starts_with("--constraint") ||
-           option.starts_with("--override");
-  });
-}
-
-/// Versions that a file named elsewhere holds: by an option, or a variable of the step.
-bool is_constrained(const Install& install) {
-  const Environment& known = environment_of(*install.instruction);
-  const ShellCommand* command = command_at(*install.instruction, install.command.span);
-  const auto names = [](std::string_view name) {
-    return is_one_of(name, {"PIP_CONSTRAINT", "UV_CONSTRAINT", "UV_OVERRIDE"});
-  };
-  return has_constraints(install.command) ||
-         std::ranges::any_of(known, [&](const auto& one) { return names(one.first); }) ||
-         (command != nullptr &&
-          std::ranges::any_of(command->assignments,
-                              [&](const ShellAssignment& one) { return names(one.name); }));
 }
 
 /// uv takes torch for the CUDA that this variable names.
@@ -213,10 +210,30 @@ std::string python_of(const Use& use) {
   return use.base().python.value;
 }
 
-/// The distributions of CUDA 10 and before have a Python for which nothing new is built.
-bool is_of_old_python(const GpuImage& base) {
+/// The distributions of CUDA 10 and before have a Python for which nothing new is built; others get
+/// one by a command.
+bool is_of_old_python(const Use& use) {
+  const GpuImage& base = use.base();
+  for (const std::string_view old :
+       {"python3.5", "python3.6", "python3.7", "python=3.5", "python=3.6", "python=3.7",
+        "python==3.6", "python==3.7", "py35", "py36", "py37", "Python-3.6", "Python-3.7"})
+    if (commands_mention(*use.view, use.stage, old)) return true;
   return first_number(base.cuda.value).value_or(11) < 11 ||
          (base.python.known() && compare_versions(base.python.value, "3.8") < 0);
+}
+
+/// For Arm PyPI's torch is of another kind, and Jetson's is not there.
+bool is_for_arm(const Use& use) {
+  const auto& platform = use.view->stages[use.stage].stage->platform;
+  return use.base().platform == "jetson" || (platform && platform->contains("arm"));
+}
+
+/// A package with a version may require a torch of its time.
+bool may_be_bounded(const PackageList& list) {
+  return std::ranges::any_of(list.packages, [](const PackageRequest& one) {
+    return !one.version.empty() && !one.name.starts_with("torch") &&
+           (brings_torch(one.name) || is_gpu_package(one.name) || one.name == "lmdeploy");
+  });
 }
 
 /// What pip takes where nothing says which torch: a build for a newer CUDA than the base's.
@@ -231,16 +248,18 @@ std::optional<OtherCuda> other_cuda(const knowledge::Knowledge& known,
   const GpuImage& base = use.base();
   if (!base.cuda.known() || !request.name.starts_with("torch") || !request.specifier.empty() ||
       !request.index.empty() || !list.indexes.empty() || !use.command->indexes.empty() ||
-      request.manager == PackageManager::kConda || base.framework.value == "torch")
+      request.manager == PackageManager::kConda || base.framework.value == "torch" ||
+      is_for_arm(use) || may_be_bounded(list))
     return std::nullopt;
   // An older Python gets an older torch.
   const std::string python = python_of(use);
   const knowledge::DefaultVariantRow* newest = newest_torch_for(known, python);
-  if (newest == nullptr || (python.empty() && is_of_old_python(base))) return std::nullopt;
+  if (newest == nullptr || (python.empty() && is_of_old_python(use))) return std::nullopt;
   OtherCuda out{major_minor(base.cuda.value), knowledge::cuda_of_variant(newest->variant), {}};
   // Which Python pip is of nobody knows: of those that are in use each gets CUDA 12 at least.
   if (python.empty() || newest->python.empty()) out.wheel = "12 or newer";
   if (first_number(out.base) >= first_number(out.wheel)) return std::nullopt;
+  if (python.empty()) return out;
   // The newest that the Python and the base's CUDA have in common.
   const knowledge::FrameworkBuild* fits = nullptr;
   std::string version;
@@ -266,7 +285,7 @@ std::optional<OtherCuda> other_cuda(const knowledge::Knowledge& known,
 /// `uses` are empty for a list that no image takes: it is somebody's notebook or test.
 void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const PackageList& list,
               const std::vector<Use>& uses, FindingSink& sink) {
-  if (has_constraints(list) || is_for_other_device(file.source.project_path())) return;
+  if (is_constrained(list, nullptr) || is_for_other_device(file.source.project_path())) return;
   for (const Word& index : list.indexes)
     if (is_for_other_device(index.text)) return;
   const bool plain_jax =
@@ -313,13 +332,16 @@ void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const 
                           ? "no version is written"
                           : "the specifier leaves a choice: " + request.specifier};
     const auto pays = [&](const Use& use) {
-      return is_for_gpus(use, list) && !may_be_met(use) &&
+      return is_for_gpus(use, list) && !may_be_met(use) && !is_for_arm(use) &&
+             !(use.install != nullptr && may_have_other_index(*use.view, *use.install)) &&
+             !use.command->has_option("--no-index") &&
              !(has_torch_backend(use) && request.name.starts_with("torch")) &&
              !is_cuda_decided(request, list, use.view->file->source, use.command->indexes);
     };
     // A range is what a library asks for; an application is nothing without a version.
     found.pedantic = !request.specifier.empty() || std::ranges::none_of(open, pays) ||
                      is_example(file.source.project_path()) || takes_nightly(list) ||
+                     file.source.slice(request.span).contains('$') ||
                      is_cuda_decided(request, list, file.source, list.indexes) ||
                      list.has_option("--no-deps") || list.has_option("--no-dependencies");
     found.fix = fmt::format("write one version: {}{}…", request.name,
@@ -335,12 +357,18 @@ void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const 
                 "mismatches\")"
               : ": it needs a newer driver, and loads none of the base's libraries");
       found.evidence.push_back(base.cuda.evidence);
+      found.fix = other->fitting.empty()
+                      ? fmt::format(
+                            "write one version, of the index for the base's CUDA, or begin with a "
+                            "base of CUDA {}",
+                            other->wheel)
+                      : fmt::format("write {}, or begin with a base of CUDA {}", other->fitting,
+                                    other->wheel);
+    } else if (!open.empty() && open.front().base().vendor.value == "amd" &&
+               request.name.starts_with("torch") && list.indexes.empty()) {
       found.fix =
-          other->fitting.empty()
-              ? fmt::format("begin with a base of CUDA {}, and write one version", other->wheel)
-              : fmt::format("write {}, or begin with a base of CUDA {}", other->fitting,
-                            other->wheel);
-    } else if (!open.empty() && is_of_old_python(open.front().base())) {
+          "write one version, of https://download.pytorch.org/whl/rocmX.Y: PyPI's is for CUDA";
+    } else if (!open.empty() && is_of_old_python(open.front())) {
       found.pedantic = true;  // nothing newer will come
     }
     return;  // the others of the list follow from it
@@ -354,7 +382,7 @@ void judge_open_versions(const Project& project, const std::vector<FileView>& vi
   for (const FileView& view : views)
     for (const Install& install : view.installs)
       if (!is_of_system(install.command.manager) && view.stages[install.stage].reachable &&
-          !is_constrained(install))
+          !is_constrained(install.command, &install))
         unpinned(*project.knowledge, *view.file, install.command,
                  {{&view, install.stage, &install, &install.command}}, sink);
   std::set<std::pair<const ProjectFile*, std::size_t>> said;
@@ -368,7 +396,8 @@ void judge_open_versions(const Project& project, const std::vector<FileView>& vi
   std::map<const ProjectFile*, std::vector<Use>> used;
   for (const FileView& view : views)
     for (const Install& install : view.installs) {
-      if (is_constrained(install)) held.insert(install.files.begin(), install.files.end());
+      if (is_constrained(install.command, &install))
+        held.insert(install.files.begin(), install.files.end());
       for (const ProjectFile* file : install.files)
         used[file].push_back({&view, install.stage, &install, &install.command});
     }

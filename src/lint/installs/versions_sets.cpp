@@ -120,25 +120,6 @@ bool leaves_numpy(std::string_view name) {
                           "loguru"});
 }
 
-/// A list beside the one that is installed holds versions, or a day the newest ones.
-bool is_constrained(const HeldList& list) {
-  const auto option = [](const std::string& one) {
-    return starts_with_any(one, {"-c=", "--constraint", "--build-constraint", "-b=", "--override",
-                                 "--exclude-newer", "--resolution"});
-  };
-  if (std::ranges::any_of(list.list->options, option)) return true;
-  if (list.install == nullptr) return false;
-  const PackageList& command = list.install->command;
-  const ShellCommand* shell = command_at(*list.install->instruction, command.span);
-  return std::ranges::any_of(command.options, option) || command.has_option("-c") ||
-         std::ranges::any_of(
-             std::initializer_list<std::string_view>{"PIP_CONSTRAINT", "UV_CONSTRAINT",
-                                                     "UV_OVERRIDE", "UV_EXCLUDE_NEWER"},
-             [&](std::string_view name) {
-               return variable_at(*list.install->instruction, shell, name).set;
-             });
-}
-
 /// torch 2.1 beside the newest NumPy.
 void newest_numpy(const std::vector<HeldList>& lists, const FileView& view, std::size_t stage,
                   FindingSink& sink) {
@@ -151,7 +132,7 @@ void newest_numpy(const std::vector<HeldList>& lists, const FileView& view, std:
       if (list.list->find("python3-numpy") != nullptr) return;
       continue;
     }
-    if (is_constrained(list)) return;
+    if (is_constrained(*list.list, list.install)) return;
     for (const PackageRequest& request : list.list->packages) {
       if (request.manager == PackageManager::kConda || !request.group.empty()) return;
       if (request.name == "torch" && torch == nullptr) {

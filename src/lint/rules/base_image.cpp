@@ -41,16 +41,19 @@ bool is_set_by_kustomization(const Project& project, const ImageUse& use) {
   return false;
 }
 
-/// "latest", and what images call it for a kind of theirs: "latest-gpu".
+/// "latest", and what images call it for a kind of theirs: "latest-gpu". Of those with "py3" and
+/// "devel" TensorFlow makes none since 2020.
 bool is_latest(std::string_view tag) {
-  return tag == "latest" || tag.starts_with("latest-");
+  return tag == "latest" || (tag.starts_with("latest-") && !has_part(tag, "-", {"py3", "devel"}));
 }
 
-/// A program replaces what runs by what is new, as the owner wants it.
-bool is_kept_new(std::string_view text) {
+/// Something renews the image by its tag, on purpose, or nothing fetches it.
+bool follows_tag(std::string_view file) {
   return std::ranges::any_of(
-      std::to_array<std::string_view>({"watchtower", "keel.sh", "image-updater", "AutoUpdate="}),
-      [&](std::string_view word) { return text.contains(word); });
+      std::to_array<std::string_view>(
+          {"watchtower", "keel.sh/", "$imagepolicy", "AutoUpdate=", "containers.autoupdate",
+           "argocd-image-updater", "pull_policy: never", "imagePullPolicy: Never"}),
+      [&](std::string_view word) { return file.contains(word); });
 }
 
 /// Of the other vendors' images only what has no tag can be told to move.
@@ -84,13 +87,18 @@ void floating_tag(const Project& project, const ImageUse& use, FindingSink& sink
   // default of an argument is for those who do not choose.
   found.pedantic =
       is_example(use.file->source.project_path()) || is_script(use.file->kind) ||
-      is_kept_new(use.file->source.text()) || use.file->kind == FileKind::kWorkflow || use.heads ||
+      is_for_other_device(use.file->source.project_path()) ||
+      follows_tag(use.file->source.text()) || use.file->kind == FileKind::kWorkflow || use.heads ||
       use.file->source.slice(use.span).contains('$') ||
       has_part(file_name(use.file->source.path()), "._-", {"test"}) ||
       is_chosen_floating(comments_above(use.file->source, use.span)) ||
       has_part(use.file->source.project_path(), "/._-", {"latest", "nightly", "edge", "canary"}) ||
       is_to_be_replaced(use.file->source, use.span);
   found.fix = fmt::format("write a release: {}:VERSION", use.name->familiar());
+  if (!use.name->familiar().starts_with("nvcr.io/")) return;
+  found.message = fmt::format("{} has no tag latest: the pull ends with \"manifest unknown\"",
+                              use.name->familiar());
+  found.evidence.push_back("triton-inference-server/server#5359");
 }
 
 void judge_use(const Project& project, const ImageUse& use, FindingSink& sink) {
@@ -108,6 +116,17 @@ bool only_looks(const Workload& workload) {
          (program.starts_with("python") && words.size() > 1 && words[1].text == "-c");
 }
 
+/// Fetches a model, without a GPU: the CUDA is of no concern.
+bool only_downloads(const Workload& workload) {
+  const std::vector<Word> words = command_words(workload);
+  return workload.gpus.empty() && std::ranges::any_of(words, [](const Word& word) {
+           return word.text == "download" ||
+                  std::ranges::any_of(
+                      std::to_array<std::string_view>({"_download", "download_", " download "}),
+                      [&](std::string_view part) { return holds(word.text, part); });
+         });
+}
+
 /// An image for NVIDIA's GPUs where AMD's are asked for: it is not that image that is to be pinned.
 bool is_for_other_vendor(const Workload& workload, const GpuImage& image) {
   return image.vendor.value == "nvidia" && !workload.gpus.empty() &&
@@ -122,9 +141,8 @@ void started_images(const Project& project, FindingSink& sink) {
       if (!workload.image_name || workload.build_context || workload.image.span.empty()) continue;
       const GpuImage image = describe_image(*workload.image_name, project.knowledge->images);
       if (image.repository != "nvidia/cuda" &&
-          ((only_looks(workload) && is_engine(workload.kind) &&
-            workload.kind != WorkloadKind::kCompose) ||
-           is_for_processor(workload) || is_for_other_vendor(workload, image)))
+          (only_looks(workload) || only_downloads(workload) || is_for_processor(workload) ||
+           is_for_other_vendor(workload, image)))
         continue;
       ImageUse use{file.get(), workload.image.span, &*workload.image_name,
                    &image,     project.knowledge,   {}};

@@ -75,7 +75,8 @@ struct Redirected {
 bool is_bound(const ShellRedirection& one) {
   const std::string& text = one.target.text;
   return (one.op == ">" || one.op == "<") &&
-         (text.starts_with('=') ||
+         // Of "numpy>= 1.2" the version stands apart: the step ends.
+         ((text.starts_with('=') && text.size() > 1) ||
           (!text.empty() && text.find_first_not_of("0123456789.,*") == std::string::npos));
 }
 
@@ -141,11 +142,11 @@ std::vector<Redirected> redirected_in(const ShellCommand& command, const Program
   return out;
 }
 
-/// numpy>=1.*, which the shell hides from pip, and pip refuses.
+/// numpy>=1.*, torch>=2.1+cu118, torch>==2: the shell hides it from pip, and pip refuses it.
 bool is_refused(std::string_view requirement) {
   for (std::size_t at = 0; (at = requirement.find_first_of("<>", at)) != requirement.npos; ++at) {
-    const std::string_view bound = requirement.substr(at);
-    if (bound.substr(0, bound.find(',')).contains('*')) return true;
+    const std::string_view bound = requirement.substr(at, requirement.find(',', at) - at);
+    if (bound.find_first_of("*+") != bound.npos || bound.substr(1).starts_with("==")) return true;
   }
   return false;
 }
@@ -203,6 +204,11 @@ void redirected(const ProjectFile& file, const ShellCommand& command, FindingSin
         return one.span.begin <= read->target.span.begin && read->target.span.end <= one.span.end;
       });
   if (apart) found.fix += ", with all bounds of a package in one word";
+  if (std::ranges::any_of(
+          all, [&](const Redirected& one) { return is_refused(file.source.slice(one.span)); }))
+    found.fix =
+        "put the requirement in quotes, as \"torch>=2.1\": pip refuses *, +VARIANT and == behind "
+        "'<' or '>'";
   // Any version was installed until now; a file that is not there ended the step.
   found.unsafe = read == command.redirections.end();
   for (const Redirected& one : all)
