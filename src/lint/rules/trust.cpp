@@ -6,6 +6,7 @@
 #include "base/ascii.h"
 #include "base/format.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/table_facts.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
@@ -26,6 +27,21 @@ constexpr auto kUnchecked = std::to_array<Unchecked>({
     {"AllowInsecureRepositories=true", "AllowInsecureRepositories"},
     {"AllowUnauthenticated=true", "AllowUnauthenticated"},
 });
+
+/// The machine itself or one of the house: a name without a dot, or of a network of its own.
+bool is_near_host(std::string_view host) {
+  return !host.empty() && !host.contains('$') &&
+         (!host.contains('.') ||
+          starts_with_any(host, {"127.", "10.", "192.168.", "172.16.", "172.17.", "169.254."}) ||
+          ends_with_any(host, {".local", ".internal", ".lan", ".svc", ".intranet"}));
+}
+
+bool is_near(std::string_view url) {
+  const std::size_t scheme = url.find("://");
+  if (scheme == url.npos) return false;
+  url.remove_prefix(scheme + 3);
+  return is_near_host(url.substr(0, url.find_first_of(":/")));
+}
 
 /// Packages by their https addresses alone: dnf checks no signatures of these anyway, and this is
 /// how a distribution's repositories come with their keys.
@@ -55,15 +71,14 @@ bool takes_files(const ShellCommand& command) {
   return files > 0;
 }
 
-/// The server of the one https repository that a command writes down: "repos.example.com"; empty:
-/// another number, or other transports.
-std::string server_of_repository(const ShellCommand& command) {
+/// The server of the one https repository that a command writes down, as a file of dnf's or a
+/// source line of apt's: "repos.example.com"; empty: another number, or other transports.
+std::string server_of_repository(const ShellCommand& command, std::string_view before) {
   std::string out;
   for (const ShellWord& word : command.words) {
     const std::string_view text = word.text;
-    for (std::size_t at = text.find("baseurl="); at != text.npos;
-         at = text.find("baseurl=", at + 1)) {
-      std::string_view url = text.substr(at + 8);
+    for (std::size_t at = text.find(before); at != text.npos; at = text.find(before, at + 1)) {
+      std::string_view url = text.substr(at + before.size());
       if (!url.starts_with("https://")) return {};
       url.remove_prefix(8);
       const std::string server(url.substr(0, url.find_first_of("/ \n\\\"'")));
@@ -91,35 +106,38 @@ bool says(const ShellCommand& command, std::string_view word) {
   return std::ranges::find(command.words, word, &ShellWord::text) != command.words.end();
 }
 
-/// `apt-get update`, which installs nothing.
+/// `apt-get update`, which installs nothing: with the list of such packages there, apt still
+/// refuses them.
 bool only_updates(const ShellCommand& command) {
   const std::string program = program_of(command).name;
   return (program == "apt-get" || program == "apt") && says(command, "update") &&
          !says(command, "install");
 }
 
-/// Whether something installs what nobody signed. With an option of `apt-get update` alone the list
-/// of such packages is there, and apt still refuses them.
-bool installs_unsigned(const FileView& view) {
-  for (const StageView& stage : view.stages)
-    for (const Instruction& instruction : stage.stage->instructions)
-      for (const ShellCommand& command : instruction.commands)
-        if (!only_updates(command) && std::ranges::any_of(command.words, [](const ShellWord& word) {
-              return holds(word.text, "--allow-unauthenticated") ||
-                     holds(word.text, "AllowUnauthenticated");
-            }))
-          return true;
-  return false;
+/// Installs a keyring, or what fetches a key: the way out of a key that has ended.
+bool brings_keys(const ShellCommand& command) {
+  bool installs = false, any = false;
+  for (const ShellWord& word : command.words) {
+    const std::string_view text = word.text;
+    if (installs && !text.starts_with('-')) {
+      if (!text.ends_with("-keyring") &&
+          !is_one_of(text, {"ca-certificates", "curl", "wget", "gnupg", "gnupg2", "dirmngr",
+                            "apt-transport-https"}))
+        return false;
+      any = true;
+    }
+    installs = installs || text == "install";
+  }
+  return any;
 }
 
 void signatures(const FileView& view, FindingSink& sink) {
-  const bool unsigned_too = installs_unsigned(view);
   for (const StageView& stage : view.stages)
     for (const Instruction& instruction : stage.stage->instructions) {
       // What lets one step's packages be installed is one cause, in however many of its commands.
       bool said = false;
       for (const ShellCommand& command : instruction.commands) {
-        if (!unsigned_too && only_updates(command)) continue;
+        if (only_updates(command)) continue;
         std::optional<std::string> server;  // asked once
         for (const ShellWord& word : command.words) {
           const auto at = std::ranges::find_if(
@@ -127,19 +145,30 @@ void signatures(const FileView& view, FindingSink& sink) {
           if (at == kUnchecked.end()) continue;
           if (at->says == "--nogpgcheck" && takes_addresses(command)) continue;
           if (at->word.starts_with("--") && takes_files(command)) continue;
-          // deb [trusted=yes] file:/…: what the image itself holds.
+          // What is only said to the reader.
+          if (at->word.starts_with("--") && is_one_of(program_of(command).name, {"echo", "printf"}))
+            continue;
+          // deb [trusted=yes] file:/…: what the image itself holds, or a server of the house.
           if (at->says == "trusted=yes" &&
               std::ranges::any_of(command.words, [](const ShellWord& other) {
-                return holds(other.text, "file:") || holds(other.text, "copy:");
+                const std::size_t url = other.text.find("] http");
+                return holds(other.text, "file:") || holds(other.text, "copy:") ||
+                       (url != std::string::npos && is_near(other.text.substr(url + 2)));
               }))
             continue;
           // "repo_gpgcheck=0" still checks the signatures of packages.
           if (at->says == "gpgcheck=0") {
             const std::size_t place = word.text.find("gpgcheck=0");
-            if (place > 0 && word.text[place - 1] == '_') continue;
+            // s/gpgcheck=0/gpgcheck=1/ switches it on.
+            if ((place > 0 && word.text[place - 1] == '_') || holds(word.text, "gpgcheck=1"))
+              continue;
           }
-          if (!server) server = server_of_repository(command);
-          const bool vendors = !server->empty() && !server->ends_with("nvidia.com");
+          if (!server)
+            server = server_of_repository(command, at->says == "trusted=yes" ? "] " : "baseurl=");
+          const bool vendors =
+              !server->empty() &&
+              !ends_with_any(*server, {"nvidia.com", "radeon.com", "intel.com", "ubuntu.com",
+                                       "debian.org", "microsoft.com"});
           if (said && !vendors) continue;
           said = said || !vendors;
           Span span = word.span;
@@ -156,16 +185,20 @@ void signatures(const FileView& view, FindingSink& sink) {
           } else if (!vendors) {
             found.fix =
                 "delete it: the repositories of the base are signed. Where one is then refused, "
-                "import its key: cuda-keyring in place of NVIDIA's source line for apt, rpm "
-                "--import "
-                "of the repository's .pub for dnf, or signed-by= in the source line";
+                "import its key: cuda-keyring for NVIDIA's CUDA repository, rpm --import of the "
+                "repository's .pub for dnf, or signed-by= in the source line";
           } else {
             found.fix = fmt::format(
                 "if {} publishes a key, import it: rpm --import, or signed-by= in the source line",
                 *server);
             // The vendor's own words; the transport says at least who it is.
-            found.pedantic = at->says == "gpgcheck=0";
+            found.pedantic = is_one_of(at->says, {"gpgcheck=0", "trusted=yes"});
           }
+          // The keys of an old Debian have ended too; and a key may be what comes.
+          const std::string& base = stage.image.distribution.value;
+          found.pedantic = found.pedantic || brings_keys(command) ||
+                           (base.starts_with("debian") &&
+                            !servers_gone_since(*view.project->knowledge, base).empty());
         }
       }
     }
@@ -219,19 +252,23 @@ std::optional<std::string> configured_hosts(const StepCommand& command) {
   return std::nullopt;
 }
 
-/// The hosts that are trusted: of --trusted-host HOST, or of PIP_TRUSTED_HOST. All are reached by
-/// http:// in this file, where there is no certificate to check.
-bool has_plain_index(std::string_view file, std::string_view hosts) {
-  const auto parts = parts_of(hosts, " \t,\"'");
-  return !parts.empty() && std::ranges::all_of(parts, [&](std::string_view host) {
-    return file.contains(fmt::format("http://{}", host));
-  });
+/// PyPI's name of before 2018, which pip asks no longer.
+bool is_renamed(std::string_view host) {
+  return host.ends_with("pypi.python.org");
 }
 
-/// What is said of such a file.
-void mend_plain_index(Finding& found) {
-  found.fix = "name the index by https:// and delete it, where the server has a certificate";
-  found.pedantic = true;
+/// `hosts` are trusted: of --trusted-host HOST, or of PIP_TRUSTED_HOST. Those that the file reaches
+/// by http:// have no certificate to check; others are of the house, a variable's, or gone.
+void judge_hosts(std::string_view file, std::string_view hosts, Finding& found) {
+  const auto parts = parts_of(hosts, " \t,\"'");
+  const auto all = [&](const auto& is) { return !parts.empty() && std::ranges::all_of(parts, is); };
+  if (all([&](std::string_view host) { return file.contains(fmt::format("http://{}", host)); })) {
+    found.fix = "name the index by https:// and delete it, where the server has a certificate";
+    found.pedantic = true;
+  }
+  found.pedantic =
+      found.pedantic || hosts.contains('$') || all(is_renamed) ||
+      all([](std::string_view host) { return is_near_host(host.substr(0, host.find(':'))); });
 }
 
 /// The command names its index, which is another host: a left-over.
@@ -239,11 +276,6 @@ bool is_never_asked(std::string_view command, std::string_view host) {
   host = host.substr(host.find('=') + 1);
   return holds(command, "://") && command.find(host) == command.rfind(host) &&
          !holds(host, "pypi") && !holds(host, "pythonhosted");
-}
-
-/// PyPI's name of before 2018, which pip asks no longer.
-bool is_renamed(std::string_view host) {
-  return host.ends_with("pypi.python.org");
 }
 
 /// Where a list names an option; pip-compile writes its own into a comment.
@@ -264,15 +296,15 @@ void trusted_hosts(const ProjectFile& file, FindingSink& sink) {
     if (!option.starts_with("--trusted-host")) continue;
     const std::size_t at = outside_comments(file.source.text(), "--trusted-host");
     if (at == std::string_view::npos || file.source.text().contains("--hash=")) return;
+    constexpr std::size_t kLength = std::string_view("--trusted-host").size();
     Finding& found = sink.add(
-        "certificate-check-off", file, {at, at + std::string_view("--trusted-host").size()},
+        "certificate-check-off", file, {at, at + kLength},
         "with --trusted-host whoever answers in the server's place chooses what is installed");
     found.evidence = {"the file says " + option};
-    found.pedantic = is_renamed(option);
-    constexpr std::string_view kOption = "--trusted-host=";
-    if (option.size() > kOption.size() &&
-        has_plain_index(file.source.text(), std::string_view(option).substr(kOption.size())))
-      mend_plain_index(found);
+    const std::string_view rest = file.source.text().substr(at + kLength);
+    const std::string_view host =
+        rest.substr(std::min(rest.find_first_not_of("= \t"), rest.size()));
+    judge_hosts(file.source.text(), host.substr(0, host.find_first_of(" \t\r\n")), found);
     return;
   }
 }
@@ -287,16 +319,6 @@ bool is_plain_http(const StepCommand& command) {
   return has("http://") && !has("https://");
 }
 
-/// The machine itself or one of the house.
-bool is_near(std::string_view url) {
-  const std::size_t scheme = url.find("://");
-  if (scheme == url.npos) return false;
-  const std::string_view host =
-      url.substr(scheme + 3, url.find_first_of(":/", scheme + 3) - scheme - 3);
-  return starts_with_any(host, {"localhost", "127.", "10.", "192.168."}) ||
-         ends_with_any(host, {".local", ".internal", ".lan"});
-}
-
 /// Everything that is fetched is of a server nearby, or its checksum follows in the same step.
 bool is_checked(const Instruction& run, const StepCommand& command) {
   if (command.program != "wget" && command.program != "curl") return false;
@@ -306,7 +328,8 @@ bool is_checked(const Instruction& run, const StepCommand& command) {
     far = far || (word.text.contains("://") && !is_near(word.text));
   }
   return (near && !far) || std::ranges::any_of(commands_of(run), [](const StepCommand& other) {
-           return is_one_of(other.program, {"sha256sum", "sha512sum", "sha1sum", "gpg", "gpgv"});
+           return is_one_of(other.program, {"sha256sum", "sha512sum", "sha1sum", "md5sum", "shasum",
+                                            "gpg", "gpgv"});
          });
 }
 
@@ -334,7 +357,7 @@ void certificates(const FileView& view, FindingSink& sink) {
   const auto report = [&](Span span, const std::string& what) -> Finding& {
     Finding& found = sink.add(
         "certificate-check-off", *view.file, span,
-        fmt::format("with {} whoever answers in the server's place chooses what is installed",
+        fmt::format("with {} whoever answers in the server's place chooses what the build gets",
                     what));
     found.evidence = {fmt::format("the step says {}", what)};
     return found;
@@ -347,17 +370,16 @@ void certificates(const FileView& view, FindingSink& sink) {
           if (is_one_of(pair.key.text, kVariables) && pair.value && !pair.value->text.empty() &&
               !pair.value->text.starts_with('$')) {
             Finding& found = report(pair.key.span, pair.key.text);
-            if (pair.key.text != "GIT_SSL_NO_VERIFY" &&
-                has_plain_index(view.file->source.text(), pair.value->text))
-              mend_plain_index(found);
+            if (pair.key.text != "GIT_SSL_NO_VERIFY")
+              judge_hosts(view.file->source.text(), pair.value->text, found);
           }
       if (instruction.keyword != Keyword::kRun) continue;
       for (const StepCommand& command : commands_of(instruction)) {
-        if (is_plain_http(command) || is_checked(instruction, command)) continue;
+        if (is_plain_http(command) || is_checked(instruction, command) || command.has("--no-index"))
+          continue;
         if (const auto hosts = configured_hosts(command)) {
-          Finding& found = report(command.shell->span, "trusted-host");
-          if (has_plain_index(view.file->source.text(), *hosts)) mend_plain_index(found);
-          found.pedantic = found.pedantic || hosts->contains('$');
+          judge_hosts(view.file->source.text(), *hosts,
+                      report(command.shell->span, "trusted-host"));
           continue;
         }
         for (const ShellWord& word : command.shell->words)
@@ -366,13 +388,13 @@ void certificates(const FileView& view, FindingSink& sink) {
             Finding& found = report(word.span, what);
             if (const std::string_view hashes = hashes_of(command); !hashes.empty())
               mend_hashes(found, what, hashes);
-            if (what != "--trusted-host") break;
+            if (!is_one_of(what, {"--trusted-host", "--allow-insecure-host"})) break;
             for (std::size_t at = 0; at + 1 < command.shell->words.size(); ++at)
               if (command.shell->words[at].span == word.span) {
                 const ShellWord& host = command.shell->words[word.text.contains('=') ? at : at + 1];
-                if (has_plain_index(view.text(command.shell->span), host.text))
-                  mend_plain_index(found);
-                found.pedantic = found.pedantic || host.dynamic || is_renamed(host.text) ||
+                judge_hosts(view.file->source.text(), host.text.substr(host.text.find('=') + 1),
+                            found);
+                found.pedantic = found.pedantic || host.dynamic ||
                                  is_never_asked(view.text(command.shell->span), host.text);
               }
             break;
