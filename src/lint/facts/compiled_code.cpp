@@ -47,6 +47,24 @@ bool may_compile(const FileView& view, std::size_t stage) {
   return false;
 }
 
+bool may_compile_extension(const FileView& view, std::size_t stage) {
+  const Context* context = view.project->context_of(*view.file);
+  return may_compile(view, stage) ||
+         (context != nullptr && std::ranges::any_of(context->files,
+                                                    [](const ContextFile& file) {
+                                                      return file.path.ends_with(".cu");
+                                                    })) ||
+         std::ranges::any_of(view.installs_in(stage), [](const Install* install) {
+           return std::ranges::any_of(lists_of(*install), [](const PackageList* list) {
+             return std::ranges::any_of(list->packages, [](const PackageRequest& one) {
+               return is_source_only(one.name) ||
+                      is_one_of(one.name, {"causal-conv1d", "deepspeed", "detectron2", "gsplat",
+                                           "mamba-ssm", "nvdiffrast", "pytorch3d"});
+             });
+           });
+         });
+}
+
 bool is_for_a_shell(const FileView& view, std::size_t stage) {
   const Instruction* start = nullptr;
   bool copies = false;

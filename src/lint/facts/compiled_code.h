@@ -14,6 +14,9 @@ bool may_compile(const FileView& view, std::size_t stage);
 /// Extensions of torch of which PyPI has sources alone.
 bool is_source_only(std::string_view package);
 
+/// Whether something may be compiled against torch: by the build, or while the program runs.
+bool may_compile_extension(const FileView& view, std::size_t stage);
+
 /// An image in which somebody works: it starts a shell, waits for one, or holds no program of its
 /// own.
 bool is_for_a_shell(const FileView& view, std::size_t stage);

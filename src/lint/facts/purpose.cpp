@@ -158,6 +158,13 @@ std::string_view comments_above(const SourceText& source, Span span) {
   return text.substr(first, end - first);
 }
 
+bool is_for_arm(const FileView& view, const StageView& stage) {
+  return has_part(view.file->source.project_path(), "/._-",
+                  {"arm", "arm64", "aarch64", "arm64v8", "jetson", "m1", "apple", "mac"}) ||
+         view.text(stage.stage->base.span).contains("arm64") ||
+         (stage.stage->platform && stage.stage->platform->contains("arm"));
+}
+
 bool is_nvidia_final(const FileView& view, std::string& why) {
   const std::size_t last = view.stages.size() - 1;
   if (const Brought& vendor = view.stages[last].image.vendor; vendor.known()) {

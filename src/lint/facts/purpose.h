@@ -44,6 +44,9 @@ inline bool is_gpu_file(const FileView& view) {
   return view.for_gpu;
 }
 
+/// A stage for 64-bit ARM, by the file's name or its platform.
+bool is_for_arm(const FileView& view, const StageView& stage);
+
 /// True where the final stage is an NVIDIA one: by its base or by what it installs. `why` says by
 /// which.
 bool is_nvidia_final(const FileView& view, std::string& why);

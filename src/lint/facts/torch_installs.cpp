@@ -85,6 +85,19 @@ bool brings_torchvision(std::string_view name) {
                           "segmentation-models-pytorch", "timm", "ultralytics"});
 }
 
+bool holds_torch(const PackageList& list) {
+  return std::ranges::any_of(list.packages, [](const PackageRequest& one) {
+    const auto before = [&](std::string_view version) {
+      return !one.version.empty() && compare_versions(one.version, version) < 0;
+    };
+    if (is_one_of(one.name, {"vllm", "sglang"})) return !one.version.empty();
+    return one.name == "chatterbox-tts" || (one.name == "torchtext" && !one.version.empty()) ||
+           (one.name == "xformers" && before("0.0.35")) ||
+           (one.name == "torchvision" && before("0.29.1")) ||
+           (one.name == "torchaudio" && before("2.11"));
+  });
+}
+
 bool is_forced(const Install& install) {
   return install.command.has_option("--force-reinstall") ||
          install.command.has_option("--reinstall");
@@ -133,6 +146,39 @@ std::string conda_environment(const Install& install) {
   return directory_of_environment(name);
 }
 
+std::string surroundings_of(const FileView& view, const Install& install) {
+  std::string out = conda_environment(install) + own_environment(install);
+  if (!out.empty()) return out;
+  const Instruction& step = *install.instruction;
+  for (const StepCommand& command : commands_of(step)) {
+    if (command.shell->span.begin >= install.command.span.begin) break;
+    for (const Argument& word : command.arguments)
+      if (word.text.ends_with("/bin/activate"))
+        out = directory_of(word.text);
+      else if (command.has("activate") && word.text != "activate" && !word.text.starts_with('-'))
+        out = directory_of_environment(word.text);
+  }
+  const Environment& known = environment_of(step);
+  if (const auto at = known.find("VIRTUAL_ENV"); out.empty() && at != known.end() && at->second)
+    out = path_below(*at->second, "bin");
+  if (const auto at = known.find("PATH"); out.empty() && at != known.end() && at->second)
+    if (const auto first = at->second->substr(0, at->second->find(':')); first.contains("env"))
+      out = first;
+  std::string of_shell;  // SHELL ["conda", "run", "-n", NAME, …]
+  for (const Instruction& shell : view.dockerfile->stages[install.stage].instructions)
+    for (std::size_t at = 0; at + 1 < shell.words.size(); ++at)
+      if (shell.keyword == Keyword::kShell && shell.span.begin < step.span.begin &&
+          is_one_of(shell.words[at].text, {"-n", "--name", "-p"}))
+        of_shell = directory_of_environment(shell.words[at + 1].text);
+  if (!of_shell.empty()) out = of_shell;
+  if (const std::size_t at = out.find("/envs/"); at != out.npos) out.erase(0, at + 1);
+  if (!out.empty()) return out;
+  // "python3.10", or "pip3.10".
+  const ShellCommand* command = command_at(step, install.command.span);
+  const std::string program = command == nullptr ? std::string() : program_of(*command).name;
+  return program.contains("3.") ? program.substr(program.find("3.")) : std::string();
+}
+
 TorchInstalls torch_installs(const Project& project, const FileView& view, const StageView& stage,
                              const std::string& environment) {
   TorchInstalls out;
@@ -158,7 +204,7 @@ TorchInstalls torch_installs(const Project& project, const FileView& view, const
       }
       if (is_of_system(install->command.manager) || !list->indexes.empty() ||
           !install->command.indexes.empty() || install->command.has_option("--no-deps") ||
-          file.kind == FileKind::kPyproject)
+          file.kind == FileKind::kPyproject || is_constrained(*list, install))
         continue;
       for (const PackageRequest& request : list->packages)
         if ((brings_torch(request.name) || brings_torchvision(request.name)) &&

@@ -42,11 +42,18 @@ std::string own_environment(const Install& install);
 /// The environment that a command of conda names, in the same form; empty: the active one.
 std::string conda_environment(const Install& install);
 
+/// What says which environment an installation goes into: the ones above, what its step or a SHELL
+/// activates, PATH, VIRTUAL_ENV, the number of its Python. Two that differ may not meet.
+std::string surroundings_of(const FileView& view, const Install& install);
+
 /// torchvision and torchaudio.
 bool is_companion(std::string_view package);
 
 /// Packages that require torch, and so bring PyPI's newest where none is there.
 bool brings_torch(std::string_view name);
+
+/// A package of the list requires one torch alone.
+bool holds_torch(const PackageList& list);
 
 /// Packages that require torchvision.
 bool brings_torchvision(std::string_view name);

@@ -85,14 +85,6 @@ bool is_for_processor(const FileView& view, const StageView& stage) {
   });
 }
 
-/// By the file's name, or the platform of its stage.
-bool is_for_arm(const FileView& view, const StageView& stage) {
-  return has_part(view.file->source.project_path(), "/._-",
-                  {"arm", "arm64", "aarch64", "arm64v8", "jetson", "m1", "apple", "mac"}) ||
-         view.text(stage.stage->base.span).contains("arm64") ||
-         (stage.stage->platform && stage.stage->platform->contains("arm"));
-}
-
 /// A list that pip or uv itself resolves, with what its packages require.
 bool is_pip(const PlacedList& place) {
   const PackageManager manager = place.install->command.manager;
@@ -102,8 +94,8 @@ bool is_pip(const PlacedList& place) {
 }
 
 /// Wheels for CUDA 10 hold less, and no libraries come beside them.
-bool is_large(const knowledge::DefaultVariantRow* row) {
-  return row == nullptr || first_number(knowledge::cuda_of_variant(row->variant)) >= 11;
+bool is_large(const knowledge::DefaultVariantRow* row, bool fixed) {
+  return row == nullptr ? !fixed : first_number(knowledge::cuda_of_variant(row->variant)) >= 11;
 }
 
 /// What a command for torch alone would ask for, where the list asks for other packages too, which
@@ -168,7 +160,7 @@ void implicit_index(const Project& project, const std::set<const ProjectFile*>& 
                     brings ? fmt::format("the torch that {} brings is", request.name)
                            : std::string("this torch is"),
                     row == nullptr || !fixed ? std::string("a CUDA") : "the " + row->variant,
-                    is_large(row) ? "several GB" : "more than 1 GB",
+                    is_large(row, fixed) ? "several GB" : "more than 1 GB",
                     processor ? "the image is for no GPU of NVIDIA's" : "nothing here uses a GPU"));
     found.evidence = {row == nullptr ? "framework_builds.json, pypi" : row->source};
     if (brings)

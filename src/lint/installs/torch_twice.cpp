@@ -7,6 +7,7 @@
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/purpose.h"
 #include "lint/facts/sure_installs.h"
 #include "lint/facts/table_facts.h"
 #include "lint/facts/torch_installs.h"
@@ -80,9 +81,23 @@ class TorchTwice {
     found.evidence = {std::move(evidence)};
     if (earlier == nullptr)
       found.fix = "keep the base's torch, or begin with a base that has the other, or none";
-    found.pedantic = !shipped || !again.sure || (earlier != nullptr && !earlier->sure) ||
-                     (earlier == nullptr && says_so(*again.install->instruction));
+    found.pedantic =
+        !shipped || !again.sure ||
+        (earlier != nullptr && (!earlier->sure || are_apart(*again.install, *earlier->install))) ||
+        (earlier == nullptr && says_so(*again.install->instruction));
     return found;
+  }
+
+  /// Whether the two go into environments that may not be one.
+  bool are_apart(const Install& one, const Install& other) const {
+    return surroundings_of(view_, one) != surroundings_of(view_, other);
+  }
+
+  /// The newest torch that the base's Python gets, as "2.4"; empty: not known.
+  std::string newest() const {
+    const std::string& python = stage_.image.python.value;
+    const auto* row = python.empty() ? nullptr : newest_torch_for(*project_.knowledge, python);
+    return row == nullptr ? std::string() : row->to;
   }
 
   /// A comment not far above says that the base's torch is replaced.
@@ -137,7 +152,13 @@ class TorchTwice {
                             fmt::format("the base already holds torch{}{}, and this replaces it",
                                         has.empty() ? "" : " ", has),
                             stage_.image.framework.evidence);
-    found.pedantic = found.pedantic || uninstalls(view_, stage_.index, "torch");
+    // A base that does not say its version may have this one; NGC's are numbered otherwise.
+    found.pedantic = found.pedantic || uninstalls(view_, stage_.index, "torch") ||
+                     (has.empty() && !is_nightly(*again.install) && stage_.image.release.empty() &&
+                      stage_.image.repository != "pytorch/pytorch");
+    if (!stage_.image.release.empty() && compare_versions(stage_.image.release, "25.03") >= 0)
+      found.message = found.message.substr(0, found.message.rfind(':')) +
+                      ": both are shipped, or the base's constraints for pip end the step";
   }
 
   /// In an environment of its own, where nothing else goes into the base's.
@@ -292,8 +313,9 @@ class TorchTwice {
     for (const TorchInstall& one : bringers_) {
       if (one.install->command.span.begin >= torch.install->command.span.begin) continue;
       if (!torch.version().empty()) {
+        if (major_minor(torch.version()) == newest()) return;
         report(torch, &one,
-               fmt::format("{} has brought PyPI's newest torch before, and this replaces it",
+               fmt::format("{} has brought PyPI's torch before, and this replaces it",
                            one.torch.package),
                line_of(one.torch.request->span));
         return;
@@ -309,7 +331,7 @@ class TorchTwice {
         const bool ended = !last_torch_of(*project_.knowledge, variant, "").empty();
         if (ended)
           report(torch, &one,
-                 fmt::format("{} has brought PyPI's newest torch before, and this replaces it",
+                 fmt::format("{} has brought PyPI's torch before, and this replaces it",
                              one.torch.package),
                  line_of(one.torch.request->span));
         const bool known =
@@ -326,7 +348,7 @@ class TorchTwice {
                       one.torch.package, torch.torch.variant.value));
       found.evidence = {line_of(one.torch.request->span)};
       found.fix = "install torch from its index first";
-      found.pedantic = !torch.sure || !one.sure;
+      found.pedantic = !torch.sure || !one.sure || are_apart(*torch.install, *one.install);
       return;
     }
   }
@@ -358,6 +380,8 @@ class TorchTwice {
         const std::string own =
             torch_of(*project_.knowledge, one.torch.package, one.version()).torch;
         const bool open = one.version().empty() && one.torch.request->specifier.empty();
+        // An old Python gets the torchvision of its last torch.
+        if (open && last.empty() && major_minor(torch.version()) == newest()) continue;
         // The newest torchaudio requires no torch (another rule), torchvision any from 2.14 on.
         if (open && (one.torch.package == "torchaudio"
                          ? last.empty()
@@ -379,7 +403,8 @@ class TorchTwice {
             line_of(torch.torch.request->span));
         found.fix = "install it with torch in one command, from the same index";
         // What was asked for is gone, whether or not it lies in a layer.
-        if (!last.empty()) found.pedantic = !torch.sure || !one.sure;
+        if (!last.empty())
+          found.pedantic = !torch.sure || !one.sure || are_apart(*torch.install, *one.install);
         return;
       }
     }
@@ -394,7 +419,7 @@ class TorchTwice {
     const auto torch = std::ranges::find_if(all_, [](const TorchInstall& one) {
       return one.torch.from_index && !one.by_conda() && !one.install->command.indexes.empty();
     });
-    if (torch == all_.end() || is_nightly(*torch->install)) return;
+    if (torch == all_.end() || is_nightly(*torch->install) || is_for_arm(view_, stage_)) return;
     for (const TorchInstall& one : bringers_) {
       if (!brings_torchvision(one.torch.package) ||
           one.install->command.span.begin <= torch->install->command.span.begin)
@@ -409,7 +434,7 @@ class TorchTwice {
       found.evidence = {line_of(torch->torch.request->span),
                         "sam-dumont/immich-video-memory-generator#806"};
       found.fix = "install torchvision with torch, from the same index";
-      found.pedantic = !torch->sure || !one.sure;
+      found.pedantic = !torch->sure || !one.sure || are_apart(*torch->install, *one.install);
       return;
     }
   }
@@ -417,6 +442,10 @@ class TorchTwice {
   /// xformers without a version behind a pinned torch: the newest requires a newer one.
   void xformers_later() {
     constexpr std::string_view kLeast = "2.10";
+    // An older Python gets an older one.
+    if (const std::string& python = stage_.image.python.value;
+        !python.empty() && compare_versions(python, "3.9") < 0)
+      return;
     for (const Install* install : view_.installs_in(stage_.index)) {
       const PackageList& command = install->command;
       const PackageRequest* xformers = command.find("xformers");
@@ -441,7 +470,8 @@ class TorchTwice {
                       ? "install it with torch in one command, from the same index"
                       : "name the xformers that is made for this torch, or install both in one "
                         "command";
-      found.pedantic = !torch->sure || !surely_installs(view_, *install, command, *xformers);
+      found.pedantic = !torch->sure || !surely_installs(view_, *install, command, *xformers) ||
+                       are_apart(*torch->install, *install);
       return;
     }
   }

@@ -5,6 +5,7 @@
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/compiled_code.h"
 #include "lint/facts/cuda_base.h"
 #include "lint/facts/placed_lists.h"
 #include "lint/facts/purpose.h"
@@ -20,12 +21,19 @@ namespace flense::lint {
 namespace {
 
 void wheel_against_index(const PlacedList& place, FindingSink& sink) {
+  const bool placed = place.view != nullptr;
+  if (placed && may_have_other_index(*place.view, *place.install)) return;
+  std::vector<Word> indexes = place.list->indexes;
+  // What the command names counts for its lists.
+  if (placed && place.list != &place.install->command)
+    indexes.insert(indexes.end(), place.install->command.indexes.begin(),
+                   place.install->command.indexes.end());
   for (const PackageRequest& request : place.list->packages) {
     const std::string local = knowledge::local_version(request.version);
     const std::string wanted = knowledge::cuda_of_variant(local);
     if (wanted.empty() || request.name != "torch") continue;
     std::string offered;
-    for (const Word& index : place.list->indexes) {
+    for (const Word& index : indexes) {
       const std::string variant = variant_of_index(index.text);
       // An index without a variant may hold any wheel.
       if (variant.empty() || (!offered.empty() && offered != variant)) {
@@ -39,7 +47,7 @@ void wheel_against_index(const PlacedList& place, FindingSink& sink) {
         sink.add("wheel-cuda-mismatch", *place.file, request.span,
                  fmt::format("the index has wheels for {}, and {}{} is for {}: pip finds none",
                              offered, request.name, request.specifier, local));
-    found.evidence = {place.list->indexes.front().text};
+    found.evidence = {indexes.front().text};
     found.fix = fmt::format("take https://download.pytorch.org/whl/{}", local);
   }
 }
@@ -104,7 +112,10 @@ void additive_index(const Project& project, const PlacedList& place, FindingSink
     if (family && loose == nullptr && request.version.empty() && request.index.empty())
       loose = &request;
   }
-  if (loose == nullptr) return;
+  // What holds torch's version, or brought it before, holds it for either index.
+  if (loose == nullptr || holds_torch(list) || is_constrained(list, place.install) ||
+      (place.view != nullptr && gets_torch(project, place, true)))
+    return;
   Finding& found = sink.add(
       "extra-index-additive", *place.file, loose->span,
       fmt::format("{} without a version may come from either index: pip takes the newest, and "
@@ -131,8 +142,10 @@ void additive_index(const Project& project, const PlacedList& place, FindingSink
 }
 
 /// Whether something else than torch is linked with the base's CUDA: what another stage compiled
-/// for GPUs, or libraries of it by the distribution's packages.
+/// for GPUs, or this one, or libraries of it by the distribution's packages.
 bool has_other_use(const FileView& view, std::size_t stage) {
+  for (const std::string_view word : {"CUDA=ON", "CUDA=on", "CUDA=1", "CUBLAS", "nvcc"})
+    if (commands_mention(view, stage, word)) return true;
   for (const std::size_t one : view.dockerfile->lineage(stage))
     for (const Instruction& copy : view.dockerfile->stages[one].instructions) {
       const auto from = view.dockerfile->copied_from(copy);
@@ -149,6 +162,18 @@ bool has_other_use(const FileView& view, std::size_t stage) {
         }))
       return true;
   return false;
+}
+
+/// Another toolkit than the base's.
+bool brings_toolkit(const FileView& view, std::size_t stage, std::string wheel) {
+  const auto mentions = [&](const std::string& word) {
+    return commands_mention(view, stage, word);
+  };
+  if (mentions("cuda-" + wheel) || mentions("cuda_" + wheel) || mentions("cuda-toolkit=") ||
+      mentions("cuda-nvcc=") || mentions("nvidia-cuda-nvcc"))
+    return true;
+  std::ranges::replace(wheel, '.', '-');
+  return mentions("cuda-toolkit-" + wheel) || mentions("cuda-nvcc-" + wheel);
 }
 
 /// A later command puts another release in its place, which is judged itself.
@@ -207,12 +232,7 @@ void wheel_against_base(const Project& project, const PlacedList& place, Finding
     if (is_replaced(place, one)) continue;
     // Without a compiler, different minors of one major only waste space.
     if (!major && !devel) continue;
-    // apt brings the toolkit that the wheel asks for.
-    std::string dashed = wheel;
-    std::ranges::replace(dashed, '.', '-');
-    if (commands_mention(*place.view, place.install->stage, "cuda-toolkit-" + dashed) ||
-        commands_mention(*place.view, place.install->stage, "cuda-nvcc-" + dashed))
-      continue;
+    if (brings_toolkit(*place.view, place.install->stage, wheel)) continue;
     std::string message = fmt::format("torch is of CUDA {} ({}), the base of CUDA {}", wheel,
                                       one.variant.value, base);
     message += devel && major
@@ -229,15 +249,16 @@ void wheel_against_base(const Project& project, const PlacedList& place, Finding
         std::ranges::any_of(variants, [&](const std::string& variant) {
           return first_number(knowledge::cuda_of_variant(variant)) == first_number(base);
         });
-    found.fix = fmt::format("take {} of the base's CUDA, or a base of CUDA {}{}",
-                            has_other ? "wheels" : "a torch that has wheels", wheel,
-                            near != nullptr && major_minor(near->cuda) == wheel
-                                ? ": nvidia/cuda:" + near->cuda + "-…"
-                                : "");
+    found.fix =
+        fmt::format("take {} of the base's CUDA", has_other ? "wheels" : "a torch that has wheels");
+    // Of an old CUDA there is no base any more.
+    if (near != nullptr && major_minor(near->cuda) == wheel)
+      found.fix += fmt::format(", or a base of CUDA {}: nvidia/cuda:{}-…", wheel, near->cuda);
     // Minors of one major fit each other.
     if (devel && !major) found.severity = Severity::kInfo;
     // Where nothing compiles, each of two may have its user; else base-cuda-unused says it.
-    found.pedantic = !devel || !major || !is_sure(place, *one.request);
+    found.pedantic = !devel || !major || !is_sure(place, *one.request) ||
+                     !may_compile_extension(*place.view, place.install->stage);
   }
 }
 

@@ -9,6 +9,7 @@
 #include "base/version_numbers.h"
 #include "knowledge/table_rows.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/compiled_code.h"
 #include "lint/facts/purpose.h"
 #include "lint/facts/script_installs.h"
 #include "lint/facts/sure_installs.h"
@@ -72,20 +73,6 @@ bool is_for_processors(const PackageRequest& request) {
 bool takes_nightly(const PackageList& list) {
   return std::ranges::any_of(list.indexes,
                              [](const Word& index) { return index.text.contains("nightl"); });
-}
-
-/// A package beside it requires one torch alone.
-bool holds_torch(const PackageList& list) {
-  return std::ranges::any_of(list.packages, [](const PackageRequest& one) {
-    const auto before = [&](std::string_view version) {
-      return !one.version.empty() && compare_versions(one.version, version) < 0;
-    };
-    if (is_one_of(one.name, {"vllm", "sglang"})) return !one.version.empty();
-    return one.name == "chatterbox-tts" || (one.name == "torchtext" && !one.version.empty()) ||
-           (one.name == "xformers" && before("0.0.35")) ||
-           (one.name == "torchvision" && before("0.29.1")) ||
-           (one.name == "torchaudio" && before("2.11"));
-  });
 }
 
 /// torch of `pip install torch && pip uninstall torch`, and what a shell took the version off,
@@ -222,10 +209,23 @@ bool is_of_old_python(const Use& use) {
          (base.python.known() && compare_versions(base.python.value, "3.8") < 0);
 }
 
+/// A companion behind a torch with a version, which another rule judges.
+bool is_behind_torch(const Use& use, const PackageRequest& request) {
+  return is_companion(request.name) && use.install != nullptr &&
+         std::ranges::any_of(use.view->installs_in(use.stage), [&](const Install* before) {
+           return before->command.span.begin < use.command->span.begin &&
+                  std::ranges::any_of(
+                      lists_of(*before),
+                      [](const PackageList* list) {
+                        const PackageRequest* torch = list->find("torch");
+                        return torch != nullptr && !torch->version.empty();
+                      });
+         });
+}
+
 /// For Arm PyPI's torch is of another kind, and Jetson's is not there.
 bool is_for_arm(const Use& use) {
-  const auto& platform = use.view->stages[use.stage].stage->platform;
-  return use.base().platform == "jetson" || (platform && platform->contains("arm"));
+  return use.base().platform == "jetson" || is_for_arm(*use.view, use.view->stages[use.stage]);
 }
 
 /// A package with a version may require a torch of its time.
@@ -333,6 +333,7 @@ void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const 
                           : "the specifier leaves a choice: " + request.specifier};
     const auto pays = [&](const Use& use) {
       return is_for_gpus(use, list) && !may_be_met(use) && !is_for_arm(use) &&
+             !is_behind_torch(use, request) &&
              !(use.install != nullptr && may_have_other_index(*use.view, *use.install)) &&
              !use.command->has_option("--no-index") &&
              !(has_torch_backend(use) && request.name.starts_with("torch")) &&
@@ -352,7 +353,8 @@ void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const 
       found.message = fmt::format(
           "{} without a version is today's, for CUDA {}, and the base is of CUDA {}{}",
           request.name, other->wheel, other->base,
-          base.flavour.value == "devel"
+          base.flavour.value == "devel" &&
+                  may_compile_extension(*open.front().view, open.front().stage)
               ? ": extensions that this base compiles do not fit it (\"The detected CUDA version "
                 "mismatches\")"
               : ": it needs a newer driver, and loads none of the base's libraries");

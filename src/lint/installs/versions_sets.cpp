@@ -319,9 +319,14 @@ void clashing(const std::vector<HeldList>& lists, const Project& project, const 
       found.pedantic = true;
     } else if (goes.group != other.group) {
       found.fix = fmt::format("ask for each in an extra of its own: '{}' installs both", extra);
+    } else if (stays.starts_with("cupy-cuda")) {
+      found.fix = "keep the one for the CUDA of the machine or image";
     } else {
       found.fix = fmt::format("keep {} alone", stays);
     }
+    // uv may be told to leave one out.
+    found.pedantic =
+        found.pedantic || clash->first_list->file->source.text().contains("override-dependencies");
   }
 }
 

@@ -26,6 +26,8 @@ void companions(const Project& project, const PackageList& list, const ProjectFi
     return;
   // Another vendor's builds, whose releases go together otherwise.
   if (is_for_other_device(file.source.project_path()) ||
+      // Not every release has wheels for Arm.
+      has_part(file.source.project_path(), "/._-", {"arm", "arm64", "aarch64", "jetson", "rpi"}) ||
       std::ranges::any_of(list.packages, [](const PackageRequest& request) {
         return is_one_of(request.name, {"torch-npu", "torch-mlu", "torch-musa"});
       }))

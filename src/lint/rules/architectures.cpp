@@ -187,7 +187,10 @@ void torch_lists(const FileView& view, const StageView& stage, FindingSink& sink
         found.fix = fmt::format("write \"{}\"", list.corrected);
         if (setting.exact && may_stand(setting, view, list.corrected))
           found.edits.push_back({at.span, list.corrected});
-        found.pedantic = compiles_nothing(view, stage);
+        found.pedantic = compiles_nothing(view, stage) ||
+                         (is_one_of(stage.image.flavour.value, {"base", "runtime"}) &&
+                          !commands_mention(view, stage.index, "cuda-") &&
+                          !commands_mention(view, stage.index, "nvcc"));
       }
     }
     for (const std::string_view word : {"all", "common"})

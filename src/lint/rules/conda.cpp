@@ -78,8 +78,9 @@ void conda_run(const FileView& view, FindingSink& sink) {
       // container takes ten seconds to stop few mind.
       const bool builds = !words.empty() && words.back().ends_with(".sh") &&
                           file_name(words.back()).contains("build");
-      found.pedantic =
-          is_example(view.file->source.project_path()) || (shell ? !uses.start : live || builds);
+      // mamba of 2.0 and later passes both on.
+      found.pedantic = is_example(view.file->source.project_path()) ||
+                       (shell ? !uses.start : live || builds) || words[0].ends_with("mamba");
       found.fix =
           shell ? "add --no-capture-output, or put the environment's bin folder in front "
                   "of PATH"

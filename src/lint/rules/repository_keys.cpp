@@ -38,7 +38,8 @@ std::string directory_of_base(const StageView& stage) {
 /// Whether a step adds a repository of NVIDIA's to the base's.
 bool adds_repository(const FileView& view, const StageView& stage) {
   const auto names = [](std::string_view word) {
-    return (holds(word, "nvidia.com") || holds(word, "cuda-repo")) && !word.ends_with(".pub");
+    return (holds(word, "nvidia.com") || holds(word, "cuda-repo")) && !word.ends_with(".pub") &&
+           !holds(word, "7fa2af80");
   };
   for (const std::size_t one : view.dockerfile->lineage(stage.index))
     for (const Instruction& step : view.dockerfile->stages[one].instructions) {
@@ -53,9 +54,10 @@ bool adds_repository(const FileView& view, const StageView& stage) {
 
 void old_key_fetched(const FileView& view, const StageView& stage, FindingSink& sink) {
   // Beside the new one, or the package that brings it, the old key is idle.
-  for (const std::string_view word : {"3bf863cc", "3BF863CC", "cuda-keyring"})
+  // NVIDIA's repository of its tools is signed with it still.
+  for (const std::string_view word : {"3bf863cc", "3BF863CC", "cuda-keyring", "/devtools/repos"})
     if (commands_mention(view, stage.index, word)) return;
-  const auto judge = [&](std::string_view word, Span span) {
+  const auto judge = [&](std::string_view word, Span span, bool summed) {
     // A key's number is read in any case.
     if (!holds(to_lower(word), kOldKey)) return;
     // dnf takes the new key from the repository's own file; the repository machine-learning still
@@ -70,12 +72,13 @@ void old_key_fetched(const FileView& view, const StageView& stage, FindingSink& 
     found.evidence = {std::string(kNotice)};
     const std::string_view named = directory_of_key(word);
     const std::string own = directory_of_base(stage);
-    if (!own.empty() && starts_with_any(named, {"ubuntu", "debian"}) && named != own &&
-        !adds_repository(view, stage)) {
-      found.message = fmt::format(
-          "7fa2af80 is the key that NVIDIA withdrew in April 2022, here of {}, and no repository "
-          "of that is asked: it is idle",
-          named);
+    // NVIDIA's own images were built again, and have the new one.
+    const bool other = starts_with_any(named, {"ubuntu", "debian"}) && named != own;
+    if (!own.empty() && !adds_repository(view, stage) &&
+        (other || stage.image.repository == "nvidia/cuda")) {
+      found.message =
+          "7fa2af80 is the key that NVIDIA withdrew in April 2022, and no repository of NVIDIA's "
+          "that has it is asked: it is idle";
       found.fix = fmt::format(
           "delete it; where apt-get update then misses a key, fetch "
           "…/compute/cuda/repos/{}/x86_64/3bf863cc.pub",
@@ -89,26 +92,28 @@ void old_key_fetched(const FileView& view, const StageView& stage, FindingSink& 
         : own.empty() || named.empty() || own == named
             ? "write 3bf863cc in place of 7fa2af80"
             : fmt::format("fetch …/compute/cuda/repos/{}/x86_64/3bf863cc.pub in its place", own);
+    if (summed) found.fix += ", and the checksum of that file";
     const std::string_view raw = view.text(span);
     // Of a longer number the beginning would have to change too.
     if (const std::size_t place = raw.find(kOldKey);
-        place != raw.npos && (place == 0 || !is_alphanumeric(raw[place - 1])))
+        !summed && place != raw.npos && (place == 0 || !is_alphanumeric(raw[place - 1])))
       found.edits.push_back(
           {{span.begin + place, span.begin + place + kOldKey.size()}, "3bf863cc"});
   };
   for (const Instruction& instruction : stage.stage->instructions) {
-    // NVIDIA's repository of its tools is signed with it still.
-    if (view.text(instruction.span).contains("/devtools/repos")) continue;
+    const bool summed = std::ranges::any_of(commands_of(instruction), [](const auto& command) {
+      return command.program == "sha256sum";
+    });
     for (const ShellCommand& command : instruction.commands) {
       // `apt-key del 7fa2af80` is what NVIDIA's instructions say.
       const bool deletes = std::ranges::any_of(command.words, [](const ShellWord& word) {
         return is_one_of(word.text, {"del", "rm", "remove"});
       });
       if (deletes) continue;
-      for (const ShellWord& word : command.words) judge(word.text, word.span);
+      for (const ShellWord& word : command.words) judge(word.text, word.span, summed);
     }
     if (instruction.keyword == Keyword::kAdd)
-      for (const Word& word : instruction.words) judge(word.text, word.span);
+      for (const Word& word : instruction.words) judge(word.text, word.span, false);
   }
 }
 

@@ -20,8 +20,9 @@ bool is_token_letter(char c) {
 /// Words that stand where the reader puts his own.
 bool is_filled_in(std::string_view low) {
   return std::ranges::any_of(
-      std::to_array<std::string_view>({"example", "placeholder", "xxx", "replace_me", "replace-me",
-                                       "change-me", "changeme", "change_me", "your-", "your_"}),
+      std::to_array<std::string_view>({"example", "placeholder", "xxx", "...", "replace_me",
+                                       "replace-me", "change-me", "changeme", "change_me", "your-",
+                                       "your_"}),
       [&](std::string_view word) { return low.contains(word); });
 }
 
@@ -67,7 +68,9 @@ bool has_password(std::string_view text) {
     return false;
   const std::string_view user = host.substr(0, at);
   const std::size_t colon = user.find(':');
+  // guest:guest is what the service comes with.
   return colon != user.npos && colon + 1 < user.size() && !holds(user.substr(colon), "$") &&
+         user.substr(0, colon) != user.substr(colon + 1) &&
          !is_usual_password(to_lower(user.substr(colon + 1)));
 }
 
@@ -80,6 +83,10 @@ constexpr std::string_view kRecorded =
 
 /// What a program gets that wants a key and checks none, or what the reader has to fill in.
 bool is_placeholder(std::string_view name, std::string_view value) {
+  constexpr std::size_t kShortest = 12;  // of a token: "sk-1234", "offline" are none
+  if (!value.empty() && !value.contains('$') && !name.ends_with("PASSWORD") &&
+      (value.size() < kShortest || value.find_first_not_of(value.front()) == value.npos))
+    return true;
   const std::string low = to_lower(value);
   // WANDB_API_KEY=WANDB_API_KEY
   if (!low.empty() && (low == to_lower(name) || ends_with_any(to_lower(name), {"_" + low})))
@@ -232,7 +239,8 @@ void variables(const FileView& view, FindingSink& sink) {
       found.fix = instead_of(instruction, pair.key.text, password && !value.starts_with("http"));
     }
   };
-  for (const Instruction& instruction : view.dockerfile->globals) judge(instruction, true);
+  // What stands in front of FROM is in no stage.
+  for (const Instruction& instruction : view.dockerfile->globals) judge(instruction, false);
   const std::vector<std::size_t> last = view.dockerfile->lineage(view.stages.size() - 1);
   for (const StageView& stage : view.stages) {
     const bool shown = std::ranges::find(last, stage.index) != last.end();
