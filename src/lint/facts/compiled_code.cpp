@@ -48,21 +48,27 @@ bool may_compile(const FileView& view, std::size_t stage) {
 }
 
 bool may_compile_extension(const FileView& view, std::size_t stage) {
-  const Context* context = view.project->context_of(*view.file);
-  return may_compile(view, stage) ||
-         (context != nullptr && std::ranges::any_of(context->files,
-                                                    [](const ContextFile& file) {
-                                                      return file.path.ends_with(".cu");
-                                                    })) ||
-         std::ranges::any_of(view.installs_in(stage), [](const Install* install) {
-           return std::ranges::any_of(lists_of(*install), [](const PackageList* list) {
-             return std::ranges::any_of(list->packages, [](const PackageRequest& one) {
-               return is_source_only(one.name) ||
-                      is_one_of(one.name, {"causal-conv1d", "deepspeed", "detectron2", "gsplat",
-                                           "mamba-ssm", "nvdiffrast", "pytorch3d"});
-             });
-           });
-         });
+  if (const Context* context = view.project->context_of(*view.file);
+      context != nullptr && std::ranges::any_of(context->files, [](const ContextFile& file) {
+        return file.path.ends_with(".cu");
+      }))
+    return true;
+  const auto compiles = [](const PackageRequest& one) {
+    return is_source_only(one.name) ||
+           is_one_of(one.name, {"causal-conv1d", "deepspeed", "detectron2", "gsplat", "mamba-ssm",
+                                "nvdiffrast", "pytorch3d"});
+  };
+  // Also in the stages that are built on it.
+  return std::ranges::any_of(view.stages, [&](const StageView& user) {
+    const auto lineage = view.dockerfile->lineage(user.index);
+    if (std::ranges::find(lineage, stage) == lineage.end()) return false;
+    if (may_compile(view, user.index)) return true;
+    return std::ranges::any_of(view.installs_in(user.index), [&](const Install* install) {
+      return std::ranges::any_of(lists_of(*install), [&](const PackageList* list) {
+        return std::ranges::any_of(list->packages, compiles);
+      });
+    });
+  });
 }
 
 bool is_for_a_shell(const FileView& view, std::size_t stage) {

@@ -266,8 +266,12 @@ void lacking_package(const PlacedList& place, FindingSink& sink) {
                       "pytorch/test-infra, the packages of the index; DeepSpeed-MII#421"};
     found.fix = fmt::format(
         "install torch, torchvision and torchaudio from there in a command of their own, and {} "
-        "from PyPI in the next; or name it beside PyPI: --extra-index-url {}",
-        request.name, index->text);
+        "from PyPI in the next",
+        request.name);
+    // Beside PyPI an open torch would be PyPI's newest.
+    if (const PackageRequest* torch = list.find("torch");
+        torch != nullptr && !torch->version.empty())
+      found.fix += fmt::format("; or name it beside PyPI: --extra-index-url {}", index->text);
     // A list of a part may be read together with another, which names PyPI.
     found.pedantic = placed ? !is_sure(place, request)
                             : file_name(place.file->source.path()) != "requirements.txt";

@@ -153,9 +153,10 @@ class TorchTwice {
                                         has.empty() ? "" : " ", has),
                             stage_.image.framework.evidence);
     // A base that does not say its version may have this one; NGC's are numbered otherwise.
-    found.pedantic = found.pedantic || uninstalls(view_, stage_.index, "torch") ||
-                     (has.empty() && !is_nightly(*again.install) && stage_.image.release.empty() &&
-                      stage_.image.repository != "pytorch/pytorch");
+    found.pedantic =
+        found.pedantic || uninstalls(view_, stage_.index, "torch") ||
+        (has.empty() && again.torch.request->url.empty() && !is_nightly(*again.install) &&
+         stage_.image.release.empty() && stage_.image.repository != "pytorch/pytorch");
     if (!stage_.image.release.empty() && compare_versions(stage_.image.release, "25.03") >= 0)
       found.message = found.message.substr(0, found.message.rfind(':')) +
                       ": both are shipped, or the base's constraints for pip end the step";

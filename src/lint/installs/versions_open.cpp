@@ -107,11 +107,11 @@ bool is_met(const Use& use, const PackageRequest& request) {
     return true;
   if (use.install == nullptr) return false;
   // Another list of the command, or a later command, names the version.
-  const auto fixes = [&](const PackageList* list) {
-    return std::ranges::any_of(list->packages, [&](const PackageRequest& one) {
-      return one.name == request.name && !one.version.empty() && one.group.empty();
-    });
+  const auto fixes = [](const PackageList* list, std::string_view name) {
+    const PackageRequest* one = list->find(name);
+    return one != nullptr && !one->version.empty() && one->group.empty();
   };
+  const bool family = request.name.starts_with("torch");
   // Of two in one step, one may be the other's `else`.
   const auto is_branch = [](const Install& one) {
     const ShellCommand* command = command_at(*one.instruction, one.command.span);
@@ -123,8 +123,8 @@ bool is_met(const Use& use, const PackageRequest& request) {
     const bool before = other->command.span.begin < use.command->span.begin;
     return std::ranges::any_of(lists_of(*other), [&](const PackageList* list) {
       return before ? list->find(request.name) != nullptr ||
-                          (request.name.starts_with("torch") && holds_torch(*list))
-                    : fixes(list);
+                          (family && (holds_torch(*list) || fixes(list, "torch")))
+                    : fixes(list, request.name);
     });
   });
 }
@@ -207,20 +207,6 @@ bool is_of_old_python(const Use& use) {
     if (commands_mention(*use.view, use.stage, old)) return true;
   return first_number(base.cuda.value).value_or(11) < 11 ||
          (base.python.known() && compare_versions(base.python.value, "3.8") < 0);
-}
-
-/// A companion behind a torch with a version, which another rule judges.
-bool is_behind_torch(const Use& use, const PackageRequest& request) {
-  return is_companion(request.name) && use.install != nullptr &&
-         std::ranges::any_of(use.view->installs_in(use.stage), [&](const Install* before) {
-           return before->command.span.begin < use.command->span.begin &&
-                  std::ranges::any_of(
-                      lists_of(*before),
-                      [](const PackageList* list) {
-                        const PackageRequest* torch = list->find("torch");
-                        return torch != nullptr && !torch->version.empty();
-                      });
-         });
 }
 
 /// For Arm PyPI's torch is of another kind, and Jetson's is not there.
@@ -333,7 +319,6 @@ void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const 
                           : "the specifier leaves a choice: " + request.specifier};
     const auto pays = [&](const Use& use) {
       return is_for_gpus(use, list) && !may_be_met(use) && !is_for_arm(use) &&
-             !is_behind_torch(use, request) &&
              !(use.install != nullptr && may_have_other_index(*use.view, *use.install)) &&
              !use.command->has_option("--no-index") &&
              !(has_torch_backend(use) && request.name.starts_with("torch")) &&

@@ -26,12 +26,13 @@ void companions(const Project& project, const PackageList& list, const ProjectFi
     return;
   // Another vendor's builds, whose releases go together otherwise.
   if (is_for_other_device(file.source.project_path()) ||
-      // Not every release has wheels for Arm.
-      has_part(file.source.project_path(), "/._-", {"arm", "arm64", "aarch64", "jetson", "rpi"}) ||
       std::ranges::any_of(list.packages, [](const PackageRequest& request) {
         return is_one_of(request.name, {"torch-npu", "torch-mlu", "torch-musa"});
       }))
     return;
+  // Not every release has wheels for Arm.
+  const bool arm =
+      has_part(file.source.project_path(), "/._-", {"arm", "arm64", "aarch64", "jetson", "rpi"});
   const std::string plain = without_local(torch->version);
   const PackageRequest* first = nullptr;
   std::string made_for, evidence, fix;
@@ -43,7 +44,8 @@ void companions(const Project& project, const PackageList& list, const ProjectFi
     const std::string fitting = companion_of(*project.knowledge, request.name, plain);
     // torchaudio 2.11 is for every newer torch.
     if (needed.torch.empty() || fitting.empty() || needed.torch == plain ||
-        fitting == without_local(request.version))
+        fitting == without_local(request.version) ||
+        (arm && major_minor(needed.torch) == major_minor(plain)))
       continue;
     // The others of the list have the same cause.
     if (first == nullptr) {
@@ -60,7 +62,7 @@ void companions(const Project& project, const PackageList& list, const ProjectFi
                            "solution, or the import fails",
                            first->name, first->version, made_for, torch->version));
   found.evidence = {evidence};
-  found.fix = fix;
+  found.fix = arm ? "write versions of one release that have wheels for Arm" : fix;
 }
 
 /// The newest torchaudio requires no torch: it comes beside any.

@@ -39,7 +39,7 @@ std::string directory_of_base(const StageView& stage) {
 bool adds_repository(const FileView& view, const StageView& stage) {
   const auto names = [](std::string_view word) {
     return (holds(word, "nvidia.com") || holds(word, "cuda-repo")) && !word.ends_with(".pub") &&
-           !holds(word, "7fa2af80");
+           !holds(word, "7fa2af80") && !holds(word, "/devtools/");
   };
   for (const std::size_t one : view.dockerfile->lineage(stage.index))
     for (const Instruction& step : view.dockerfile->stages[one].instructions) {
@@ -54,9 +54,11 @@ bool adds_repository(const FileView& view, const StageView& stage) {
 
 void old_key_fetched(const FileView& view, const StageView& stage, FindingSink& sink) {
   // Beside the new one, or the package that brings it, the old key is idle.
-  // NVIDIA's repository of its tools is signed with it still.
-  for (const std::string_view word : {"3bf863cc", "3BF863CC", "cuda-keyring", "/devtools/repos"})
+  for (const std::string_view word : {"3bf863cc", "3BF863CC", "cuda-keyring"})
     if (commands_mention(view, stage.index, word)) return;
+  // NVIDIA's repository of its tools is signed with it still.
+  if (commands_mention(view, stage.index, "/devtools/repos") && !adds_repository(view, stage))
+    return;
   const auto judge = [&](std::string_view word, Span span, bool summed) {
     // A key's number is read in any case.
     if (!holds(to_lower(word), kOldKey)) return;
@@ -101,6 +103,7 @@ void old_key_fetched(const FileView& view, const StageView& stage, FindingSink& 
           {{span.begin + place, span.begin + place + kOldKey.size()}, "3bf863cc"});
   };
   for (const Instruction& instruction : stage.stage->instructions) {
+    if (view.text(instruction.span).contains("/devtools/repos")) continue;
     const bool summed = std::ranges::any_of(commands_of(instruction), [](const auto& command) {
       return command.program == "sha256sum";
     });

@@ -6,7 +6,6 @@
 #include "base/ascii.h"
 #include "base/format.h"
 #include "lint/facts/build_steps.h"
-#include "lint/facts/table_facts.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
@@ -114,23 +113,6 @@ bool only_updates(const ShellCommand& command) {
          !says(command, "install");
 }
 
-/// Installs a keyring, or what fetches a key: the way out of a key that has ended.
-bool brings_keys(const ShellCommand& command) {
-  bool installs = false, any = false;
-  for (const ShellWord& word : command.words) {
-    const std::string_view text = word.text;
-    if (installs && !text.starts_with('-')) {
-      if (!text.ends_with("-keyring") &&
-          !is_one_of(text, {"ca-certificates", "curl", "wget", "gnupg", "gnupg2", "dirmngr",
-                            "apt-transport-https"}))
-        return false;
-      any = true;
-    }
-    installs = installs || text == "install";
-  }
-  return any;
-}
-
 void signatures(const FileView& view, FindingSink& sink) {
   for (const StageView& stage : view.stages)
     for (const Instruction& instruction : stage.stage->instructions) {
@@ -166,7 +148,7 @@ void signatures(const FileView& view, FindingSink& sink) {
           if (!server)
             server = server_of_repository(command, at->says == "trusted=yes" ? "] " : "baseurl=");
           const bool vendors =
-              !server->empty() &&
+              !server->empty() && !server->starts_with("mirror") &&
               !ends_with_any(*server, {"nvidia.com", "radeon.com", "intel.com", "ubuntu.com",
                                        "debian.org", "microsoft.com"});
           if (said && !vendors) continue;
@@ -195,10 +177,12 @@ void signatures(const FileView& view, FindingSink& sink) {
             found.pedantic = is_one_of(at->says, {"gpgcheck=0", "trusted=yes"});
           }
           // The keys of an old Debian have ended too; and a key may be what comes.
-          const std::string& base = stage.image.distribution.value;
-          found.pedantic = found.pedantic || brings_keys(command) ||
-                           (base.starts_with("debian") &&
-                            !servers_gone_since(*view.project->knowledge, base).empty());
+          found.pedantic =
+              found.pedantic ||
+              std::ranges::any_of(
+                  command.words,
+                  [](const ShellWord& word) { return word.text.ends_with("-keyring"); }) ||
+              is_one_of(stage.image.distribution.value, {"debian7", "debian8", "debian9"});
         }
       }
     }
