@@ -187,7 +187,23 @@ TEST_F(FixesOfPlaces, AnOldKeyIsNotReplacedByAKeyring) {
                 "FROM ubuntu:18.04\n"
                 "RUN apt-key adv --fetch-keys https://developer.download.nvidia.com/compute/"
                 "cuda/repos/ubuntu1804/x86_64/7fa2af80.pub\n"),
-            "write 3bf863cc in place of 7fa2af80");
+            "delete it; where apt-get update then misses a key, fetch "
+            "…/compute/cuda/repos/ubuntu1804/x86_64/3bf863cc.pub");
+}
+
+TEST_F(FixesOfPlaces, AReleaseKeepsTheKindOfItsTag) {
+  EXPECT_EQ(fix("gpu-image-floating",
+                "FROM tensorflow/tensorflow:latest-gpu\nRUN pip install keras-cv==0.9.0\n"),
+            "write a release: tensorflow/tensorflow:VERSION-gpu");
+}
+
+TEST_F(FixesOfPlaces, AVersionIsForTheCudaOfTheBase) {
+  const std::string install = "RUN pip3 install onnxruntime-gpu\n";
+  EXPECT_EQ(
+      fix("gpu-wheel-unpinned", "FROM nvidia/cuda:12.4.1-cudnn-runtime-ubuntu22.04\n" + install),
+      "write onnxruntime-gpu==1.23.*, which is for the base's CUDA 12");
+  EXPECT_EQ(fix("gpu-wheel-unpinned", "FROM python:3.12-slim\n" + install),
+            "write the version that works now, which pip freeze names");
 }
 
 TEST_F(FixesOfPlaces, ABaseOfPythonStaysOne) {

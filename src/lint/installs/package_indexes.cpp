@@ -142,6 +142,7 @@ void wheel_of_no_index(const Project& project, const PlacedList& place, FindingS
     }
     if (knowledge::cuda_of_variant(wanted).empty() || wanted.size() < 5) continue;
     const std::string plain = request.version.substr(0, request.version.find('+'));
+    if (plain.contains(".dev")) continue;  // of a nightly no table knows the builds
     auto variants = cuda_variants_of(*project.knowledge, plain);
     if (version_at_least(plain, "2.9") && is_over(*project.knowledge, wanted))
       variants = known_cuda_variants_of(*project.knowledge, plain);

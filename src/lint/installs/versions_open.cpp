@@ -268,6 +268,22 @@ std::optional<OtherCuda> other_cuda(const knowledge::Knowledge& known,
   return out;
 }
 
+/// The newest for the CUDA of the base, where the table has one.
+std::string version_words(const knowledge::Knowledge& known, const PackageRequest& request,
+                          const std::vector<Use>& open) {
+  const knowledge::NeededCudaRow* fits = nullptr;
+  const auto base = open.empty() ? std::nullopt : first_number(open.front().base().cuda.value);
+  for (const knowledge::NeededCudaRow& row : known.frameworks.cuda)
+    if (row.package == request.name && base && first_number(row.cuda) == base &&
+        (fits == nullptr || compare_versions(row.to, fits->to) > 0))
+      fits = &row;
+  if (fits == nullptr || request.manager == PackageManager::kConda)
+    return fmt::format("write the version that works now, which {} names",
+                       request.manager == PackageManager::kConda ? "conda list" : "pip freeze");
+  return fmt::format("write {}=={}.*, which is for the base's CUDA {}", request.name, fits->to,
+                     *base);
+}
+
 /// `uses` are empty for a list that no image takes: it is somebody's notebook or test.
 void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const PackageList& list,
               const std::vector<Use>& uses, FindingSink& sink) {
@@ -330,8 +346,7 @@ void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const 
                      file.source.slice(request.span).contains('$') ||
                      is_cuda_decided(request, list, file.source, list.indexes) ||
                      list.has_option("--no-deps") || list.has_option("--no-dependencies");
-    found.fix = fmt::format("write one version: {}{}…", request.name,
-                            request.manager == PackageManager::kConda ? "=" : "==");
+    found.fix = version_words(known, request, open);
     if (const auto other =
             open.empty() ? std::nullopt : other_cuda(known, request, list, open.front())) {
       const GpuImage& base = open.front().base();

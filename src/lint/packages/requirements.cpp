@@ -167,8 +167,9 @@ void RequirementsReader::requirement() {
       if (processor && macos) break;
       std::string instead =
           ", and on a line of its own it would replace PyPI for all of the file: ";
-      // The wheels of an index for processors would be taken for every machine.
-      if (!processor) instead += "write --extra-index-url there, or ";
+      // The wheels of an index for processors would be taken for every machine, and without a
+      // version what PyPI has may be newer.
+      if (!processor && text.contains("==")) instead += "write --extra-index-url there, or ";
       instead += "move the requirement to a file of its own";
       for (const std::string_view option : {"--index-url", "--extra-index-url", "--find-links"})
         if (part.starts_with(option))

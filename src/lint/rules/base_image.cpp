@@ -94,7 +94,9 @@ void floating_tag(const Project& project, const ImageUse& use, FindingSink& sink
       is_chosen_floating(comments_above(use.file->source, use.span)) ||
       has_part(use.file->source.project_path(), "/._-", {"latest", "nightly", "edge", "canary"}) ||
       is_to_be_replaced(use.file->source, use.span);
-  found.fix = fmt::format("write a release: {}:VERSION", use.name->familiar());
+  constexpr std::string_view kLatest = "latest";
+  found.fix = fmt::format("write a release: {}:VERSION{}", use.name->familiar(),
+                          tag.empty() ? tag : tag.substr(kLatest.size()));
   if (!use.name->familiar().starts_with("nvcr.io/")) return;
   found.message = fmt::format("{} has no tag latest: the pull ends with \"manifest unknown\"",
                               use.name->familiar());
