@@ -88,15 +88,16 @@ class GpuRequestRules {
                                            title(workload_), why.what));
     found.evidence.push_back(why.evidence);
     found.pedantic = !why.sure || is_example(file_.source.project_path());
-    found.fix = workload_.kind == WorkloadKind::kKubernetes
-                    ? "write resources.limits: {nvidia.com/gpu: 1}"
-                : workload_.kind == WorkloadKind::kQuadlet ? "write AddDevice=nvidia.com/gpu=all"
-                : is_for_jetson()                          ? "add --runtime nvidia"
-                : workload_.kind == WorkloadKind::kDocker  ? "add --gpus all"
-                : workload_.kind == WorkloadKind::kPodman
-                    ? "add --device nvidia.com/gpu=all"
-                    : "write gpus: all, or reserve one: deploy.resources.reservations.devices with "
-                      "driver: nvidia, count: 1, capabilities: [gpu]";
+    found.fix =
+        workload_.kind == WorkloadKind::kKubernetes ? "write resources.limits: {nvidia.com/gpu: 1}"
+        : workload_.kind == WorkloadKind::kQuadlet  ? "write AddDevice=nvidia.com/gpu=all"
+        : is_for_jetson() && workload_.kind == WorkloadKind::kDocker  ? "add --runtime nvidia"
+        : is_for_jetson() && workload_.kind == WorkloadKind::kCompose ? "write runtime: nvidia"
+        : workload_.kind == WorkloadKind::kDocker                     ? "add --gpus all"
+        : workload_.kind == WorkloadKind::kPodman
+            ? "add --device nvidia.com/gpu=all"
+            : "write gpus: all, or reserve one: deploy.resources.reservations.devices with "
+              "driver: nvidia, count: 1, capabilities: [gpu]";
   }
 
  private:
@@ -117,8 +118,7 @@ class GpuRequestRules {
 
   /// Of Jetson's images, which get the GPU by NVIDIA's runtime.
   bool is_for_jetson() const {
-    return workload_.kind == WorkloadKind::kDocker &&
-           describe_image(*workload_.image_name, project_.knowledge->images).platform == "jetson";
+    return describe_image(*workload_.image_name, project_.knowledge->images).platform == "jetson";
   }
 
   /// Why the container needs a GPU.

@@ -103,6 +103,11 @@ void judge_image_vendor(const Project& project, const std::vector<FileView>& /*v
       const bool by_name = !built && row != nullptr && row->vendor == "nvidia" && asked == "amd";
       if (by_name) built = TagVendor{row->vendor, {}};
       if (!built || built->vendor == asked) continue;
+      // Docker's --gpus gives AMD's too, where AMD's toolkit is (moby#49952).
+      if (const GpuAsk& ask = workload.gpus.front();
+          built->vendor == "amd" && ask.resource.empty() &&
+          !file->source.slice(ask.span).contains("nvidia"))
+        continue;
       Finding& found =
           sink.add("gpu-image-vendor", *file, workload.image.span,
                    fmt::format("{} asks for a GPU of {}, and its image is built for {}{}",

@@ -50,7 +50,9 @@ bool starts_python(const std::vector<Word>& words) {
 /// Whether the launcher at a word starts one process: torchrun does unless it is told otherwise,
 /// others one for each GPU.
 bool starts_one(const std::vector<Word>& words, std::size_t launcher, const Workload& workload) {
-  const bool one_gpu = gpu_count(workload) == 1 && !takes_all_gpus(workload);
+  const Variable* seen = variable(workload, "CUDA_VISIBLE_DEVICES");
+  const bool one_gpu = (gpu_count(workload) == 1 && !takes_all_gpus(workload)) ||
+                       (seen != nullptr && seen->value && !seen->value->contains(','));
   const std::string_view program = file_name(words[launcher].text);
   for (std::size_t at = launcher + 1; at < words.size(); ++at) {
     const std::string_view word = words[at].text;
@@ -91,8 +93,10 @@ Sharing why_shared(const Workload& workload, const knowledge::LaunchImageRow* ro
     if (is_one_of(file_name(name), {"torchrun", "deepspeed", "accelerate", "mpirun",
                                     "torch.distributed.run", "torch.distributed.launch"})) {
       if (starts_one(words, at, workload)) continue;
-      // Ranks of MPI alone exchange little there.
-      if (file_name(name) == "mpirun" && !starts_python(words)) continue;
+      // Ranks of MPI alone exchange little there, and a look at the launcher starts none.
+      if ((file_name(name) == "mpirun" && !starts_python(words)) ||
+          is_one_of(words.back().text, {"--help", "--version", "config", "env"}))
+        continue;
       return {fmt::format("the command has {}", file_name(name)), true};
     }
     const bool workers = is_one_of(name, {"--num-workers", "--num_workers", "--workers"});

@@ -52,7 +52,8 @@ void take_docker(Workload& workload, const LaunchOption& option) {
   } else if (name == "--device") {
     add_device(workload, value);
   } else if (name == "--ipc") {
-    workload.host_ipc = value.text == "host";
+    // Also that of another container.
+    workload.host_ipc = !is_one_of(value.text, {"private", "shareable", "none"});
   } else if (name == "--shm-size") {
     workload.shm_bytes = docker_bytes(value.text);
   } else if (name == "-e" || name == "--env") {
