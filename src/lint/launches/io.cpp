@@ -238,7 +238,9 @@ class IoRules {
                               mount->kind == MountKind::kEmptyDir ? "in an emptyDir" : "in memory",
                               workload_.kind == WorkloadKind::kKubernetes ? "pod" : "container"));
     found.evidence.push_back(one.source);
-    found.pedantic = copied_out_ || !names_results(one);
+    // By its name it is no place for results.
+    found.pedantic = copied_out_ || !names_results(one) ||
+                     has_part(one.value, "/", {"tmp", "scratch", "cache", "shm"});
     found.fix = mount_words(one.value, "results");
   }
 
