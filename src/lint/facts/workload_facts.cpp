@@ -303,6 +303,14 @@ std::optional<std::string> key_indentation(std::string_view text, std::size_t ke
   return out;
 }
 
+bool speaks_of_gpu_memory(std::string_view text) {
+  const std::string low = to_lower(text);
+  const auto has = [&](auto... words) { return (low.contains(words) || ...); };
+  // Who tells them apart means the host's.
+  return has("vram", "gpu ram", "video memory", "gpu mem", "gpu-memory") &&
+         !has("host", "system", "cpu", " not ");
+}
+
 std::string title(const Workload& workload) {
   const std::string_view what = workload.kind == WorkloadKind::kCompose ? "service" : "container";
   if (workload.name.empty()) return fmt::format("the {}", what);

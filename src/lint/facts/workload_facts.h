@@ -71,6 +71,9 @@ const Variable* variable(const Workload& workload, std::string_view name);
 /// blanks and the dash of a list stands before it.
 std::optional<std::string> key_indentation(std::string_view text, std::size_t key);
 
+/// What people write in a comment beside a limit that they take for the GPU's.
+bool speaks_of_gpu_memory(std::string_view text);
+
 /// "the service vllm", "the container main".
 std::string title(const Workload& workload);
 

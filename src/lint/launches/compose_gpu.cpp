@@ -18,15 +18,6 @@ using text::YamlNode;
 
 constexpr std::string_view kDocument = "Docker documentation, Run Compose services with GPU access";
 
-/// What people write in a comment beside a limit that they take for the GPU's.
-bool speaks_of_gpu_memory(std::string_view text) {
-  const std::string low = to_lower(text);
-  const auto has = [&](auto... words) { return (low.contains(words) || ...); };
-  // Who tells them apart means the host's.
-  return has("vram", "gpu ram", "video memory", "gpu mem", "gpu-memory") &&
-         !has("host", "system", "cpu", " not ");
-}
-
 class ServiceRules {
  public:
   ServiceRules(FindingSink& sink, const ProjectFile& file, const Workload& service)

@@ -1,7 +1,8 @@
 // What a container is thought to share or limit of a GPU, and does not: MPS without the daemon's
-// directory, driver libraries that nothing uses.
+// directory, a limit of the host's memory, driver libraries that nothing uses.
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "lint/facts/own_images.h"
 #include "lint/facts/workload_facts.h"
@@ -148,6 +149,38 @@ void judge_mps_daemon(const Project& project, const std::vector<FileView>& views
   }
 }
 
+/// Words of a comment on the line of a place, or above it.
+std::string_view comment_near(const ProjectFile& file, std::size_t at) {
+  constexpr std::size_t kMostComment = 400;
+  const std::size_t line = file.source.position(at).line;
+  const std::string_view above =
+      line > 1 ? file.source.line(line - 1).substr(0, kMostComment) : std::string_view();
+  const std::size_t first = above.find_first_not_of(" \t");
+  return first != above.npos && above[first] == '#' ? above : std::string_view();
+}
+
+/// -m of a command line whose comment says that it is meant for the GPU.
+void judge_memory(const ProjectFile& file, const Workload& workload, FindingSink& sink) {
+  if (workload.node != nullptr || !workload.memory_limit || workload.gpus.empty() ||
+      !is_engine(workload.kind))
+    return;
+  if (!speaks_of_gpu_memory(comment_near(file, workload.span.begin))) return;
+  const std::string_view text = file.source.slice(workload.span);
+  std::size_t at = text.find(" -m");
+  if (at == text.npos) at = text.find(" --memory");
+  if (at == text.npos) return;
+  ++at;
+  const Span span{workload.span.begin + at,
+                  workload.span.begin + std::min(text.find_first_of(" =\n", at), text.size())};
+  Finding& found = sink.add("memory-limit-for-gpu", file, span,
+                            fmt::format("{} limits the host's memory of {}, not the GPU's",
+                                        file.source.slice(span), title(workload)));
+  found.evidence.emplace_back("Docker documentation, docker run --memory: the memory cgroup");
+  found.fix =
+      "limit it in the program (vLLM: --gpu-memory-utilization, PyTorch: "
+      "set_per_process_memory_fraction), by MPS, or give a MIG device";
+}
+
 /// The variable of a service wins over that of its image.
 void judge_capabilities(const Project& project, const ProjectFile& file, const Workload& workload,
                         FindingSink& sink) {
@@ -176,6 +209,7 @@ void judge_gpu_sharing(const Project& project, const std::vector<FileView>& view
     for (const Workload& workload : file->workloads) {
       judge_mps(*file, workload, sink);
       judge_mps_of_pod(project, *file, workload, sink);
+      judge_memory(*file, workload, sink);
       judge_capabilities(project, *file, workload, sink);
     }
   }
