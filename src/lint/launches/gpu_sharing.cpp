@@ -164,10 +164,11 @@ void judge_memory(const ProjectFile& file, const Workload& workload, FindingSink
   if (workload.node != nullptr || !workload.memory_limit || workload.gpus.empty() ||
       !is_engine(workload.kind))
     return;
-  if (!speaks_of_gpu_memory(comment_near(file, workload.span.begin))) return;
+  const std::string comment(comment_near(file, workload.span.begin));
+  if (!speaks_of_gpu_memory(comment)) return;
   const std::string_view text = file.source.slice(workload.span);
-  std::size_t at = text.find(" -m");
-  if (at == text.npos) at = text.find(" --memory");
+  // The engine's options come before those of the program.
+  std::size_t at = std::min(text.find(" -m"), text.find(" --memory"));
   if (at == text.npos) return;
   ++at;
   const Span span{workload.span.begin + at,
@@ -176,6 +177,8 @@ void judge_memory(const ProjectFile& file, const Workload& workload, FindingSink
                             fmt::format("{} limits the host's memory of {}, not the GPU's",
                                         file.source.slice(span), title(workload)));
   found.evidence.emplace_back("Docker documentation, docker run --memory: the memory cgroup");
+  // Else the comment may say what the model needs.
+  found.pedantic = !holds(comment, "limit") && !holds(comment, "restrict");
   found.fix =
       "limit it in the program (vLLM: --gpu-memory-utilization, PyTorch: "
       "set_per_process_memory_fraction), by MPS, or give a MIG device";
