@@ -128,7 +128,7 @@ TEST_F(Fixes, AWholeTagWhereItsCudnnIsSpeltOtherwise) {
                   .contains("write nvidia/cuda:12.4.1-cudnn-runtime-ubuntu22.04"));
 }
 
-TEST_F(Fixes, ARetiredTagsSuccessorIsMaintained) {
+TEST_F(Fixes, ARetiredTagsSuccessorIsThere) {
   const auto fix = [&](std::string_view rule, std::string_view tag) {
     const std::string text = said(std::string(rule), "FROM nvidia/cuda:" + std::string(tag) + "\n");
     return text.substr(std::min(text.find("| "), text.size()));
@@ -137,8 +137,9 @@ TEST_F(Fixes, ARetiredTagsSuccessorIsMaintained) {
             "| move to nvidia/cuda:11.8.0-cudnn8-runtime-ubuntu18.04, or, ported to ubuntu22.04, "
             "to nvidia/cuda:11.8.0-cudnn8-runtime-ubuntu22.04; or keep a copy of the old image in "
             "a registry of your own");
-  EXPECT_EQ(fix("cuda-tag-unsupported", "11.4.1-devel-rockylinux8"),
-            "| move to nvidia/cuda:11.4.3-devel-rockylinux8, which is maintained");
+  EXPECT_EQ(
+      fix("cuda-tag-unsupported", "11.4.1-devel-rockylinux8"),
+      "| move to nvidia/cuda:11.4.3-devel-rockylinux8, the last of CUDA 11.4 and still there");
   // 11.4 has no image on a distribution of the family that is alive, and an update on its own.
   EXPECT_EQ(fix("cuda-tag-unsupported", "11.4.1-devel-ubuntu20.04"),
             "| move to nvidia/cuda:11.4.3-devel-ubuntu20.04, or, ported to ubuntu22.04, to "
@@ -147,10 +148,12 @@ TEST_F(Fixes, ARetiredTagsSuccessorIsMaintained) {
             "| move to nvidia/cuda:11.4.3-devel-ubuntu20.04, or, ported to ubuntu22.04, to "
             "nvidia/cuda:11.8.0-devel-ubuntu22.04");
   EXPECT_EQ(fix("cuda-tag-unsupported", "12.1.0-cudnn8-devel-ubuntu22.04"),
-            "| move to nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04, which is maintained");
+            "| move to nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04, the last of CUDA 12.1 and "
+            "still there");
   EXPECT_EQ(
       fix("cuda-tag-unsupported", "12.3.1-cudnn8-runtime-centos7"),
-      "| move to nvidia/cuda:12.3.2-cudnn9-runtime-rockylinux8, which is maintained; it "
+      "| move to nvidia/cuda:12.3.2-cudnn9-runtime-rockylinux8, the last of CUDA 12.3 and still "
+      "there; it "
       "changes cudnn8 to cudnn9, centos7 to rockylinux8: until the file is ported keep a copy "
       "of this image in a registry of your own");
   EXPECT_EQ(fix("cuda-tag-deleted", "10.2-cudnn7-devel-ubuntu18.04"),
@@ -351,6 +354,77 @@ TEST_F(Fixes, AWorkingDirectoryKeepsItsOwner) {
       "mkdir)"));
   EXPECT_TRUE(
       fix("--chown=app ").ends_with("| take -R out of this step: /models itself may be root's"));
+  EXPECT_TRUE(said("chown-in-own-layer",
+                   "FROM nvidia/cuda:12.8.1-base-ubuntu24.04\nWORKDIR /app\nCOPY --chown=app "
+                   "--from=build /out /app\nRUN mkdir -p data cache\nRUN chown -R app /app\n")
+                  .ends_with("| name what root makes there, in place of /app: /app/data, "
+                             "/app/cache"));
+}
+
+TEST_F(Fixes, WhatAPortHasToRenew) {
+  const auto fix = [&](const std::string& rest) {
+    return said("cuda-tag-deleted", "FROM nvidia/cuda:9.1-devel\n" + rest);
+  };
+  // Both forms of ENV, and names.
+  for (const std::string list : {" \"6.1 7.0 3.5\"", "=\"Turing;Volta;Kepler+Tesla\""})
+    EXPECT_THAT(fix("ENV TORCH_CUDA_ARCH_LIST" + list + "\nRUN make\n"),
+                ::testing::HasSubstr("nvidia/cuda:11.8.0-devel-"))
+        << list;
+  EXPECT_TRUE(
+      fix("RUN apt-get install -y python3.5-dev\n").ends_with("; the port has to renew python3.5"));
+  EXPECT_TRUE(fix("RUN add-apt-repository ppa:deadsnakes/ppa\nRUN apt install python3.6\n")
+                  .ends_with("; the port has to renew python3.6"));
+  EXPECT_FALSE(fix("RUN add-apt-repository ppa:deadsnakes/ppa\nRUN apt install python3.8\n")
+                   .contains("python3.8"));
+  EXPECT_TRUE(fix("RUN pip install mxnet-cu91 onnxruntime-gpu==1.2.0\n")
+                  .ends_with("; with it renew mxnet-cu91, onnxruntime-gpu==1.2.0"));
+}
+
+TEST_F(Fixes, AFloatingTagKeepsItsKind) {
+  EXPECT_TRUE(said("gpu-image-floating", "FROM tensorflow/tensorflow:latest-gpu\nRUN true\n")
+                  .ends_with("| write a release: tensorflow/tensorflow:VERSION-gpu"));
+}
+
+TEST_F(Fixes, ANewerUbuntuHasATagOfTheCuda) {
+  const auto fix = [&](const std::string& tag) {
+    return said("package-not-in-distribution",
+                "FROM nvidia/cuda:" + tag + "\nRUN apt-get update && apt-get install python3.12\n");
+  };
+  EXPECT_FALSE(fix("12.4.1-runtime-ubuntu22.04").contains("ubuntu24.04"));
+  EXPECT_TRUE(fix("12.8.1-runtime-ubuntu22.04").contains("a base of ubuntu24.04"));
+}
+
+TEST_F(Fixes, ACopiedEnvironmentWantsItsPython) {
+  const std::string base =
+      "FROM nvidia/cuda:12.4.1-base-ubuntu22.04\nRUN apt-get update && apt-get install -y "
+      "python3.11\n";
+  const std::string rest = "RUN python3.11 -m torch.utils.collect_env\n";
+  EXPECT_TRUE(said("package-not-in-distribution", base + rest).contains("(3.10)"));
+  EXPECT_FALSE(said("package-not-in-distribution",
+                    "FROM python:3.11-slim AS b\nRUN python -m venv /opt/venv\n" + base +
+                        "COPY --from=b /opt/venv /opt/venv\n" + rest)
+                   .contains("(3.10)"));
+}
+
+TEST_F(Fixes, ADriverIsDeletedAlone) {
+  const std::string base = "FROM ubuntu:22.04\nRUN ";
+  const std::string driver = "./NVIDIA-Linux-x86_64-535.run -s";
+  EXPECT_TRUE(said("driver-package-installed", base + "wget https://x/d && " + driver + "\n")
+                  .contains("delete the step"));
+  EXPECT_TRUE(
+      said("driver-package-installed", base + driver + " && ./cuda-linux64-rel.run -noprompt\n")
+          .contains("delete this command"));
+  EXPECT_TRUE(said("driver-package-installed", base + "apt-get install -y libnvidia-decode-535\n")
+                  .ends_with("with ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility,video"));
+}
+
+TEST_F(Fixes, ACacheThatTheStepPreparesIsNoMount) {
+  const std::string base = "FROM nvidia/cuda:12.8.1-base-ubuntu24.04\n";
+  EXPECT_TRUE(said("package-cache-in-layer",
+                   base +
+                       "ENV PIP_CACHE_DIR=/tmp/pip-cache\nRUN pip install torch==2.7.0 && mkdir -p "
+                       "/tmp/pip-cache && chown -R ann /tmp/pip-cache\n")
+                  .ends_with("| add --no-cache-dir"));
 }
 
 }  // namespace

@@ -75,6 +75,15 @@ bool lacks_wheel(std::string_view word, std::string_view python) {
   });
 }
 
+/// "python3.7" of "python3.7-dev": a distribution has none that is older than its own, and
+/// deadsnakes none that is older than 3.7. Empty: it may be had.
+std::string lost_python(std::string_view word, std::string_view python, bool deadsnakes) {
+  constexpr std::string_view kName = "python3.";
+  if (!word.starts_with(kName)) return {};
+  std::string out = fmt::format("python3.{}", digits_at(word, kName.size()));
+  return compare_versions(out.substr(6), deadsnakes ? "3.7" : python) < 0 ? out : std::string();
+}
+
 /// Something else than the distribution brings Python.
 bool has_other_python(std::string_view text) {
   const std::string low = to_lower(text);
@@ -97,8 +106,18 @@ std::vector<std::string> compiled_for(const ProjectFile& file) {
   const auto add = [&](std::string one) {
     if (!one.empty() && std::ranges::find(out, one) == out.end()) out.push_back(std::move(one));
   };
-  bool list = false;  // the word behind the name of a list
+  constexpr auto kNames =
+      std::to_array<std::pair<std::string_view, std::string_view>>({{"Kepler", "3.5"},
+                                                                    {"Maxwell", "5.2"},
+                                                                    {"Pascal", "6.1"},
+                                                                    {"Volta", "7.0"},
+                                                                    {"Turing", "7.5"},
+                                                                    {"Ampere", "8.0"},
+                                                                    {"Ada", "8.9"},
+                                                                    {"Hopper", "9.0"}});
+  bool list = false;  // behind the name of a list
   for (const std::string_view word : words_of(file)) {
+    if (word.empty()) continue;
     for (const std::string_view sign : {"sm_", "compute_"})
       for (std::size_t at = word.find(sign); at != word.npos; at = word.find(sign, at + 1))
         add(capability(digits_at(word, at + sign.size())));
@@ -111,30 +130,43 @@ std::vector<std::string> compiled_for(const ProjectFile& file) {
     const std::string_view value = named && equals != word.npos ? word.substr(equals + 1)
                                    : list                       ? word
                                                                 : std::string_view();
+    bool listed = false;
     for (std::string_view one : parts_of(value, "; ,")) {
       one = one.substr(0, one.find_first_of("+-"));
-      const std::string number = all_digits(one) ? capability(one) : std::string(one);
-      if (number.contains('.') && is_version(number)) add(number);
+      std::string number = all_digits(one) ? capability(one) : std::string(one);
+      if (const auto* at =
+              std::ranges::find(kNames, one, [](const auto& row) { return row.first; });
+          at != kNames.end())
+        number = at->second;
+      listed = number.contains('.') && is_version(number);
+      if (listed) add(number);
     }
-    list = named && value.empty();
+    list = listed || (named && value.empty());
   }
   std::ranges::sort(
       out, [](const std::string& a, const std::string& b) { return compare_versions(a, b) < 0; });
   return out;
 }
 
-std::vector<std::string> pinned_to_cuda(const ProjectFile& file, std::string_view cuda) {
-  constexpr std::size_t kMost = 3;
+std::vector<std::string> pinned_to_cuda(const ProjectFile& file, std::string_view cuda,
+                                        bool other_major) {
+  constexpr std::size_t kMost = 5;
   const std::string minor = major_minor(cuda);
   std::string dashed = "-" + minor;
   std::ranges::replace(dashed, '.', '-');
+  std::string digits = minor;
+  std::erase(digits, '.');
   std::vector<std::string> out;
   for (const std::string_view word : words_of(file)) {
     const std::size_t equals = word.find('=');
-    if (equals == word.npos || word.starts_with('-') || word.substr(equals).starts_with("=="))
-      continue;
-    const std::string_view name = word.substr(0, equals), version = word.substr(equals + 1);
-    if (version.empty() || (!name.ends_with(dashed) && !version.ends_with("+cuda" + minor)) ||
+    const std::string_view name = word.substr(0, equals);
+    const std::string_view version = equals == word.npos ? "" : word.substr(equals + 1);
+    const bool system = !version.empty() && !version.starts_with('=') &&
+                        (name.ends_with(dashed) || version.ends_with("+cuda" + minor));
+    const bool wheel = starts_with_any(word, {"onnxruntime-gpu==", "tensorflow-gpu==", "mxnet-cu",
+                                              "cupy-cuda", "cudatoolkit="}) ||
+                       word.contains("+cu" + digits) || word.contains("/cu" + digits + "/");
+    if (word.starts_with('-') || (!system && !(other_major && (wheel || word.ends_with(dashed)))) ||
         std::ranges::find(out, word) != out.end())
       continue;
     out.emplace_back(word);
@@ -152,12 +184,16 @@ std::vector<std::string> ties_to_distribution(const ProjectFile& file,
     if (out.size() < kMost && std::ranges::find(out, one) == out.end()) out.emplace_back(one);
   };
   const bool other_python = has_other_python(file.source.text());
+  const bool deadsnakes = file.source.text().contains("deadsnakes");
   const std::string old_python = python_of(images, own), python = python_of(images, other);
   for (const std::string_view word : words_of(file)) {
     if (is_old_compiler(word) || word == "centos-release-scl" ||
         starts_with_any(word, {"devtoolset-", "rh-python", "cuda-cross-"}))
       add(word);
     if (word.starts_with("manylinux") || word == "auditwheel") add("the glibc of its wheels");
+    if (const std::string lost = lost_python(word, python, deadsnakes);
+        !lost.empty() && (deadsnakes || !other_python))
+      add(lost);
     if (other_python) continue;
     if (!old_python.empty() && old_python != python)
       if (const std::size_t at = word.find("python3."); at != word.npos) {

@@ -146,9 +146,13 @@ bool may_know_nvidia(const GpuImage& image) {
           !image.repository.ends_with("/opengl"));
 }
 
-/// What the project's own pyproject.toml says of Python: ">=3.13"; empty: nothing.
-std::string required_python(const Project& project) {
-  const ProjectFile* file = project.find("pyproject.toml");
+/// What the project's own pyproject.toml, beside the Dockerfile or at the top, says of Python:
+/// ">=3.13"; empty: nothing.
+std::string required_python(const FileView& view) {
+  const Project& project = *view.project;
+  const ProjectFile* file =
+      project.find(path_below(directory_of(view.file->source.path()), "pyproject.toml"));
+  if (file == nullptr) file = project.find("pyproject.toml");
   if (file == nullptr) return {};
   const auto document = text::parse_toml(file->source.text(), file->source.path());
   if (!document) return {};
@@ -217,11 +221,18 @@ void missing_packages(const FileView& view, FindingSink& sink) {
       found.fix = one.repository ? "begin with nvidia/cuda, or install the package cuda-keyring of "
                                    "this distribution first"
                                  : "take " + one.row->instead;
+      // The distribution has no tag of an older CUDA.
+      constexpr std::string_view kNewer = "a base of ubuntu24.04, ";
+      const auto* newer = images.cuda_distribution("ubuntu24.04");
+      if (const std::size_t at = found.fix.find(kNewer);
+          at != std::string::npos && newer != nullptr && image.cuda.known() &&
+          compare_versions(image.cuda.value, newer->first) < 0)
+        found.fix.erase(at, kNewer.size());
       constexpr std::string_view kOwn = "python3 of the distribution, ";
       if (one.repository || !one.row->instead.starts_with(kOwn)) continue;
-      const std::string python = required_python(*view.project);
+      const std::string python = required_python(view);
       if (python.empty() || meets(image.python.value, python)) continue;
-      found.fix = "take " + one.row->instead.substr(kOwn.size());
+      found.fix.erase(std::string_view("take ").size(), kOwn.size());
       found.evidence.push_back("pyproject.toml: requires-python " + python);
     }
   }
@@ -229,11 +240,11 @@ void missing_packages(const FileView& view, FindingSink& sink) {
 
 /// Ubuntu 22.04 has Python 3.11 as it was before its release, and leaves it so.
 struct Candidate {
-  std::string_view package, distribution, version, instead;
+  std::string_view package, distribution, version, own, instead;
 };
 constexpr Candidate kCandidate{"python3.11", "ubuntu22.04", "3.11.0~rc1",
-                               "python3 of the distribution (3.10), or Python 3.11 of uv or "
-                               "deadsnakes"};
+                               "python3 of the distribution (3.10), or ",
+                               "Python 3.11 of uv or deadsnakes"};
 
 /// Whether a step of the file runs the interpreter, or makes it the one that is run.
 bool uses_program(const FileView& view, std::string_view name) {
@@ -274,7 +285,13 @@ void release_candidates(const FileView& view, FindingSink& sink) {
     found.evidence = {
         stage.image.distribution.evidence,
         "NVIDIA-NeMo/Speech#8459: torch.jit.script fails in it; usnistgov/dioptra#453"};
-    found.fix = fmt::format("take {}", kCandidate.instead);
+    // A virtual environment that is copied wants the Python that made it.
+    const bool copied = std::ranges::any_of(stage.stage->instructions, [&](const Instruction& one) {
+      return one.copies() && one.flag("from") != nullptr && view.text(one.span).contains("venv");
+    });
+    const std::string python = required_python(view);
+    const bool own = !copied && (python.empty() || meets(stage.image.python.value, python));
+    found.fix = fmt::format("take {}{}", own ? kCandidate.own : "", kCandidate.instead);
     found.pedantic =
         may_fail(*install.instruction, install.command.span) || may_be_given(view, install.stage);
     return;

@@ -113,7 +113,8 @@ void devel_final(const FileView& view, FindingSink& sink) {
   const auto* row = images.cuda_version(base->image.cuda.value);
   if (repository == "nvidia/cuda" && (row == nullptr || !row->state.empty())) {
     const auto* near = images.cuda_near(base->image.cuda.value);
-    if (near == nullptr && (row == nullptr || row->state == "deleted")) near = images.newest_cuda();
+    if (near == nullptr && (row == nullptr || row->state == "deleted"))
+      smaller = "the flavour runtime of the image that replaces it";
     if (near != nullptr)
       smaller =
           cuda_tag(images, *near, "runtime", base->image.distribution.value, tag.contains("cudnn"));
@@ -130,8 +131,12 @@ void devel_final(const FileView& view, FindingSink& sink) {
       "goes into a stage of its own, and COPY --from takes it over",
       smaller);
   const std::size_t last = view.stages.size() - 1;
-  found.pedantic = !runs_wheels(view, last) || may_compile(view, last) ||
-                   holds_one(view, last, uses_toolkit) ||
+  // Variants of the file, which are built on the same stage, may compile.
+  const bool others = std::ranges::any_of(view.stages, [&](const StageView& one) {
+    const auto lineage = view.dockerfile->lineage(one.index);
+    return std::ranges::find(lineage, base->index) != lineage.end() && may_compile(view, one.index);
+  });
+  found.pedantic = !runs_wheels(view, last) || others || holds_one(view, last, uses_toolkit) ||
                    is_for_developers(view.file->source.project_path()) ||
                    is_for_a_shell(view, last) || runs_trial(view, last) || holds_kernels(view);
 }

@@ -114,7 +114,7 @@ bool only_looks(const Workload& workload) {
   if (words.empty()) return false;
   const std::string_view program = file_name(words.front().text);
   return is_one_of(program, {"nvidia-smi", "rocm-smi", "rocminfo", "amd-smi", "hipconfig", "nvcc",
-                             "clinfo", "deviceQuery"}) ||
+                             "clinfo", "deviceQuery", "sleep"}) ||
          (program.starts_with("python") && words.size() > 1 && words[1].text == "-c");
 }
 
@@ -190,6 +190,7 @@ void given_bases(const Project& project, const ProjectFile& file, const std::str
     const GpuImage image = describe_image(*name, project.knowledge->images);
     ImageUse use{&file, at->second.span, &*name, &image, project.knowledge, {}};
     use.built = built;
+    if (!file.source.slice(use.span).contains(image.cuda.value)) use.pattern = stage.base.text;
     judge_use(project, use, sink);
   }
 }

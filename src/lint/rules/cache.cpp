@@ -299,7 +299,13 @@ void left_in_layer(const FileView& view, const StageSteps& steps, FindingSink& s
                     one.tool->options.empty() ? "" : "; or add " + one.tool->options.front());
     const bool mountable = has_mounts(view);
     const bool compiled = compiles_wheels(*one.install, one.command);
-    if ((moved || directory.empty() || !mountable || compiled) && !one.tool->options.empty())
+    // What the step does to the directory it would do to the mount.
+    const bool prepared =
+        !directory.empty() && std::ranges::any_of(commands_of(run), [&](const StepCommand& other) {
+          return is_one_of(other.program, {"chown", "chmod", "mkdir"}) && other.has(directory);
+        });
+    if ((moved || directory.empty() || !mountable || compiled || prepared) &&
+        !one.tool->options.empty())
       found.fix = "add " + one.tool->options.front();
     if (compiled) {
       found.evidence.emplace_back("from a mount a later build would take what this one compiled");

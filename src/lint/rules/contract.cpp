@@ -238,7 +238,19 @@ void driver_packages(const FileView& view, const StageSteps& steps, FindingSink&
         sink.add("driver-package-installed", *view.file, first->span,
                  fmt::format("{} brings {} into the image; the driver must be the host's", names,
                              row->what));
-    found.evidence = {row->source, "libcuda of the image against another kernel module: error 803"};
+    found.evidence = {row->source};
+    if (!names.starts_with("amdgpu"))
+      found.evidence.emplace_back("libcuda of the image against another kernel module: error 803");
+    // The container gets these only where it asks for them.
+    const std::string_view capability =
+        row->pattern.contains("code-")                                ? "video"
+        : starts_with_any(row->pattern, {"libnvidia-gl", "xserver-"}) ? "graphics"
+                                                                      : "";
+    const bool asked =
+        capability.empty() || view.file->source.text().contains("NVIDIA_DRIVER_CAPABILITIES");
+    const std::string mounts =
+        asked ? std::string()
+              : fmt::format(", with ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility,{}", capability);
     found.fix =
         row->pattern.starts_with("cuda")
             ? "take packages that bring no driver: cuda-libraries-…, or cuda-toolkit-… where "
@@ -248,7 +260,7 @@ void driver_packages(const FileView& view, const StageSteps& steps, FindingSink&
                   "delete {}: the kernel's driver is the host's, and the container gets "
                   "/dev/kfd and /dev/dri",
                   names)
-            : fmt::format("delete {}: containers get the host's files", names);
+            : fmt::format("delete {}: containers get the host's files{}", names, mounts);
     // An image that is built for its host's driver, loads it on its node, or is the system of a
     // machine; the packages of WSL hold no driver.
     found.pedantic =
@@ -301,7 +313,14 @@ void driver_packages(const FileView& view, const StageSteps& steps, FindingSink&
                                 "this installs NVIDIA's driver into the image; it must be the "
                                 "host's");
       found.evidence = {"NVIDIA-Linux-….run is the driver's installer"};
-      found.fix = "delete the step: containers get the host's files";
+      // The step may install the toolkit too.
+      const bool alone =
+          std::ranges::all_of(commands_of(*step.instruction), [&](const StepCommand& other) {
+            return other.shell == command.shell || runs(other.program) ||
+                   is_one_of(other.program, {"cd", "wget", "curl", "chmod", "mkdir", "rm", "echo"});
+          });
+      found.fix = fmt::format("delete {}: containers get the host's files",
+                              alone ? "the step" : "this command");
     }
 }
 

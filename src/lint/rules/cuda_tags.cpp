@@ -16,11 +16,35 @@ namespace flense::lint {
 
 namespace {
 
-/// A tag of the newest CUDA with the flavour and distribution that most people want.
-std::string current_tag(const knowledge::Images& images, std::string_view flavour) {
-  const auto* newest = images.newest_cuda();
-  return fmt::format("nvidia/cuda:{}-{}-ubuntu24.04", newest == nullptr ? "VERSION" : newest->cuda,
-                     flavour);
+/// The oldest that is still there on a living Ubuntu: it starts on most drivers.
+std::string oldest_tag(const knowledge::Images& images) {
+  const knowledge::CudaImageRow* out = nullptr;
+  for (const knowledge::CudaImageRow& row : images.cuda)
+    if (row.state.empty() && compare_versions(row.cuda, "11.7") >= 0 &&
+        (out == nullptr || compare_versions(row.cuda, out->cuda) < 0))
+      out = &row;
+  return out == nullptr ? "nvidia/cuda:VERSION-base-ubuntu22.04"
+                        : cuda_tag(images, *out, "base", "ubuntu22.04", false);
+}
+
+/// The newest CUDA with a tag that compiles for a GPU; null: the newest of all does, or
+/// none.
+const knowledge::CudaImageRow* last_that_compiles(const knowledge::Knowledge& known,
+                                                  const std::string& gpu) {
+  const auto* architecture = known.architectures.find(gpu);
+  if (architecture == nullptr || architecture->last_cuda.empty()) return nullptr;
+  const knowledge::CudaImageRow* out = nullptr;
+  for (const knowledge::CudaImageRow& row : known.images.cuda)
+    if (row.state.empty() &&
+        compare_versions(major_minor(row.cuda), architecture->last_cuda) <= 0 &&
+        (out == nullptr || compare_versions(row.cuda, out->cuda) > 0))
+      out = &row;
+  return out;
+}
+
+/// A line of a script that somebody calls by hand, to look at the machine.
+bool is_trial(const ImageUse& use) {
+  return use.looks && is_script(use.file->kind);
 }
 
 void missing_tag(const ImageUse& use, FindingSink& sink) {
@@ -32,9 +56,12 @@ void missing_tag(const ImageUse& use, FindingSink& sink) {
                            "unknown\"",
                            tag.empty() ? ", which is what a name without a tag means" : ""));
   found.evidence = {"nvidia-docker#1454: the tag was removed in 2021"};
-  found.pedantic = use.replaced;
+  found.pedantic = use.replaced || is_trial(use);
+  const auto* recent = use.looks ? nullptr : last_that_compiles(*use.knowledge, "7.0");
   found.fix =
-      "write version, flavour and distribution, as " + current_tag(use.knowledge->images, "base");
+      "write version, flavour and distribution, as " +
+      (recent == nullptr ? oldest_tag(use.knowledge->images)
+                         : cuda_tag(use.knowledge->images, *recent, "base", "ubuntu24.04", false));
 }
 
 /// The tag with its version replaced; only where the words are in the file and the flavour is
@@ -87,21 +114,6 @@ struct Successor {
   std::string tag, changes;
   std::string distribution;
 };
-
-/// The newest CUDA with a maintained tag that compiles for a GPU; null: the newest of all does, or
-/// none.
-const knowledge::CudaImageRow* last_that_compiles(const knowledge::Knowledge& known,
-                                                  const std::string& gpu) {
-  const auto* architecture = known.architectures.find(gpu);
-  if (architecture == nullptr || architecture->last_cuda.empty()) return nullptr;
-  const knowledge::CudaImageRow* out = nullptr;
-  for (const knowledge::CudaImageRow& row : known.images.cuda)
-    if (row.state.empty() &&
-        compare_versions(major_minor(row.cuda), architecture->last_cuda) <= 0 &&
-        (out == nullptr || compare_versions(row.cuda, out->cuda) > 0))
-      out = &row;
-  return out;
-}
 
 Successor successor(const ImageUse& use, const std::vector<std::string>& gpus) {
   const knowledge::Images& images = use.knowledge->images;
@@ -206,9 +218,8 @@ void keep_distribution(const ImageUse& use, const knowledge::CudaImageRow& row,
   }
   // Who holds on to the last update of a minor can do no more than keep a copy.
   found.pedantic = true;
-  found.fix =
-      fmt::format("keep a copy of it in a registry of your own: {} is maintained, and has not {}",
-                  better.tag, held);
+  found.fix = fmt::format(
+      "keep a copy of it in a registry of your own: {}, still there, has not {}", better.tag, held);
 }
 
 void retired_tag(const ImageUse& use, FindingSink& sink) {
@@ -239,8 +250,9 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
       std::to_array<std::string_view>({"not bump", "not upgrade", "not update", "not change",
                                        "n't bump", "n't upgrade", "n't update", "n't change"}),
       [&](std::string_view word) { return said.contains(word); });
-  found.pedantic = use.replaced || ((use.looks || held) && !deleted);
+  found.pedantic = use.replaced || is_trial(use) || ((use.looks || held) && !deleted);
   if (!row->document.empty()) found.evidence.push_back(row->document);
+  if (!use.pattern.empty()) found.evidence.push_back(fmt::format("FROM {}", use.pattern));
   if (const auto* life = use.knowledge->images.distribution(use.image->distribution.value);
       life != nullptr && !life->end.empty() && life->end < use.knowledge->images.date)
     found.evidence.push_back(
@@ -248,6 +260,7 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
   if (better.row == nullptr) return;
   const auto major = first_number(row->cuda).value_or(0);
   const bool other_major = first_number(better.row->cuda) != major;
+  const bool same_minor = major_minor(better.row->cuda) == major_minor(row->cuda);
   // "Dockerfile.cuda10", "cu92/Dockerfile" are for whoever has that CUDA.
   std::string digits = major_minor(row->cuda);
   std::erase(digits, '.');
@@ -258,6 +271,11 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
         "delete this variant, or build it on an image of your own: none of CUDA {} is left", major);
     return;
   }
+  if (use.looks && other_major) {
+    found.fix =
+        fmt::format("write {}, the oldest that is still there", oldest_tag(use.knowledge->images));
+    return;
+  }
   // Old code, drivers and GPUs may want the old CUDA; NVIDIA's archive keeps its installers.
   const std::string lost = no_longer_compiled(use, *better.row, gpus);
   found.fix = other_major
@@ -266,21 +284,23 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
                         "needs that CUDA, build on an image of your own with CUDA {} of NVIDIA's "
                         "archive",
                         better.tag, lost, major, row->cuda)
-                  : fmt::format("move to {}{}, which is maintained{}{}", better.tag, lost,
+                  : fmt::format("move to {}{}, the last of CUDA {} and still there{}{}", better.tag,
+                                lost, same_minor ? major_minor(row->cuda) : std::to_string(major),
                                 better.changes.empty() ? "" : "; it changes ", better.changes);
-  const bool other_distribution = !use.image->distribution.value.empty() &&
-                                  better.distribution != use.image->distribution.value;
+  const bool other_distribution = better.distribution != use.image->distribution.value &&
+                                  (deleted || !use.image->distribution.value.empty());
   if (other_distribution)
     keep_distribution(use, *row, better, found);
-  else if (!deleted && better.changes.empty() &&
-           major_minor(better.row->cuda) == major_minor(row->cuda))
+  else if (!deleted && better.changes.empty() && same_minor)
     replace_version(use, *row, *better.row, found);
   if (use.built == nullptr) return;
   // apt takes no older packages than the newer image holds.
-  const std::vector<std::string> pins = pinned_to_cuda(*use.built, row->cuda);
+  std::vector<std::string> pins = pinned_to_cuda(*use.built, row->cuda, other_major);
+  std::erase_if(pins, [&](const std::string& pin) { return found.fix.contains(pin); });
   if (pins.empty()) return;
   found.edits.clear();
-  found.fix += fmt::format("; with it renew what is pinned to CUDA {}: {}", row->cuda,
+  found.fix += fmt::format("; with it renew {}{}",
+                           other_major ? "" : fmt::format("what is pinned to CUDA {}: ", row->cuda),
                            fmt::join(pins, ", "));
 }
 
@@ -353,7 +373,7 @@ bool unknown_tag(const ImageUse& use, FindingSink& sink) {
   }
   Finding& found = sink.add("cuda-tag-unknown", *use.file, use.span, std::move(message));
   found.evidence = {std::move(evidence)};
-  found.pedantic = use.replaced;
+  found.pedantic = use.replaced || is_trial(use);
   if (!fix.empty()) found.fix = std::move(fix);
   if (use.smaller.empty() || cuda_tag_known(images, *use.image)) return true;
   found.evidence.emplace_back("the wheels of torch bring their own CUDA libraries");

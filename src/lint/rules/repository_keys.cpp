@@ -176,6 +176,14 @@ const ShellCommand* reads_lists(const Instruction& step) {
   return nullptr;
 }
 
+bool pipes_to_shell(const Instruction& step) {
+  return std::ranges::any_of(commands_of(step), [](const StepCommand& command) {
+    return is_shell(command.program) && !command.has("-c") &&
+           std::ranges::all_of(command.arguments,
+                               [](const Argument& word) { return word.text.starts_with('-'); });
+  });
+}
+
 /// An image that was published before the key was replaced, and a step that asks its repositories.
 void image_with_old_key(const FileView& view, const StageView& stage, FindingSink& sink) {
   if (!stage.own_base || !stage.reachable || !stage.stage->image ||
@@ -186,7 +194,9 @@ void image_with_old_key(const FileView& view, const StageView& stage, FindingSin
   if (row == nullptr) return;
   const StageSteps steps(view, stage.index);
   const std::vector<Written> brought = written_paths(steps);
+  const Instruction* place = nullptr;  // curl … | bash, which may update too
   for (const Instruction& step : stage.stage->instructions) {
+    if (place == nullptr && pipes_to_shell(step)) place = &step;
     if (may_mend(step) || runs_brought(*steps.find(&step), brought)) return;
     const ShellCommand* update = reads_lists(step);
     if (update == nullptr) continue;
@@ -202,9 +212,15 @@ void image_with_old_key(const FileView& view, const StageView& stage, FindingSin
         "RUN apt-key adv --fetch-keys "
         "https://developer.download.nvidia.com/compute/cuda/repos/{}/x86_64/3bf863cc.pub",
         row->directory);
-    found.fix = fmt::format("{}; or, in front of this step, {}", row->instead, fetch);
+    found.fix = fmt::format(
+        "{}; or, in front of {}, {}", row->instead,
+        place == nullptr || place == &step
+            ? std::string("this step")
+            : fmt::format("line {}", view.file->source.position(place->span.begin).line),
+        fetch);
+    const std::size_t before = (place == nullptr ? step : *place).span.begin;
     if (update->words.front().text != "sudo")
-      found.edits.push_back({{step.span.begin, step.span.begin}, fetch + "\n"});
+      found.edits.push_back({{before, before}, fetch + "\n"});
     return;
   }
 }

@@ -85,6 +85,25 @@ class Owners {
     });
   }
 
+  /// What mkdir makes below a path: "/app/uploads, /app/data".
+  std::string made_by_root(std::string_view path, const Step& step) const {
+    std::string out;
+    for (const Step& one : steps_.all()) {
+      if (!is_root(one.user) || one.instruction->keyword != Keyword::kRun ||
+          (one.instruction != step.instruction && !is_before(one.instruction, step)))
+        continue;
+      each_command(one, [&](const StepCommand& command, const std::string& directory) {
+        if (command.program != "mkdir") return;
+        for (const Argument& word : command.arguments) {
+          const std::string made = path_of(one, word.text, directory);
+          if (!word.text.starts_with('-') && made != path && lies_in(made, path))
+            out += fmt::format("{}{}", out.empty() ? "" : ", ", made);
+        }
+      });
+    }
+    return out;
+  }
+
   /// Whether the user comes into being behind the copy, which then knows no such name.
   bool makes_user_later(const Step& step, const Instruction& copy) const {
     return std::ranges::any_of(steps_.all(), [&](const Step& one) {
@@ -111,7 +130,10 @@ class Owners {
                                   command.program, copy.path),
                       "overlay file systems copy a file whole when its owner or mode changes"};
     found.pedantic = true;
-    found.fix = may_be_of_root(path, step)
+    const std::string made = made_by_root(path, step);
+    found.fix = !made.empty()
+                    ? fmt::format("name what root makes there, in place of {}: {}", path, made)
+                : may_be_of_root(path, step)
                     ? fmt::format("take -R out of this step: {} itself may be root's", path)
                     : "delete this step, or take -R out of it where the directory is root's";
   }
@@ -164,6 +186,7 @@ class Owners {
         }
         const bool sets_mode = command.program == "chmod";
         const bool symbolic = sets_mode && !all_digits(owner);
+        const std::string made = made_by_root(path, step);
         found.fix =
             !copy ? fmt::format(
                         "put the {} into the RUN that makes the files, or make them "
@@ -171,12 +194,13 @@ class Owners {
                         command.program)
                   : fmt::format(
                         "write {} --{}=…{}, and let this step change only what root makes beside "
-                        "it (WORKDIR, mkdir)",
+                        "it ({})",
                         one.how, sets_mode ? "chmod" : "chown",
                         symbolic ? " (a mode in letters wants docker/dockerfile:1.14)"
                         : !sets_mode && makes_user_later(step, *one.step)
                             ? " with a number, as a later step makes the user"
-                            : "");
+                            : "",
+                        made.empty() ? "WORKDIR, mkdir" : made);
         return;
       }
       if (own != nullptr) {
