@@ -352,8 +352,7 @@ TEST_F(Fixes, AWorkingDirectoryKeepsItsOwner) {
   EXPECT_TRUE(fix("").ends_with(
       "write COPY --chown=…, and let this step change only what root makes beside it (WORKDIR, "
       "mkdir)"));
-  EXPECT_TRUE(
-      fix("--chown=app ").ends_with("| take -R out of this step: /models itself may be root's"));
+  EXPECT_TRUE(fix("--chown=app ").ends_with("take -R out of it where the directory is root's"));
   EXPECT_TRUE(said("chown-in-own-layer",
                    "FROM nvidia/cuda:12.8.1-base-ubuntu24.04\nWORKDIR /app\nCOPY --chown=app "
                    "--from=build /out /app\nRUN mkdir -p data cache\nRUN chown -R app /app\n")
@@ -425,6 +424,13 @@ TEST_F(Fixes, ACacheThatTheStepPreparesIsNoMount) {
                        "ENV PIP_CACHE_DIR=/tmp/pip-cache\nRUN pip install torch==2.7.0 && mkdir -p "
                        "/tmp/pip-cache && chown -R ann /tmp/pip-cache\n")
                   .ends_with("| add --no-cache-dir"));
+}
+
+TEST_F(Fixes, WhatCuda13NeedsIsSaid) {
+  const std::string text = said("gpu-wheel-unpinned",
+                                "FROM nvidia/cuda:11.8.0-devel-ubuntu22.04\nRUN pip install torch "
+                                "&& git clone https://h/x && cd x && python setup.py install\n");
+  EXPECT_EQ(text.contains("base of CUDA 13"), text.contains("needs driver 580")) << text;
 }
 
 }  // namespace

@@ -106,15 +106,6 @@ std::vector<std::string> compiled_for(const ProjectFile& file) {
   const auto add = [&](std::string one) {
     if (!one.empty() && std::ranges::find(out, one) == out.end()) out.push_back(std::move(one));
   };
-  constexpr auto kNames =
-      std::to_array<std::pair<std::string_view, std::string_view>>({{"Kepler", "3.5"},
-                                                                    {"Maxwell", "5.2"},
-                                                                    {"Pascal", "6.1"},
-                                                                    {"Volta", "7.0"},
-                                                                    {"Turing", "7.5"},
-                                                                    {"Ampere", "8.0"},
-                                                                    {"Ada", "8.9"},
-                                                                    {"Hopper", "9.0"}});
   bool list = false;  // behind the name of a list
   for (const std::string_view word : words_of(file)) {
     if (word.empty()) continue;
@@ -130,18 +121,14 @@ std::vector<std::string> compiled_for(const ProjectFile& file) {
     const std::string_view value = named && equals != word.npos ? word.substr(equals + 1)
                                    : list                       ? word
                                                                 : std::string_view();
-    bool listed = false;
-    for (std::string_view one : parts_of(value, "; ,")) {
-      one = one.substr(0, one.find_first_of("+-"));
-      std::string number = all_digits(one) ? capability(one) : std::string(one);
-      if (const auto* at =
-              std::ranges::find(kNames, one, [](const auto& row) { return row.first; });
-          at != kNames.end())
-        number = at->second;
-      listed = number.contains('.') && is_version(number);
-      if (listed) add(number);
-    }
-    list = listed || (named && value.empty());
+    const std::string_view one = value.substr(0, value.find_first_of("+-"));
+    const std::string number = one == "Kepler"   ? "3.5"
+                               : all_digits(one) ? capability(one)
+                                                 : std::string(one);
+    const bool listed = number.contains('.') && is_version(number);
+    if (listed) add(number);
+    list = listed || (named && value.empty()) ||
+           is_one_of(one, {"Maxwell", "Pascal", "Volta", "Turing", "Ampere", "Ada", "Hopper"});
   }
   std::ranges::sort(
       out, [](const std::string& a, const std::string& b) { return compare_versions(a, b) < 0; });
@@ -150,7 +137,7 @@ std::vector<std::string> compiled_for(const ProjectFile& file) {
 
 std::vector<std::string> pinned_to_cuda(const ProjectFile& file, std::string_view cuda,
                                         bool other_major) {
-  constexpr std::size_t kMost = 5;
+  constexpr std::size_t kMost = 10;
   const std::string minor = major_minor(cuda);
   std::string dashed = "-" + minor;
   std::ranges::replace(dashed, '.', '-');

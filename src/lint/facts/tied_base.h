@@ -20,7 +20,7 @@ std::vector<std::string> ties_to_distribution(const ProjectFile& file,
                                               const knowledge::Images& images, std::string_view own,
                                               std::string_view other);
 
-/// Packages that a file pins to the versions of one CUDA, at most five:
+/// Packages that a file pins to the versions of one CUDA, at most ten:
 /// "libcublas-12-6=12.6.0.22-1", "libnccl2=2.18.3-1+cuda12.2"; where another major follows, wheels
 /// too, and names: "cupy-cuda102", "cuda-cublas-10-2".
 std::vector<std::string> pinned_to_cuda(const ProjectFile& file, std::string_view cuda,

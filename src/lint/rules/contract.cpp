@@ -242,15 +242,12 @@ void driver_packages(const FileView& view, const StageSteps& steps, FindingSink&
     if (!names.starts_with("amdgpu"))
       found.evidence.emplace_back("libcuda of the image against another kernel module: error 803");
     // The container gets these only where it asks for them.
-    const std::string_view capability =
-        row->pattern.contains("code-")                                ? "video"
-        : starts_with_any(row->pattern, {"libnvidia-gl", "xserver-"}) ? "graphics"
-                                                                      : "";
-    const bool asked =
-        capability.empty() || view.file->source.text().contains("NVIDIA_DRIVER_CAPABILITIES");
-    const std::string mounts =
-        asked ? std::string()
-              : fmt::format(", with ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility,{}", capability);
+    std::string asks;
+    if (!view.file->source.text().contains("NVIDIA_DRIVER_CAPABILITIES"))
+      asks = row->pattern.contains("code-")  ? "video"
+             : row->pattern.contains("-gl-") ? "graphics"
+                                             : "";
+    if (!asks.empty()) asks = ", with ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility," + asks;
     found.fix =
         row->pattern.starts_with("cuda")
             ? "take packages that bring no driver: cuda-libraries-…, or cuda-toolkit-… where "
@@ -260,7 +257,7 @@ void driver_packages(const FileView& view, const StageSteps& steps, FindingSink&
                   "delete {}: the kernel's driver is the host's, and the container gets "
                   "/dev/kfd and /dev/dri",
                   names)
-            : fmt::format("delete {}: containers get the host's files{}", names, mounts);
+            : fmt::format("delete {}: containers get the host's files{}", names, asks);
     // An image that is built for its host's driver, loads it on its node, or is the system of a
     // machine; the packages of WSL hold no driver.
     found.pedantic =

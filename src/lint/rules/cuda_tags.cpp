@@ -18,13 +18,12 @@ namespace {
 
 /// The oldest that is still there on a living Ubuntu: it starts on most drivers.
 std::string oldest_tag(const knowledge::Images& images) {
-  const knowledge::CudaImageRow* out = nullptr;
+  std::string out = "VERSION";
   for (const knowledge::CudaImageRow& row : images.cuda)
     if (row.state.empty() && compare_versions(row.cuda, "11.7") >= 0 &&
-        (out == nullptr || compare_versions(row.cuda, out->cuda) < 0))
-      out = &row;
-  return out == nullptr ? "nvidia/cuda:VERSION-base-ubuntu22.04"
-                        : cuda_tag(images, *out, "base", "ubuntu22.04", false);
+        (out == "VERSION" || compare_versions(row.cuda, out) < 0))
+      out = row.cuda;
+  return fmt::format("nvidia/cuda:{}-base-ubuntu22.04", out);
 }
 
 /// The newest CUDA with a tag that compiles for a GPU; null: the newest of all does, or

@@ -179,8 +179,7 @@ const ShellCommand* reads_lists(const Instruction& step) {
 bool pipes_to_shell(const Instruction& step) {
   return std::ranges::any_of(commands_of(step), [](const StepCommand& command) {
     return is_shell(command.program) && !command.has("-c") &&
-           std::ranges::all_of(command.arguments,
-                               [](const Argument& word) { return word.text.starts_with('-'); });
+           (command.arguments.empty() || command.arguments.front().text.starts_with('-'));
   });
 }
 
@@ -212,15 +211,11 @@ void image_with_old_key(const FileView& view, const StageView& stage, FindingSin
         "RUN apt-key adv --fetch-keys "
         "https://developer.download.nvidia.com/compute/cuda/repos/{}/x86_64/3bf863cc.pub",
         row->directory);
-    found.fix = fmt::format(
-        "{}; or, in front of {}, {}", row->instead,
-        place == nullptr || place == &step
-            ? std::string("this step")
-            : fmt::format("line {}", view.file->source.position(place->span.begin).line),
-        fetch);
-    const std::size_t before = (place == nullptr ? step : *place).span.begin;
+    if (place == nullptr) place = &step;
+    found.fix = fmt::format("{}; or, in front of line {}, {}", row->instead,
+                            view.file->source.position(place->span.begin).line, fetch);
     if (update->words.front().text != "sudo")
-      found.edits.push_back({{before, before}, fetch + "\n"});
+      found.edits.push_back({{place->span.begin, place->span.begin}, fetch + "\n"});
     return;
   }
 }

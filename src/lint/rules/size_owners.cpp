@@ -77,14 +77,6 @@ class Owners {
             group(owner) == group(flag->value));
   }
 
-  /// WORKDIR makes a directory that is not there yet as root, whoever USER names.
-  bool may_be_of_root(std::string_view path, const Step& step) const {
-    return std::ranges::any_of(steps_.all(), [&](const Step& one) {
-      return (one.instruction == step.instruction || is_before(one.instruction, step)) &&
-             one.directory == path;
-    });
-  }
-
   /// What mkdir makes below a path: "/app/uploads, /app/data".
   std::string made_by_root(std::string_view path, const Step& step) const {
     std::string out;
@@ -131,11 +123,9 @@ class Owners {
                       "overlay file systems copy a file whole when its owner or mode changes"};
     found.pedantic = true;
     const std::string made = made_by_root(path, step);
-    found.fix = !made.empty()
-                    ? fmt::format("name what root makes there, in place of {}: {}", path, made)
-                : may_be_of_root(path, step)
-                    ? fmt::format("take -R out of this step: {} itself may be root's", path)
-                    : "delete this step, or take -R out of it where the directory is root's";
+    found.fix = made.empty()
+                    ? "delete this step, or take -R out of it where the directory is root's"
+                    : fmt::format("name what root makes there, in place of {}: {}", path, made);
   }
 
   void owned(const Step& step, const StepCommand& command, const std::string& directory) {
