@@ -221,18 +221,11 @@ void missing_packages(const FileView& view, FindingSink& sink) {
       found.fix = one.repository ? "begin with nvidia/cuda, or install the package cuda-keyring of "
                                    "this distribution first"
                                  : "take " + one.row->instead;
-      // The distribution has no tag of an older CUDA.
-      constexpr std::string_view kNewer = "a base of ubuntu24.04, ";
-      const auto* newer = images.cuda_distribution("ubuntu24.04");
-      if (const std::size_t at = found.fix.find(kNewer);
-          at != std::string::npos && newer != nullptr && image.cuda.known() &&
-          compare_versions(image.cuda.value, newer->first) < 0)
-        found.fix.erase(at, kNewer.size());
       constexpr std::string_view kOwn = "python3 of the distribution, ";
       if (one.repository || !one.row->instead.starts_with(kOwn)) continue;
       const std::string python = required_python(view);
       if (python.empty() || meets(image.python.value, python)) continue;
-      found.fix.erase(std::string_view("take ").size(), kOwn.size());
+      found.fix = "take " + one.row->instead.substr(kOwn.size());
       found.evidence.push_back("pyproject.toml: requires-python " + python);
     }
   }

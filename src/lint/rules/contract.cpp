@@ -310,14 +310,9 @@ void driver_packages(const FileView& view, const StageSteps& steps, FindingSink&
                                 "this installs NVIDIA's driver into the image; it must be the "
                                 "host's");
       found.evidence = {"NVIDIA-Linux-….run is the driver's installer"};
-      // The step may install the toolkit too.
-      const bool alone =
-          std::ranges::all_of(commands_of(*step.instruction), [&](const StepCommand& other) {
-            return other.shell == command.shell || runs(other.program) ||
-                   is_one_of(other.program, {"cd", "wget", "curl", "chmod", "mkdir", "rm", "echo"});
-          });
-      found.fix = fmt::format("delete {}: containers get the host's files",
-                              alone ? "the step" : "this command");
+      found.fix =
+          "delete the command, and the step where it does nothing else: containers get the host's "
+          "files";
     }
 }
 

@@ -41,9 +41,12 @@ const knowledge::CudaImageRow* last_that_compiles(const knowledge::Knowledge& kn
   return out;
 }
 
-/// A line of a script that somebody calls by hand, to look at the machine.
+/// A line of a script that somebody calls by hand, to look at the machine; nothing depends on it.
 bool is_trial(const ImageUse& use) {
-  return use.looks && is_script(use.file->kind);
+  std::string_view line = use.file->source.text().substr(0, use.span.begin);
+  line = trim_space(line.substr(line.rfind('\n') + 1));
+  return use.looks && is_script(use.file->kind) &&
+         !starts_with_any(line, {"if ", "elif ", "while "});
 }
 
 void missing_tag(const ImageUse& use, FindingSink& sink) {
