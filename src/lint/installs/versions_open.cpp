@@ -42,19 +42,21 @@ bool decides_for_torch(const SourceText& source, const Word& index) {
          source.slice(index.span).contains('$');
 }
 
+/// conda takes the build for the CUDA beside it.
+bool is_held_by_conda(const PackageRequest& request, const PackageList& list) {
+  return request.manager == PackageManager::kConda &&
+         std::ranges::any_of(list.packages, [](const PackageRequest& one) {
+           return is_one_of(one.name, {"cudatoolkit", "cuda-version", "pytorch-cuda"}) &&
+                  !one.version.empty();
+         });
+}
+
 /// The index decides, jax[cuda13], the plugin of a CUDA beside it. `source` holds the indexes.
 bool is_cuda_decided(const PackageRequest& request, const PackageList& list,
                      const SourceText& source, const std::vector<Word>& indexes) {
   if (request.name.starts_with("jax"))
     return std::ranges::any_of(
         list.packages, [](const PackageRequest& one) { return !cuda_of_package(one).empty(); });
-  // conda takes the build for the CUDA beside it.
-  if (request.manager == PackageManager::kConda &&
-      std::ranges::any_of(list.packages, [](const PackageRequest& one) {
-        return is_one_of(one.name, {"cudatoolkit", "cuda-version", "pytorch-cuda"}) &&
-               !one.version.empty();
-      }))
-    return true;
   return std::ranges::any_of(indexes, [&](const Word& index) {
     return index.text.contains("/redist/jp/") ||  // NVIDIA's for one JetPack
            (request.name.starts_with("torch") && decides_for_torch(source, index));
@@ -295,7 +297,9 @@ void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const 
         return one.name.starts_with("jax-") || (one.name.starts_with("jax") && !one.extras.empty());
       });
   for (const PackageRequest& request : list.packages) {
-    if (!decides_cuda(request.name) || !request.url.empty() || !request.version.empty()) continue;
+    if (!decides_cuda(request.name) || !request.url.empty() || !request.version.empty() ||
+        is_held_by_conda(request, list))
+      continue;
     // PyPI's is a message, which package-gone tells of.
     if (request.name == "pytorch" && list.manager != PackageManager::kConda &&
         request.manager != PackageManager::kConda)

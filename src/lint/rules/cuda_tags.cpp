@@ -41,14 +41,6 @@ const knowledge::CudaImageRow* last_that_compiles(const knowledge::Knowledge& kn
   return out;
 }
 
-/// A line of a script that somebody calls by hand, to look at the machine; nothing depends on it.
-bool is_trial(const ImageUse& use) {
-  std::string_view line = use.file->source.text().substr(0, use.span.begin);
-  line = trim_space(line.substr(line.rfind('\n') + 1));
-  return use.looks && is_script(use.file->kind) &&
-         !starts_with_any(line, {"if ", "elif ", "while "});
-}
-
 void missing_tag(const ImageUse& use, FindingSink& sink) {
   const std::string& tag = use.name->tag;
   if (!tag.empty() && tag != "latest") return;
@@ -58,7 +50,7 @@ void missing_tag(const ImageUse& use, FindingSink& sink) {
                            "unknown\"",
                            tag.empty() ? ", which is what a name without a tag means" : ""));
   found.evidence = {"nvidia-docker#1454: the tag was removed in 2021"};
-  found.pedantic = use.replaced || is_trial(use);
+  found.pedantic = use.replaced;
   const auto* recent = use.looks ? nullptr : last_that_compiles(*use.knowledge, "7.0");
   found.fix =
       "write version, flavour and distribution, as " +
@@ -252,7 +244,7 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
       std::to_array<std::string_view>({"not bump", "not upgrade", "not update", "not change",
                                        "n't bump", "n't upgrade", "n't update", "n't change"}),
       [&](std::string_view word) { return said.contains(word); });
-  found.pedantic = use.replaced || is_trial(use) || ((use.looks || held) && !deleted);
+  found.pedantic = use.replaced || ((use.looks || held) && !deleted);
   if (!row->document.empty()) found.evidence.push_back(row->document);
   if (!use.pattern.empty()) found.evidence.push_back(fmt::format("FROM {}", use.pattern));
   if (const auto* life = use.knowledge->images.distribution(use.image->distribution.value);
@@ -375,7 +367,7 @@ bool unknown_tag(const ImageUse& use, FindingSink& sink) {
   }
   Finding& found = sink.add("cuda-tag-unknown", *use.file, use.span, std::move(message));
   found.evidence = {std::move(evidence)};
-  found.pedantic = use.replaced || is_trial(use);
+  found.pedantic = use.replaced;
   if (!fix.empty()) found.fix = std::move(fix);
   if (use.smaller.empty() || cuda_tag_known(images, *use.image)) return true;
   found.evidence.emplace_back("the wheels of torch bring their own CUDA libraries");
