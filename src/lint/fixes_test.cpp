@@ -126,6 +126,9 @@ TEST_F(Fixes, AnothersKeyringIsNotNamed) {
 TEST_F(Fixes, AWholeTagWhereItsCudnnIsSpeltOtherwise) {
   EXPECT_TRUE(said("cuda-tag-unknown", "FROM nvidia/cuda:12.4-cudnn9-runtime-ubuntu22.04\n")
                   .contains("write nvidia/cuda:12.4.1-cudnn-runtime-ubuntu22.04"));
+  // 12.8.2 has none.
+  EXPECT_TRUE(said("cuda-tag-unknown", "FROM nvidia/cuda:12.8-cudnn-devel-ubuntu22.04\n")
+                  .ends_with("| write 12.8.1"));
 }
 
 TEST_F(Fixes, ARetiredTagsSuccessorIsThere) {
@@ -416,6 +419,20 @@ TEST_F(Fixes, WhatCuda13NeedsIsSaid) {
                                 "FROM nvidia/cuda:11.8.0-devel-ubuntu22.04\nRUN pip install torch "
                                 "&& git clone https://h/x && cd x && python setup.py install\n");
   EXPECT_EQ(text.contains("base of CUDA 13"), text.contains("needs driver 580")) << text;
+}
+
+TEST_F(Fixes, APartOfAVersionNamesItsFrom) {
+  const Project project =
+      read_project({{"Dockerfile", "ARG V=12.4\nFROM nvidia/cuda:${V}.1-base-ubuntu20.04\nRUN x\n"},
+                    {"build.sh", "docker build --build-arg V=11.6 .\n"}},
+                   {}, {}, knowledge_);
+  for (const Finding& one : lint(project, rules_, {}).findings)
+    if (one.rule == "cuda-tag-unsupported") {
+      EXPECT_THAT(one.evidence, ::testing::Contains("FROM nvidia/cuda:${V}.1-base-ubuntu20.04"));
+      EXPECT_TRUE(one.edits.empty());
+      return;
+    }
+  FAIL();
 }
 
 }  // namespace

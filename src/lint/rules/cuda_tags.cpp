@@ -310,8 +310,14 @@ bool unknown_tag(const ImageUse& use, FindingSink& sink) {
   const auto* row = images.cuda_version(cuda);
   const auto* better = images.cuda_near(cuda);
   if (row != nullptr && row->state == "deleted") return false;
-  // The whole tag, where the other version spells its cuDNN otherwise.
   const std::size_t cudnn = tag.find("cudnn");
+  // The last update may have no cuDNN.
+  if (better != nullptr && cudnn != tag.npos && better->cudnn.empty())
+    for (const knowledge::CudaImageRow& one : images.cuda)
+      if (one.cudnn.starts_with("cudnn") && major_minor(one.cuda) == major_minor(better->cuda) &&
+          (better->cudnn.empty() || compare_versions(one.cuda, better->cuda) > 0))
+        better = &one;
+  // The whole tag, where the other version spells its cuDNN otherwise.
   const bool respelt = better != nullptr && cudnn != tag.npos &&
                        tag.substr(cudnn, tag.find('-', cudnn) - cudnn) != better->cudnn;
   // Pins that ask for the Python of an older distribution.
