@@ -249,7 +249,7 @@ class Manual(harness.Case):
             for path in glob.glob(os.path.join(harness.TOP, folder, "**/*.*"), recursive=True):
                 if path.endswith((".h", ".cpp", ".py", ".sh", ".json", ".md")):
                     with open(path, encoding="utf-8", errors="replace") as text:
-                        for name in re.findall(r"(?<![\w/.])docs/[\w/-]+\.md", text.read()):
+                        for name in re.findall(r"(?<![\w/.-])docs/[\w/-]+\.md", text.read()):
                             named.setdefault(name, os.path.relpath(path, harness.TOP))
         self.assertGreater(len(named), 10)
         there = set(pages.pages()) | {"docs/gguf.md"}  # ggml's

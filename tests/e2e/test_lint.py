@@ -116,7 +116,7 @@ class Lint(harness.Case):
         self.assertIn("nvidia/cuda:12.8.2-base-ubuntu24.04", fix)
         message, _ = self.said("syntax", requirements_txt="numpy\ntorch --index-url https://download.pytorch.org/whl/cpu\n")
         self.assertTrue(message.endswith(": move the requirement to a file of its own"), message)
-        message, _ = self.said("syntax", requirements_txt="numpy\ntorch --index-url https://download.pytorch.org/whl/cu126\n")
+        message, _ = self.said("syntax", requirements_txt="numpy\ntorch==2.5.1 --index-url https://download.pytorch.org/whl/cu124\n")
         self.assertIn("write --extra-index-url there", message)
         message, fix = self.said("torch-arch-list", Dockerfile="FROM pytorch/pytorch:2.5.1-cuda12.4-cudnn9-devel\n"
                                  "RUN pip install git+https://github.com/facebookresearch/pytorch3d.git\n")
@@ -267,7 +267,7 @@ class Lint(harness.Case):
         for known in (("--baseline", before), ("--since", "HEAD")):
             self.assertEqual(self.findings(*known), [])
             self.assertIn(" known before\n", self.lint(*known).stdout)
-        self.write("Dockerfile", again + "ENV HF_TOKEN=a\n")
+        self.write("Dockerfile", again + "ENV HF_TOKEN=hf_0123456789abcdefghij\n")
         for known in (("--baseline", before), ("--since", "HEAD")):
             self.assertEqual(self.rules(*known, expect=1), ["secret-in-build-variable"])
         self.assertIn("no revision 'nothing'", self.lint("--since", "nothing", expect=3).stderr)
