@@ -45,7 +45,6 @@ class TorchTwice {
     // An environment of its own begins empty.
     if (stage_.image.framework.value == "torch" && environment_.empty()) {
       if (!project_beside_base()) over_base();
-      extension_over_base();
     } else {
       if (stage_.image.framework.value == "torch") beside_base();
       companion_first();
@@ -251,33 +250,6 @@ class TorchTwice {
       }
     }
     return false;
-  }
-
-  /// flash-attn over the one that the base's maker built for the base's torch.
-  void extension_over_base() {
-    const PackageRequest* first = nullptr;
-    std::string names;
-    for (const Install* install : view_.installs_in(stage_.index)) {
-      if (own_environment(*install) != environment_) continue;
-      for (const PackageRequest& request : install->command.packages) {
-        const std::string name = request.name == "flash-attention" ? "flash-attn" : request.name;
-        // pip leaves what satisfies a bare name.
-        const bool bare = request.specifier.empty() && request.url.empty() && !is_forced(*install);
-        if (!install->command.installs || bare ||
-            !holds_extension(*project_.knowledge, stage_.image.repository, name))
-          continue;
-        if (first == nullptr) first = &request;
-        names += (names.empty() ? "" : ", ") + name;
-      }
-    }
-    if (first == nullptr) return;
-    Finding& found = sink_.add(
-        "torch-installed-twice", *view_.file, first->span,
-        fmt::format("the base already holds {}, built for its own torch, and this replaces it",
-                    names));
-    found.evidence = {"images.json, held_extensions, " + stage_.image.repository};
-    found.pedantic = true;  // who names another version mostly means it
-    found.fix = "leave the base's in place, or begin with a base that holds none";
   }
 
   /// torchvision, which brings the torch of its release, before torch itself.

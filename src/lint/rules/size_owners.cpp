@@ -107,27 +107,6 @@ class Owners {
     });
   }
 
-  /// What the files have already still is a second copy of them.
-  void given_already(const Step& step, const StepCommand& command, const std::string& path,
-                     const Written& copy) {
-    const bool mode = command.program == "chmod";
-    Finding& found =
-        sink_.add("chown-in-own-layer", *view_.file, command.shell->span,
-                  fmt::format("{} -R writes every file of {} into a second layer, and {} --{} has "
-                              "set {}",
-                              command.program, path, copy.how, command.program,
-                              mode ? "the mode" : "the owner"));
-    found.evidence = {fmt::format("line {}: {} --{} writes {}",
-                                  view_.file->source.position(copy.step->span.begin).line, copy.how,
-                                  command.program, copy.path),
-                      "overlay file systems copy a file whole when its owner or mode changes"};
-    found.pedantic = true;
-    const std::string made = made_by_root(path, step);
-    found.fix = made.empty()
-                    ? "delete this step, or take -R out of it where the directory is root's"
-                    : fmt::format("name what root makes there, in place of {}: {}", path, made);
-  }
-
   void owned(const Step& step, const StepCommand& command, const std::string& directory) {
     bool recursive = false;
     for (const Argument& word : command.arguments)
@@ -146,15 +125,12 @@ class Owners {
       }
       const std::string path = path_of(step, word.text, directory);
       if (path.empty()) continue;
-      const Written* own = nullptr;
       for (const Written& one : written_) {
         if (!is_before(one.step, step) || (!lies_in(path, one.path) && !lies_in(one.path, path)))
           continue;
         const bool copy = one.step->copies();
-        if (copy && sets_itself(command, owner, *one.step)) {
-          if (own == nullptr && !(is_small_name(one.path) && !one.path.ends_with('/'))) own = &one;
-          continue;
-        }
+        // That writes nothing new of theirs.
+        if (copy && sets_itself(command, owner, *one.step)) continue;
         const bool sized =
             copy && one.step->flag("from") == nullptr && !one.download && sent_.known();
         const std::uint64_t bytes = sized ? copied_bytes(sent_, one, path) : 0;
@@ -191,10 +167,6 @@ class Owners {
                             ? " with a number, as a later step makes the user"
                             : "",
                         made.empty() ? "WORKDIR, mkdir" : made);
-        return;
-      }
-      if (own != nullptr) {
-        given_already(step, command, path, *own);
         return;
       }
     }
