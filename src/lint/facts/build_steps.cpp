@@ -401,8 +401,15 @@ class RunPaths {
       if (command.arguments.size() > 1) add(command.arguments.back().text, program, command, false);
     } else if ((program.starts_with("python") && command.value_of("-m") == "venv") ||
                program == "virtualenv" || (program == "uv" && command.has("venv"))) {
-      if (!command.arguments.empty() && command.arguments.back().text != "venv")
-        add(command.arguments.back().text, "the virtual environment", command, false);
+      std::string directory;
+      for (std::size_t at = 0; at < command.arguments.size(); ++at) {
+        const std::string& word = command.arguments[at].text;
+        if (!word.starts_with('-') && word != "venv" &&
+            (at == 0 || !is_one_of(command.arguments[at - 1].text,
+                                   {"-m", "-p", "--python", "--prompt", "--upgrade-deps"})))
+          directory = word;
+      }
+      if (!directory.empty()) add(directory, "the virtual environment", command, false);
     } else if (is_shell(program) && command.has("-b") && !command.value_of("-p").empty()) {
       add(command.value_of("-p"), "the conda installer", command, false);
     } else if ((program == "aws" || program == "gsutil" || program == "gcloud") &&

@@ -97,6 +97,15 @@ std::string passed_over(const Project& project, const PlacedList& place, const W
       variant, last, pypi_against(variant));
 }
 
+/// Another command of the stage installs a list that is not at hand: it may hold torch.
+bool has_unread_list(const PlacedList& place) {
+  return std::ranges::any_of(
+      place.view->installs_in(place.install->stage), [&](const Install* install) {
+        return install != place.install &&
+               install->command.requirement_files.size() > install->files.size();
+      });
+}
+
 /// pip takes the newest of both indexes; uv asks the extra one first.
 void additive_index(const Project& project, const PlacedList& place, FindingSink& sink) {
   const PackageList& list = *place.list;
@@ -124,7 +133,8 @@ void additive_index(const Project& project, const PlacedList& place, FindingSink
   found.evidence = {extra->text, "pixeloven/ComfyUI-Docker#47"};
   const std::string why = passed_over(project, place, *extra);
   if (!why.empty()) found.message = why;
-  found.pedantic = why.empty() || place.view == nullptr || !is_sure(place, *loose);
+  found.pedantic =
+      why.empty() || place.view == nullptr || !is_sure(place, *loose) || has_unread_list(place);
   found.fix = fmt::format("name the index alone (--index-url), or write the variant: {}==…+{}",
                           loose->name, variant_of_index(extra->text));
   // Of a list with others, the index alone would not have those.

@@ -26,7 +26,7 @@ std::string cuda_of_conda(const PackageRequest& request) {
       {"cudatoolkit", "cuda-version", "pytorch-cuda", "cuda-toolkit", "cuda-runtime", "cuda",
        "cuda-cudart", "cuda-nvcc"});
   if (std::ranges::find(kNames, std::string_view(request.name)) != kNames.end())
-    return request.version.empty() ? std::string() : major_minor(request.version);
+    return first_number(request.version) ? major_minor(request.version) : std::string();
   // pytorch=2.5.1=py3.11_cuda12.4_cudnn9.1.0_0
   const std::size_t at = request.specifier.rfind("_cuda");
   if (at == std::string::npos) return {};

@@ -270,11 +270,13 @@ std::optional<OtherCuda> other_cuda(const knowledge::Knowledge& known,
   return out;
 }
 
-/// The newest for the CUDA of the base, where the table has one.
+/// The newest for the CUDA of the base, where the table has one and the Python is new enough.
 std::string version_words(const knowledge::Knowledge& known, const PackageRequest& request,
                           const std::vector<Use>& open) {
   const knowledge::NeededCudaRow* fits = nullptr;
-  const auto base = open.empty() ? std::nullopt : first_number(open.front().base().cuda.value);
+  const bool new_python =
+      !open.empty() && compare_versions(open.front().base().python.value, "3.10") >= 0;
+  const auto base = new_python ? first_number(open.front().base().cuda.value) : std::nullopt;
   for (const knowledge::NeededCudaRow& row : known.frameworks.cuda)
     if (row.package == request.name && base && first_number(row.cuda) == base &&
         (fits == nullptr || compare_versions(row.to, fits->to) > 0))

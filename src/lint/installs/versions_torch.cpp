@@ -45,7 +45,8 @@ void companions(const Project& project, const PackageList& list, const ProjectFi
     // torchaudio 2.11 is for every newer torch.
     if (needed.torch.empty() || fitting.empty() || needed.torch == plain ||
         fitting == without_local(request.version) ||
-        (arm && major_minor(needed.torch) == major_minor(plain)))
+        (major_minor(needed.torch) == major_minor(plain) &&
+         (arm || request.manager == PackageManager::kConda)))  // which pip does not ask
       continue;
     // The others of the list have the same cause.
     if (first == nullptr) {

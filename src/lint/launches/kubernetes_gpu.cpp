@@ -104,9 +104,10 @@ class ContainerRules {
                             title(workload_), *asked, request.key, *allowed));
       found.evidence.emplace_back(kScheduling);
       found.pedantic = is_operators_own(workload_);
-      found.fix = fmt::format("{} limits: {{{}: {}}}; the request follows from the limit",
-                              limit == nullptr ? "write" : "delete the request, and write",
-                              request.key, request.value->text_or("1"));
+      found.fix = limit == nullptr
+                      ? fmt::format("write limits: {{{}: {}}}; the request follows from the limit",
+                                    request.key, request.value->text_or("1"))
+                      : std::string("delete the request: it follows from the limit");
     }
   }
 
@@ -213,7 +214,8 @@ class ContainerRules {
         "NVIDIA_VISIBLE_DEVICES");
     // Who gives a pod the whole node means it, and who lets several have the one GPU of a node.
     found.pedantic = (workload_.privileged && (*workload_.pod)["hostPID"].text_or() == "true") ||
-                     (workload_.gpus.empty() && is_done_twice());
+                     (workload_.gpus.empty() && is_done_twice()) ||
+                     !file_.template_language.empty();  // they may stand in two branches
     found.fix = workload_.gpus.empty()
                     ? "delete the variable and ask by resources.limits: nvidia.com/gpu: 1"
                     : fmt::format("delete {}", kName);

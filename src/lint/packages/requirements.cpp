@@ -172,7 +172,7 @@ void RequirementsReader::requirement() {
       if (!processor && text.contains("==")) instead += "write --extra-index-url there, or ";
       instead += "move the requirement to a file of its own";
       for (const std::string_view option : {"--index-url", "--extra-index-url", "--find-links"})
-        if (part.starts_with(option))
+        if (part.starts_with(option) && (text.contains("://") || parse_requirement(text)))
           problem(words_[at],
                   fmt::format("pip ignores {} behind a requirement{}", option,
                               option == "--index-url" ? instead : ": it needs a line of its own"));

@@ -328,10 +328,13 @@ void apt_mounts(const FileView& view, const StageView& stage, FindingSink& sink)
       found.evidence = {stage.image.distribution.evidence,
                         "Dockerfile reference, RUN --mount=type=cache, example of apt"};
       found.fix = "begin the step with rm -f /etc/apt/apt.conf.d/docker-clean";
+      // apt, unlike apt-get, keeps no archive of what it has installed.
+      const bool keeps = install.command.program != "apt";
+      if (!keeps) found.fix += ", and write apt-get in place of apt, which deletes them itself";
       if (!view.text(mount.flag->span).contains("sharing=locked"))
         found.fix += "; and use sharing=locked";
       const ShellCommand* first = run.commands.empty() ? nullptr : &run.commands.front();
-      if (first != nullptr && !run.exec_form && run.heredocs.empty() && first->depth == 0)
+      if (keeps && first != nullptr && !run.exec_form && run.heredocs.empty() && first->depth == 0)
         found.edits.push_back(
             {{first->span.begin, first->span.begin}, "rm -f /etc/apt/apt.conf.d/docker-clean; "});
       break;

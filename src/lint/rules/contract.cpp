@@ -264,7 +264,8 @@ void driver_packages(const FileView& view, const StageSteps& steps, FindingSink&
         view.text(first->span).contains('$') ||
         std::ranges::any_of(
             std::to_array<std::string_view>({"linux-headers", "kernel-devel", "linux-image",
-                                             "bootc", "warewulf", "akmod", "dracut", "wsl-ubuntu"}),
+                                             "bootc", "warewulf", "akmod", "dracut", "wsl-ubuntu",
+                                             "balena"}),
             [&](std::string_view word) { return view.file->source.text().contains(word); });
   }
   for (const Step& step : steps.all())

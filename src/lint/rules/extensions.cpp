@@ -64,7 +64,11 @@ void forced_cuda(const FileView& view, const StageView& stage, FindingSink& sink
     return;
   const std::vector<Setting> settings = settings_of(view, stage.index, kForced);
   const Setting* setting = forced(settings);
-  if (setting == nullptr || !settings_of(view, stage.index, kNames).empty() ||
+  // `RUN export FORCE_CUDA=1` ends with its step.
+  if (setting == nullptr || setting->instruction == nullptr ||
+      (setting->instruction->keyword == Keyword::kRun &&
+       commands_of(*setting->instruction).size() < 2) ||
+      !settings_of(view, stage.index, kNames).empty() ||
       commands_mention(view, stage.index, "TORCH_CUDA_ARCH_LIST"))
     return;
   Finding& found =

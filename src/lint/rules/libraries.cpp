@@ -133,6 +133,17 @@ Span with_colon(std::string_view text, Span span) {
   return {};
 }
 
+/// The name that programs load is taken away again.
+bool removes_stub(const StageSteps& steps) {
+  return std::ranges::any_of(steps.all(), [](const Step& step) {
+    return std::ranges::any_of(commands_of(*step.instruction), [](const StepCommand& command) {
+      return command.program == "rm" &&
+             std::ranges::any_of(command.arguments,
+                                 [](const Argument& word) { return word.text.contains("/stubs"); });
+    });
+  });
+}
+
 void library_path(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   const std::string_view file = view.file->source.text();
   const bool unloaded = is_for_jetson(view) || links_compat_itself(view);
@@ -155,9 +166,10 @@ void library_path(const FileView& view, const StageSteps& steps, FindingSink& si
             "take {} off ENV LD_LIBRARY_PATH, and give it to the command that links alone: "
             "LIBRARY_PATH, -L, or LD_LIBRARY_PATH within its RUN",
             plain);
-        // The toolkit's stub has not the name that programs load.
+        // The toolkit's stub has not the name that programs load; who speaks of it wants it.
         found.pedantic =
-            !commands_mention(view, view.stages.size() - 1, "stubs/libcuda.so.1", nullptr);
+            !commands_mention(view, view.stages.size() - 1, "stubs/libcuda.so.1", nullptr) ||
+            removes_stub(steps) || holds(comments_above(view.file->source, env.step->span), "stub");
         if (const Span cut = with_colon(file, span); !cut.empty()) found.edits.push_back({cut, ""});
       } else if (is_compat(plain) && !driver_first &&
                  // What the entry point of NVIDIA's images links to is in lib.real.

@@ -184,7 +184,9 @@ class Layers {
           }))
         continue;
       if (!is_before(install->instruction, step) || (maker != nullptr && much)) continue;
-      if (install->instruction->flag("mount") != nullptr) continue;
+      if (install->instruction->flag("mount") != nullptr ||
+          view_.text(install->instruction->span).contains(" cache purge"))
+        continue;
       const bool pip = list.manager == PackageManager::kPip || list.manager == PackageManager::kUv;
       const auto* tool = view_.project->knowledge->build.cache(to_string(list.manager));
       const Step* own = steps_.find(install->instruction);
