@@ -276,6 +276,7 @@ class Layers {
                                "files",
                                request.name),
                    install->instruction, "apt-get install " + request.name);
+        found.cause = "purge";
         // A module that pip could not replace is small; what it brought goes with it only where
         // that is asked for.
         const bool others =

@@ -302,6 +302,7 @@ void judge_syntax(const Project& project, const std::vector<FileView>& views, Fi
       // A head of YAML, or a text that is no Dockerfile: one cause.
       if (problem.message.contains("is not an instruction") && ++foreign > 1) continue;
       Finding& found = sink.add("syntax", *file, problem.span, problem.message);
+      if (problem.message.ends_with("is not a requirement")) found.cause = "requirement";
       const std::string& path = file->source.project_path();
       found.pedantic = (file->dockerfile && file->dockerfile->fragment) || is_template_name(path) ||
                        is_fixture(path) || is_harmless(*file, problem) ||

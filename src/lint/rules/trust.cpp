@@ -6,6 +6,7 @@
 #include "base/ascii.h"
 #include "base/format.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/purpose.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
@@ -335,19 +336,32 @@ void mend_hashes(Finding& found, std::string_view what, std::string_view hashes)
   found.pedantic = true;
 }
 
+/// A comment says why certificates are not checked there.
+bool gives_reason(std::string_view comment) {
+  const std::string low = to_lower(comment);
+  return std::ranges::any_of(
+      std::to_array<std::string_view>({"tls", "ssl", "certificate", "ca cert", "trusted-host"}),
+      [&](std::string_view word) { return low.contains(word); });
+}
+
 void certificates(const FileView& view, FindingSink& sink) {
   constexpr auto kVariables = std::to_array<std::string_view>(
       {"PIP_TRUSTED_HOST", "GIT_SSL_NO_VERIFY", "UV_INSECURE_HOST"});
+  bool meant = false;
   const auto report = [&](Span span, const std::string& what) -> Finding& {
     Finding& found = sink.add(
         "certificate-check-off", *view.file, span,
         fmt::format("with {} whoever answers in the server's place chooses what the build gets",
                     what));
     found.evidence = {fmt::format("the step says {}", what)};
+    // pip's option, variable and setting are one cause.
+    if (what.contains("trusted-host") || what == "PIP_TRUSTED_HOST") found.cause = "trusted host";
+    found.pedantic = meant;
     return found;
   };
   for (const StageView& stage : view.stages)
     for (const Instruction& instruction : stage.stage->instructions) {
+      meant = gives_reason(comments_above(view.file->source, instruction.span));
       if (instruction.keyword == Keyword::kEnv)
         for (const KeyValue& pair : instruction.pairs)
           // "$HOSTS" may be empty.
