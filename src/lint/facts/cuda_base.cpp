@@ -110,7 +110,7 @@ bool uses_system_cuda(const PackageList& list) {
 bool has_foreign_index(const PackageList& list) {
   return std::ranges::any_of(list.indexes, [](const Word& index) {
     return index.text.contains("://") && !index.text.contains("pytorch.org") &&
-           !index.text.contains("pypi.org") && !index.text.contains("pythonhosted.org");
+           !is_pypi(index.text) && !index.text.contains("pythonhosted.org");
   });
 }
 

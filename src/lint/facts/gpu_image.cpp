@@ -69,6 +69,13 @@ void common_parts(std::string_view tag, const Images& images, GpuImage& out) {
       out.cuda = {std::move(version), evidence};
       out.vendor = {"nvidia", evidence};
     }
+    // gpu.cuda.11.8.py3.10
+    if (const std::size_t at = part.find("cuda."); !out.cuda.known() && at != part.npos)
+      if (std::string version = major_minor(part.substr(at + 5));
+          version.contains('.') && is_version(version)) {
+        out.cuda = {std::move(version), evidence};
+        out.vendor = {"nvidia", evidence};
+      }
     if (!out.cudnn.known() && part.starts_with("cudnn") && part.size() > 5 && is_digit(part[5]))
       out.cudnn = {std::string(part.substr(5, part.find_first_not_of(kDigits, 5) - 5)), evidence};
     if (!out.rocm.known() && part.starts_with("rocm") && is_version(part.substr(4)))

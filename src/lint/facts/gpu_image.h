@@ -63,6 +63,9 @@ struct Framework {
 /// The variant that the address of an index names: "cu124", "rocm6.2", "cpu"; empty for others.
 std::string variant_of_index(std::string_view url);
 
+/// PyPI, a mirror of it, or an index of NVIDIA's that has no torch: with these pip takes PyPI's.
+bool is_pypi(std::string_view url);
+
 /// The major of the CUDA that the address of a feed names ("…/onnxruntime-cuda-11/pypi/simple"); 0:
 /// none.
 std::uint64_t cuda_of_feed(std::string_view url);

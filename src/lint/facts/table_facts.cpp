@@ -1,10 +1,12 @@
 #include "lint/facts/table_facts.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "knowledge/table_rows.h"
+#include "lint/packages/requirement_text.h"
 
 namespace flense::lint {
 
@@ -105,12 +107,34 @@ std::vector<std::string> cuda_variants_of(const knowledge::Knowledge& known,
 }
 
 const knowledge::DefaultVariantRow* newest_torch_for(const knowledge::Knowledge& known,
-                                                     std::string_view python) {
-  const knowledge::DefaultVariantRow* newest = nullptr;
-  for (const knowledge::DefaultVariantRow& row : known.frameworks.defaults)
-    if ((newest == nullptr || compare_versions(row.from, newest->from) > 0) &&
-        (python.empty() || compare_versions(python, row.python) >= 0))
-      newest = &row;
+                                                     std::string_view python,
+                                                     std::string_view specifier) {
+  if (specifier.find_first_not_of("0123456789.,<>=~! ") != specifier.npos) return nullptr;
+  const auto holds_one = [&](const knowledge::DefaultVariantRow& row) {
+    bool out = meets(row.to, specifier);
+    TableRows(known.tables, "framework_builds", "torch_companions").each([&](const Json& one) {
+      const std::string torch(text_at(one, "torch"));
+      out = out || (knowledge::within(torch, row.from, row.to) && meets(torch, specifier));
+    });
+    return out;
+  };
+  const knowledge::DefaultVariantRow *newest = nullptr, *any = nullptr;
+  for (const knowledge::DefaultVariantRow& row : known.frameworks.defaults) {
+    if (!python.empty() && compare_versions(python, row.python) < 0) continue;
+    const auto is_newer = [&](const knowledge::DefaultVariantRow* than) {
+      return than == nullptr || compare_versions(row.from, than->from) > 0;
+    };
+    if (is_newer(any)) any = &row;
+    if (is_newer(newest) && (specifier.empty() || holds_one(row))) newest = &row;
+  }
+  if (newest == any || newest == nullptr) return newest;
+  // An older one may have no wheels for this Python: PyPI's file lists, those of Linux.
+  if (python.empty()) return nullptr;
+  constexpr std::pair<std::string_view, std::string_view> kLast[] = {
+      {"1.11", "3.9"}, {"2.0", "3.10"}, {"2.2", "3.11"}, {"2.5", "3.12"}};
+  for (const auto& [next, last] : kLast)
+    if (compare_versions(newest->to, next) < 0)
+      return compare_versions(python, last) > 0 ? nullptr : newest;
   return newest;
 }
 

@@ -43,10 +43,11 @@ std::vector<std::string> cuda_variants_of(const knowledge::Knowledge& known,
 std::vector<std::string> known_cuda_variants_of(const knowledge::Knowledge& known,
                                                 std::string_view torch);
 
-/// The newest torch that PyPI has for a Python ("3.6"; empty: a current one), with its CUDA; null:
-/// the table goes no further back.
+/// The newest torch that PyPI has for a Python ("3.6"; empty: a current one) and that meets a
+/// specifier, with its CUDA; null: the table goes no further back, or it cannot be told.
 const knowledge::DefaultVariantRow* newest_torch_for(const knowledge::Knowledge& known,
-                                                     std::string_view python);
+                                                     std::string_view python,
+                                                     std::string_view specifier = {});
 
 /// The last torch of the index of one CUDA, where PyPI has a newer one for a Python ("3.10"; empty:
 /// a current one): "2.5" of cu121; empty: it has the newest too, or is not known.

@@ -15,6 +15,7 @@
 #include "lint/facts/sure_installs.h"
 #include "lint/facts/table_facts.h"
 #include "lint/facts/torch_installs.h"
+#include "lint/packages/requirement_text.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
@@ -150,8 +151,9 @@ bool is_named_for_gpus(std::string_view path) {
 
 /// uv takes torch for the CUDA that this variable names.
 bool has_torch_backend(const Use& use) {
-  return use.install != nullptr && use.command->manager == PackageManager::kUv &&
-         environment_of(*use.install->instruction).contains("UV_TORCH_BACKEND");
+  return use.command->has_option("--torch-backend") ||
+         (use.install != nullptr && use.command->manager == PackageManager::kUv &&
+          environment_of(*use.install->instruction).contains("UV_TORCH_BACKEND"));
 }
 
 /// A base that nothing is known of may hold the package.
@@ -187,6 +189,10 @@ std::string python_of(const Use& use) {
              return is_of_system(request.manager) && request.name.starts_with("python3.");
            });
   };
+  // ${PYTHON} -m pip
+  if (use.install != nullptr &&
+      use.view->text(use.install->command.span).substr(0, 3).contains('$'))
+    return {};
   for (const Install* install : use.view->installs_in(use.stage))
     if (brings(install->command)) return {};
   for (const std::string_view word :
@@ -197,6 +203,22 @@ std::string python_of(const Use& use) {
       for (const StepCommand& command : commands_of(run))
         if (is_one_of(command.program, {"uv", "pyenv", "conda", "mamba", "micromamba"})) return {};
   return use.base().python.value;
+}
+
+/// uv makes an environment of the distribution's Python, or brings a current one where nothing names
+/// another: no older one than 3.10.
+bool takes_current_python(const Use& use) {
+  const GpuImage& base = use.base();
+  const std::string_view text = use.view->file->source.text();
+  return use.command->manager == PackageManager::kUv && base.repository == "nvidia/cuda" &&
+         compare_versions(base.python.value, "3.10") >= 0 &&
+         std::ranges::none_of(
+             std::to_array<std::string_view>({"3.6", "3.7", "3.8", "3.9", "UV_PYTHON", "python $",
+                                              "python=$", "python \"$", "python=\"$", "-p $"}),
+             [&](std::string_view word) { return text.contains(word); }) &&
+         std::ranges::none_of(use.view->project->files, [](const auto& file) {
+           return file->kind == FileKind::kPyproject;
+         });
 }
 
 /// The distributions of CUDA 10 and before have a Python for which nothing new is built; others get
@@ -224,30 +246,46 @@ bool may_be_bounded(const PackageList& list) {
   });
 }
 
-/// What pip takes where nothing says which torch: a build for a newer CUDA than the base's.
+/// What pip takes where nothing says which torch: a build for another CUDA than the base's.
 struct OtherCuda {
   std::string base, wheel;  ///< "11.8", "13.2"
   std::string fitting;      ///< "torch==2.7.* of https://download.pytorch.org/whl/cu118"; or empty
+  bool fits = false;        ///< some torch that meets the specifier is for the base's CUDA
+  bool older = false;       ///< than the base's
 };
 
 std::optional<OtherCuda> other_cuda(const knowledge::Knowledge& known,
                                     const PackageRequest& request, const PackageList& list,
                                     const Use& use) {
   const GpuImage& base = use.base();
-  if (!base.cuda.known() || !request.name.starts_with("torch") || !request.specifier.empty() ||
-      !request.index.empty() || !list.indexes.empty() || !use.command->indexes.empty() ||
+  const auto is_other = [](const Word& index) { return !is_pypi(index.text); };
+  if (!base.cuda.known() || !request.name.starts_with("torch") ||
+      (!request.specifier.empty() && (request.name != "torch" || !request.marker.empty())) ||
+      !request.index.empty() || std::ranges::any_of(list.indexes, is_other) ||
+      std::ranges::any_of(use.command->indexes, is_other) || has_torch_backend(use) ||
       request.manager == PackageManager::kConda || base.framework.value == "torch" ||
       is_for_arm(use) || may_be_bounded(list))
     return std::nullopt;
   // An older Python gets an older torch.
   const std::string python = python_of(use);
-  const knowledge::DefaultVariantRow* newest = newest_torch_for(known, python);
-  if (newest == nullptr || (python.empty() && is_of_old_python(use))) return std::nullopt;
-  OtherCuda out{major_minor(base.cuda.value), knowledge::cuda_of_variant(newest->variant), {}};
+  if (python.empty() && is_of_old_python(use)) return std::nullopt;
   // Which Python pip is of nobody knows: of those that are in use each gets CUDA 12 at least.
-  if (python.empty() || newest->python.empty()) out.wheel = "12 or newer";
-  if (first_number(out.base) >= first_number(out.wheel)) return std::nullopt;
-  if (python.empty()) return out;
+  const auto* newest = newest_torch_for(known, python, request.specifier);
+  if (newest == nullptr) return std::nullopt;
+  if (python.empty()) {
+    newest = nullptr;
+    for (const std::string_view least : {"3.8", "3.9", "3.10"})
+      if (newest == nullptr && (least == "3.10" || !takes_current_python(use)))
+        newest = newest_torch_for(known, least, request.specifier);
+    if (newest == nullptr) return std::nullopt;
+  }
+  OtherCuda out;
+  out.base = major_minor(base.cuda.value);
+  out.wheel = knowledge::cuda_of_variant(newest->variant);
+  if (python.empty()) out.wheel = fmt::format("{} or newer", first_number(out.wheel).value_or(12));
+  if (first_number(out.base) == first_number(out.wheel)) return std::nullopt;
+  out.older = first_number(out.base) > first_number(out.wheel);
+  if (out.older && (request.specifier.empty() || python.empty())) return std::nullopt;
   // The newest that the Python and the base's CUDA have in common.
   const knowledge::FrameworkBuild* fits = nullptr;
   std::string version;
@@ -258,13 +296,15 @@ std::optional<OtherCuda> other_cuda(const knowledge::Knowledge& known,
         compare_versions(build.from, newest->to) > 0)
       continue;
     const std::string& last = compare_versions(build.to, newest->to) > 0 ? newest->to : build.to;
+    if (!meets(last, request.specifier)) continue;
     const int order = fits == nullptr ? 1 : compare_versions(last, version);
     if (order > 0 || (order == 0 && cuda == out.base)) {
       fits = &build;
       version = last;
     }
   }
-  if (fits != nullptr)
+  out.fits = fits != nullptr;
+  if (out.fits && !python.empty())
     out.fitting =
         fmt::format("torch=={}.* of https://download.pytorch.org/whl/{}", version, fits->variant);
   return out;
@@ -347,31 +387,39 @@ void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const 
              !is_cuda_decided(request, list, use.view->file->source, use.command->indexes);
     };
     // A range is what a library asks for; an application is nothing without a version.
-    found.pedantic = !request.specifier.empty() || std::ranges::none_of(open, pays) ||
+    const auto other =
+        open.empty() ? std::nullopt : other_cuda(known, request, list, open.front());
+    const Install* by = open.empty() ? nullptr : open.front().install;
+    found.pedantic = (!request.specifier.empty() &&
+                      (!other || other->older || by == nullptr || !surely_runs(*by) ||
+                       open.front().base().repository != "nvidia/cuda")) ||
+                     std::ranges::none_of(open, pays) ||
                      is_example(file.source.project_path()) || takes_nightly(list) ||
                      file.source.slice(request.span).contains('$') ||
                      is_cuda_decided(request, list, file.source, list.indexes) ||
                      list.has_option("--no-deps") || list.has_option("--no-dependencies");
     found.fix = version_words(known, request, open);
-    if (const auto other =
-            open.empty() ? std::nullopt : other_cuda(known, request, list, open.front())) {
+    if (other) {
       const GpuImage& base = open.front().base();
       found.message = fmt::format(
-          "{} without a version is today's, for CUDA {}, and the base is of CUDA {}{}",
-          request.name, other->wheel, other->base,
+          "{} for CUDA {}, and the base is of CUDA {}{}",
+          request.specifier.empty()
+              ? fmt::format("{} without a version is today's,", request.name)
+              : fmt::format("the newest {}{} is", request.name, request.specifier),
+          other->wheel, other->base,
           base.flavour.value == "devel" &&
                   may_compile_extension(*open.front().view, open.front().stage)
               ? ": extensions that this base compiles do not fit it (\"The detected CUDA version "
                 "mismatches\")"
-              : ": it needs a newer driver, and loads none of the base's libraries");
+          : other->older ? ": it loads none of the base's libraries"
+                         : ": it needs a newer driver, and loads none of the base's libraries");
       found.evidence.push_back(base.cuda.evidence);
-      found.fix = other->fitting.empty()
-                      ? fmt::format(
-                            "write one version, of the index for the base's CUDA, or begin with a "
-                            "base of CUDA {}",
-                            other->wheel)
-                      : fmt::format("write {}, or begin with a base of CUDA {}", other->fitting,
-                                    other->wheel);
+      found.fix = fmt::format(
+          "{}begin with a base of CUDA {}",
+          !other->fitting.empty() ? fmt::format("write {}, or ", other->fitting)
+          : other->fits           ? "write one version, of the index for the base's CUDA, or "
+                                  : "",
+          other->wheel);
     } else if (!open.empty() && open.front().base().vendor.value == "amd" &&
                request.name.starts_with("torch") && list.indexes.empty()) {
       found.fix =

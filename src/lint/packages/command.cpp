@@ -88,7 +88,9 @@ void CommandReader::dispatch(std::string_view program, Arguments arguments,
   if (nesting > kMaxNestedFiles) return;
   if (is_versioned(program, "pip")) {
     pip("pip", arguments, environment, span, PackageManager::kPip);
-  } else if (is_versioned(program, "python") || is_versioned(program, "pypy")) {
+  } else if (is_versioned(program, "python") || is_versioned(program, "pypy") ||
+             program.starts_with('$')) {
+    // ${PYTHON} -m pip
     for (std::size_t at = 0; at + 1 < arguments.size() && arguments[at].text.starts_with('-');
          ++at) {
       if (arguments[at].text != "-m") continue;

@@ -64,11 +64,24 @@ class Scripts {
     if (!node.is_scalar()) return;
     Span span = word_of(node).span;
     // The mark of a block, "|" or ">-", stands on a line of its own.
-    if (node.block) span.begin = std::min(text_.find('\n', span.begin), span.end);
-    const std::size_t before = out_.names.builds.size();
-    read_commands(split_shell(text_, span).commands, path_, out_);
+    ShellDialect dialect;
+    if (node.block) {
+      span.begin = std::min(text_.find('\n', span.begin), span.end);
+      const std::size_t first = std::min(text_.find_first_not_of(" \r\n", span.begin), span.end);
+      dialect.indent = first - std::min(text_.rfind('\n', first) + 1, first);
+    }
+    const std::size_t before = out_.names.builds.size(), started = out_.workloads.size();
+    const std::vector<ShellCommand> commands = split_shell(text_, span, dialect).commands;
+    read_commands(commands, path_, out_);
     for (std::size_t at = before; at < out_.names.builds.size(); ++at)
       of_runs(out_.names.builds[at]);
+    for (std::size_t at = started; at < out_.workloads.size(); ++at)
+      // In a branch it may be for other runs.
+      if (const Workload& one = out_.workloads[at];
+          std::ranges::any_of(commands, [&](const ShellCommand& command) {
+            return command.span == one.span && command.depth == 0;
+          }))
+        images_of_runs(written(one.image));
   }
 
   /// As it is written, where the shell's text has variables in place of expressions.
@@ -115,12 +128,16 @@ class Scripts {
   void image(const YamlNode& node) {
     if (node.is_scalar() && !node.block) {
       add_named_image(out_.names, word_of(node));
-      if (!node.text.contains("matrix.")) return;
-      for (const MatrixRun& run : runs_)
-        if (const auto word = filled(node.text, run); word && ++matrix_images_ < kMostImages)
-          add_named_image(out_.names, *word);
+      images_of_runs(node.text);
     }
     if (const YamlNode* name = node.find("name")) image(*name);
+  }
+
+  void images_of_runs(std::string_view name) {
+    if (!name.contains("matrix.")) return;
+    for (const MatrixRun& run : runs_)
+      if (const auto word = filled(name, run); word && ++matrix_images_ < kMostImages)
+        add_named_image(out_.names, *word);
   }
 
   void build(const YamlNode& with) {

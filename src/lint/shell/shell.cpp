@@ -102,10 +102,11 @@ class Splitter {
       const std::size_t end = std::min(text.find('\n', at), text.size());
       std::string_view line = text.substr(at, end - at);
       if (line.ends_with('\r')) line.remove_suffix(1);
+      line.remove_prefix(std::min({dialect_.indent, line.find_first_not_of(' '), line.size()}));
       if (document.strip_tabs)
         while (line.starts_with('\t')) line.remove_prefix(1);
       if (line == document.name) {
-        if (document.to_shell) nested({begin, at}, ShellDialect{}, open_.size());
+        if (document.to_shell) nested({begin, at}, {.indent = dialect_.indent}, open_.size());
         cursor_.move_to(std::min(end + 1, text.size()));
         return true;
       }

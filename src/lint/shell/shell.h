@@ -48,6 +48,7 @@ struct ShellCommand {
 struct ShellDialect {
   char continuation = '\\';       ///< '`' after a Dockerfile's escape directive
   bool dockerfile_lines = false;  ///< a comment or an empty line inside a continuation is skipped
+  std::size_t indent = 0;  ///< blanks in front of each line that the shell does not get: YAML's
 };
 
 struct ShellText {
