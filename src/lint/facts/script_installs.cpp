@@ -1,8 +1,10 @@
 #include "lint/facts/script_installs.h"
 
+#include <algorithm>
 #include <set>
 
 #include "lint/facts/build_steps.h"
+#include "lint/facts/sure_installs.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -48,8 +50,20 @@ const ProjectFile* context_file(const FileView& view, std::size_t stage, const s
 
 }  // namespace
 
-std::vector<ScriptInstall> script_installs_of(const FileView& view) {
-  std::vector<ScriptInstall> out;
+bool RunScript::surely_runs(Span command) const {
+  if (conditional) return false;
+  for (std::size_t at = 0; at < commands.size(); ++at) {
+    const ShellCommand& one = commands[at];
+    if (one.span == command)
+      return one.depth == 0 && !is_decided(commands, at) &&
+             std::ranges::none_of(one.words, &ShellWord::dynamic);
+    if (is_one_of(program_of(one).name, {"exit", "return"})) return false;
+  }
+  return false;
+}
+
+std::vector<RunScript> scripts_run_by(const FileView& view) {
+  std::vector<RunScript> out;
   std::set<const ProjectFile*> read;
   const std::string root = view.project->context_directory(*view.file);
   for (const StageView& stage : view.stages) {
@@ -62,12 +76,19 @@ std::vector<ScriptInstall> script_installs_of(const FileView& view) {
         const ProjectFile* script = context_file(view, stage.index, root, path);
         if (script == nullptr || !read.insert(script).second) continue;
         const std::string_view text = script->source.text();
-        for (PackageList& list : package_commands(
-                 script->source, split_shell(text, {0, text.size()}).commands, environment_of(run)))
-          out.push_back({std::move(list), script, stage.index});
+        out.push_back({script, stage.index, &environment_of(run),
+                       split_shell(text, {0, text.size()}).commands, command.shell->depth > 0});
       }
     }
   }
+  return out;
+}
+
+std::vector<ScriptInstall> script_installs_of(const FileView& view) {
+  std::vector<ScriptInstall> out;
+  for (const RunScript& one : scripts_run_by(view))
+    for (PackageList& list : package_commands(one.file->source, one.commands, *one.environment))
+      out.push_back({std::move(list), one.file, one.stage});
   return out;
 }
 

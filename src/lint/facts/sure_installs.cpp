@@ -17,7 +17,8 @@ bool decides_about_next(const ShellCommand& command) {
          (command.joined_by == "&&" && is_one_of(program_of(command).name, {"test", "[", "[["}));
 }
 
-/// Whether a command of the && and || in front of this one decides about it.
+}  // namespace
+
 bool is_decided(const std::vector<ShellCommand>& all, std::size_t at) {
   for (bool group = false; at > 0; --at) {
     const ShellCommand& before = all[at - 1];
@@ -35,8 +36,6 @@ bool is_decided(const std::vector<ShellCommand>& all, std::size_t at) {
   }
   return false;
 }
-
-}  // namespace
 
 bool is_conditional(const Install& install) {
   const ShellCommand* command = command_at(*install.instruction, install.command.span);

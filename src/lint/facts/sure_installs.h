@@ -9,6 +9,9 @@ namespace flense::lint {
 /// depends on but the steps before, and no variable.
 bool surely_runs(const Install& install);
 
+/// Whether a command of the && and || in front of one decides about it.
+bool is_decided(const std::vector<ShellCommand>& all, std::size_t at);
+
 /// A branch, a loop or a test in front of it decides whether the command runs.
 bool is_conditional(const Install& install);
 

@@ -205,8 +205,8 @@ std::string python_of(const Use& use) {
   return use.base().python.value;
 }
 
-/// uv makes an environment of the distribution's Python, or brings a current one where nothing names
-/// another: no older one than 3.10.
+/// uv makes an environment of the distribution's Python, or brings a current one where nothing
+/// names another: no older one than 3.10.
 bool takes_current_python(const Use& use) {
   const GpuImage& base = use.base();
   const std::string_view text = use.view->file->source.text();
@@ -216,9 +216,8 @@ bool takes_current_python(const Use& use) {
              std::to_array<std::string_view>({"3.6", "3.7", "3.8", "3.9", "UV_PYTHON", "python $",
                                               "python=$", "python \"$", "python=\"$", "-p $"}),
              [&](std::string_view word) { return text.contains(word); }) &&
-         std::ranges::none_of(use.view->project->files, [](const auto& file) {
-           return file->kind == FileKind::kPyproject;
-         });
+         std::ranges::none_of(use.view->project->files,
+                              [](const auto& file) { return file->kind == FileKind::kPyproject; });
 }
 
 /// The distributions of CUDA 10 and before have a Python for which nothing new is built; others get
@@ -387,15 +386,17 @@ void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const 
              !is_cuda_decided(request, list, use.view->file->source, use.command->indexes);
     };
     // A range is what a library asks for; an application is nothing without a version.
-    const auto other =
-        open.empty() ? std::nullopt : other_cuda(known, request, list, open.front());
+    const auto other = open.empty() ? std::nullopt : other_cuda(known, request, list, open.front());
     const Install* by = open.empty() ? nullptr : open.front().install;
+    // A list of several images has a range for all of them.
+    const auto has_other_base = [](const Use& use) {
+      return use.base().repository != "nvidia/cuda";
+    };
     found.pedantic = (!request.specifier.empty() &&
                       (!other || other->older || by == nullptr || !surely_runs(*by) ||
-                       open.front().base().repository != "nvidia/cuda")) ||
-                     std::ranges::none_of(open, pays) ||
-                     is_example(file.source.project_path()) || takes_nightly(list) ||
-                     file.source.slice(request.span).contains('$') ||
+                       std::ranges::any_of(uses, has_other_base))) ||
+                     std::ranges::none_of(open, pays) || is_example(file.source.project_path()) ||
+                     takes_nightly(list) || file.source.slice(request.span).contains('$') ||
                      is_cuda_decided(request, list, file.source, list.indexes) ||
                      list.has_option("--no-deps") || list.has_option("--no-dependencies");
     found.fix = version_words(known, request, open);
@@ -414,12 +415,12 @@ void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const 
           : other->older ? ": it loads none of the base's libraries"
                          : ": it needs a newer driver, and loads none of the base's libraries");
       found.evidence.push_back(base.cuda.evidence);
-      found.fix = fmt::format(
-          "{}begin with a base of CUDA {}",
-          !other->fitting.empty() ? fmt::format("write {}, or ", other->fitting)
-          : other->fits           ? "write one version, of the index for the base's CUDA, or "
-                                  : "",
-          other->wheel);
+      found.fix =
+          fmt::format("{}begin with a base of CUDA {}",
+                      !other->fitting.empty() ? fmt::format("write {}, or ", other->fitting)
+                      : other->fits ? "write one version, of the index for the base's CUDA, or "
+                                    : "",
+                      other->wheel);
     } else if (!open.empty() && open.front().base().vendor.value == "amd" &&
                request.name.starts_with("torch") && list.indexes.empty()) {
       found.fix =

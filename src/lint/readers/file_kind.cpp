@@ -18,7 +18,7 @@ bool is_yaml_name(std::string_view name) {
 
 /// What a YAML text says at the left margin.
 struct Margin {
-  bool api_version = false, kind = false;
+  bool api_version = false, kind = false, pod = false, containers = false;
   bool services_mapping = false, container_like = false;
   bool dependencies_list = false, channels = false, name = false;
 };
@@ -47,11 +47,13 @@ Margin margin_of(std::string_view text) {
       last = key_of(line);
       if (last == "apiVersion") out.api_version = true;
       if (last == "kind") out.kind = true;
+      out.pod = out.pod || trim_space(line) == "kind: Pod";
       if (last == "channels") out.channels = true;
       if (last == "name") out.name = true;
       continue;
     }
     const std::string_view inner = line.substr(indent);
+    if (last == "spec" && trim_space(inner) == "containers:") out.containers = true;
     if (last == "dependencies" && inner[0] == '-') out.dependencies_list = true;
     // In GitLab's and other files `services:` is a list.
     if (last == "services" && inner[0] != '-') {
@@ -87,7 +89,9 @@ bool is_kubernetes_json(std::string_view text) {
 FileKind kind_of_yaml(std::string_view name, std::string_view text) {
   if (is_kubernetes_json(text)) return FileKind::kKubernetes;
   const Margin margin = margin_of(text);
-  if (margin.api_version && margin.kind) return FileKind::kKubernetes;
+  // Tools that take a pod alone fill in its version.
+  if (margin.kind && (margin.api_version || (margin.pod && margin.containers)))
+    return FileKind::kKubernetes;
   if (margin.services_mapping && margin.container_like) return FileKind::kCompose;
   const bool conda_name = name.starts_with("environment") || name.starts_with("conda") ||
                           name.starts_with("env.") || name.ends_with("environment.yml") ||

@@ -8,6 +8,7 @@
 #include "knowledge/table_rows.h"
 #include "lint/facts/final_environment.h"
 #include "lint/facts/purpose.h"
+#include "lint/facts/script_installs.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
@@ -207,114 +208,138 @@ void driver_capabilities(const FileView& view, const StageSteps& steps, FindingS
   }
 }
 
-void driver_packages(const FileView& view, const StageSteps& steps, FindingSink& sink) {
-  const auto& rows = view.project->knowledge->build.driver_packages;
-  for (const Install* install : view.installs_in(view.stages.size() - 1)) {
-    const PackageManager manager = install->command.manager;
-    if (manager != PackageManager::kApt && manager != PackageManager::kDnf) continue;
-    const PackageRequest* first = nullptr;
-    const knowledge::NamePatternRow* row = nullptr;
-    std::string names;
-    for (const PackageRequest& request : install->command.packages) {
-      const auto* one = find_pattern(rows, request.name);
-      if (one == nullptr) continue;
-      if (first == nullptr) {
-        first = &request;
-        row = one;
-      }
-      names += (names.empty() ? "" : ", ") + request.name;
+/// `commands`: of the step, or of the script that it runs.
+Finding* driver_packages(const FileView& view, const ProjectFile& file, const PackageList& list,
+                         const std::vector<StepCommand>& commands, FindingSink& sink) {
+  if (list.manager != PackageManager::kApt && list.manager != PackageManager::kDnf) return nullptr;
+  const PackageRequest* first = nullptr;
+  const knowledge::NamePatternRow* row = nullptr;
+  std::string names;
+  for (const PackageRequest& request : list.packages) {
+    const auto* one = find_pattern(view.project->knowledge->build.driver_packages, request.name);
+    if (one == nullptr) continue;
+    if (first == nullptr) {
+      first = &request;
+      row = one;
     }
-    if (first == nullptr) continue;
-    // The step takes it away again.
-    if (std::ranges::any_of(commands_of(*install->instruction), [](const StepCommand& command) {
-          return starts_with_any(command.program, {"apt", "dnf", "yum"}) &&
-                 (command.has("purge") || command.has("remove")) &&
-                 std::ranges::any_of(command.arguments, [](const Argument& word) {
-                   return word.text.contains("nvidia") || word.text.contains("cuda");
-                 });
-        }))
-      continue;
-    Finding& found =
-        sink.add("driver-package-installed", *view.file, first->span,
-                 fmt::format("{} brings {} into the image; the driver must be the host's", names,
-                             row->what));
-    found.evidence = {row->source};
-    if (!names.starts_with("amdgpu"))
-      found.evidence.emplace_back("libcuda of the image against another kernel module: error 803");
-    // The container gets these only where it asks for them.
-    std::string asks;
-    if (!view.file->source.text().contains("NVIDIA_DRIVER_CAPABILITIES"))
-      asks = row->pattern.contains("code-")  ? "video"
-             : row->pattern.contains("-gl-") ? "graphics"
-                                             : "";
-    if (!asks.empty()) asks = ", with ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility," + asks;
-    found.fix =
-        row->pattern.starts_with("cuda")
-            ? "take packages that bring no driver: cuda-libraries-…, or cuda-toolkit-… where "
-              "something compiles"
-        : names.starts_with("amdgpu")
-            ? fmt::format(
-                  "delete {}: the kernel's driver is the host's, and the container gets "
-                  "/dev/kfd and /dev/dri",
-                  names)
-            : fmt::format("delete {}: containers get the host's files{}", names, asks);
-    // An image that is built for its host's driver, loads it on its node, or is the system of a
-    // machine; the packages of WSL hold no driver.
-    found.pedantic =
-        view.text(first->span).contains('$') ||
-        std::ranges::any_of(
-            std::to_array<std::string_view>({"linux-headers", "kernel-devel", "linux-image",
-                                             "bootc", "warewulf", "akmod", "dracut", "wsl-ubuntu",
-                                             "balena"}),
-            [&](std::string_view word) { return view.file->source.text().contains(word); });
+    names += (names.empty() ? "" : ", ") + request.name;
   }
+  if (first == nullptr) return nullptr;
+  // The step takes it away again.
+  if (std::ranges::any_of(commands, [](const StepCommand& command) {
+        return starts_with_any(command.program, {"apt", "dnf", "yum"}) &&
+               (command.has("purge") || command.has("remove")) &&
+               std::ranges::any_of(command.arguments, [](const Argument& word) {
+                 return word.text.contains("nvidia") || word.text.contains("cuda");
+               });
+      }))
+    return nullptr;
+  Finding& found = sink.add(
+      "driver-package-installed", file, first->span,
+      fmt::format("{} brings {} into the image; the driver must be the host's", names, row->what));
+  found.evidence = {row->source};
+  if (!names.starts_with("amdgpu"))
+    found.evidence.emplace_back("libcuda of the image against another kernel module: error 803");
+  // The container gets these only where it asks for them.
+  std::string asks;
+  if (!view.file->source.text().contains("NVIDIA_DRIVER_CAPABILITIES"))
+    asks = row->pattern.contains("code-")  ? "video"
+           : row->pattern.contains("-gl-") ? "graphics"
+                                           : "";
+  if (!asks.empty()) asks = ", with ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility," + asks;
+  found.fix = row->pattern.starts_with("cuda")
+                  ? "take packages that bring no driver: cuda-libraries-…, or cuda-toolkit-… where "
+                    "something compiles"
+              : names.starts_with("amdgpu")
+                  ? fmt::format(
+                        "delete {}: the kernel's driver is the host's, and the container gets "
+                        "/dev/kfd and /dev/dri",
+                        names)
+                  : fmt::format("delete {}: containers get the host's files{}", names, asks);
+  // An image that is built for its host's driver, loads it on its node, or is the system of a
+  // machine; the packages of WSL hold no driver.
+  found.pedantic =
+      file.source.slice(first->span).contains('$') ||
+      std::ranges::any_of(
+          std::to_array<std::string_view>({"linux-headers", "kernel-devel", "linux-image", "bootc",
+                                           "warewulf", "akmod", "dracut", "wsl-ubuntu", "balena"}),
+          [&](std::string_view word) { return view.file->source.text().contains(word); });
+  return &found;
+}
+
+Finding* driver_installer(const ProjectFile& file, const StepCommand& command, FindingSink& sink) {
+  // Under another name it is known by its options.
+  const bool no_module = command.has("--no-kernel-module") || command.has("--no-kernel-modules");
+  const bool quiet = (command.has("-s") || command.has("--silent")) && command.has("--ui=none");
+  const auto runs = [&](std::string_view word) {
+    return (word.ends_with(".run") && (word.contains("NVIDIA-Linux-") || no_module || quiet)) ||
+           (no_module && word.contains('$'));
+  };
+  // The toolkit's installer holds a driver and installs it unless told what to install.
+  const auto toolkit = [&](std::string_view word) {
+    return file_name(word).starts_with("cuda_") && word.ends_with("_linux.run") &&
+           (command.has("--driver") ||
+            std::ranges::none_of(command.arguments, [](const Argument& one) {
+              // Installers up to CUDA 9 take options with one dash too.
+              const std::string_view option =
+                  std::string_view(one.text).substr(one.text.starts_with("--") ? 1 : 0);
+              return option.starts_with("-toolkit") || option.starts_with("-samples") ||
+                     option.starts_with("-extract") || option == "-help";
+            }));
+  };
+  const auto of_toolkit = std::ranges::find_if(command.arguments, [&](const Argument& one) {
+    return is_shell(command.program) && toolkit(one.text);
+  });
+  if (toolkit(command.program) || of_toolkit != command.arguments.end()) {
+    Finding& found =
+        sink.add("driver-package-installed", file,
+                 of_toolkit == command.arguments.end() ? command.program_span : of_toolkit->span,
+                 "this installer brings a driver along; it must be the host's");
+    found.evidence = {
+        "CUDA Installation Guide, Runfile: --toolkit and --driver choose what is "
+        "installed"};
+    found.fix = "add --silent --toolkit, so that the toolkit alone is installed";
+    return &found;
+  }
+  const bool program = runs(command.program);
+  const auto at = std::ranges::find_if(command.arguments, [&](const Argument& one) {
+    return is_shell(command.program) && runs(one.text);
+  });
+  if (!program && at == command.arguments.end()) return nullptr;
+  // Taken apart, not installed.
+  if (command.has("-x") || command.has("--extract-only")) return nullptr;
+  Finding& found =
+      sink.add("driver-package-installed", file, program ? command.program_span : at->span,
+               "this installs NVIDIA's driver into the image; it must be the "
+               "host's");
+  found.evidence = {no_module || quiet
+                        ? "--no-kernel-module and --ui are options of NVIDIA's installer of drivers"
+                        : "NVIDIA-Linux-….run is the driver's installer"};
+  found.fix =
+      "delete the command, and the step where it does nothing else: containers get the host's "
+      "files";
+  return &found;
+}
+
+void driver(const FileView& view, const StageSteps& steps, FindingSink& sink) {
+  for (const Install* install : view.installs_in(view.stages.size() - 1))
+    driver_packages(view, *view.file, install->command, commands_of(*install->instruction), sink);
   for (const Step& step : steps.all())
-    for (const StepCommand& command : commands_of(*step.instruction)) {
-      const auto runs = [](std::string_view word) {
-        return word.find("NVIDIA-Linux-") != word.npos && word.ends_with(".run");
-      };
-      // The toolkit's installer holds a driver and installs it unless told what to install.
-      const auto toolkit = [&](std::string_view word) {
-        return file_name(word).starts_with("cuda_") && word.ends_with("_linux.run") &&
-               (command.has("--driver") ||
-                std::ranges::none_of(command.arguments, [](const Argument& one) {
-                  // Installers up to CUDA 9 take options with one dash too.
-                  const std::string_view option =
-                      std::string_view(one.text).substr(one.text.starts_with("--") ? 1 : 0);
-                  return option.starts_with("-toolkit") || option.starts_with("-samples") ||
-                         option.starts_with("-extract") || option == "-help";
-                }));
-      };
-      const auto of_toolkit = std::ranges::find_if(command.arguments, [&](const Argument& one) {
-        return is_shell(command.program) && toolkit(one.text);
-      });
-      if (toolkit(command.program) || of_toolkit != command.arguments.end()) {
-        Finding& found = sink.add(
-            "driver-package-installed", *view.file,
-            of_toolkit == command.arguments.end() ? command.program_span : of_toolkit->span,
-            "this installer brings a driver along; it must be the host's");
-        found.evidence = {
-            "CUDA Installation Guide, Runfile: --toolkit and --driver choose what is "
-            "installed"};
-        found.fix = "add --silent --toolkit, so that the toolkit alone is installed";
-        continue;
-      }
-      const bool program = runs(command.program);
-      const auto at = std::ranges::find_if(command.arguments, [&](const Argument& one) {
-        return is_shell(command.program) && runs(one.text);
-      });
-      if (!program && at == command.arguments.end()) continue;
-      // Taken apart, not installed.
-      if (command.has("-x") || command.has("--extract-only")) continue;
-      Finding& found = sink.add("driver-package-installed", *view.file,
-                                program ? command.program_span : at->span,
-                                "this installs NVIDIA's driver into the image; it must be the "
-                                "host's");
-      found.evidence = {"NVIDIA-Linux-….run is the driver's installer"};
-      found.fix =
-          "delete the command, and the step where it does nothing else: containers get the host's "
-          "files";
-    }
+    for (const StepCommand& command : commands_of(*step.instruction))
+      driver_installer(*view.file, command, sink);
+  for (const RunScript& script : scripts_run_by(view)) {
+    if (!view.stages[script.stage].final) continue;
+    std::size_t budget = 1U << 20;
+    const auto commands = step_commands_of(script.commands, *script.environment, budget);
+    const auto weigh = [&](Finding* found, Span command) {
+      if (found != nullptr && !script.surely_runs(command)) found->pedantic = true;
+    };
+    for (const PackageList& list :
+         package_commands(script.file->source, script.commands, *script.environment))
+      weigh(driver_packages(view, *script.file, list, commands, sink), list.span);
+    for (const StepCommand& command : commands)
+      weigh(driver_installer(*script.file, command, sink), command.shell->span);
+  }
 }
 
 /// Whether the image is built for one AMD GPU alone.
@@ -383,7 +408,7 @@ void judge_contract(const Project& /*project*/, const std::vector<FileView>& vie
     const StageSteps steps(view, view.stages.size() - 1);
     visible_devices(view, steps, sink);
     driver_capabilities(view, steps, sink);
-    driver_packages(view, steps, sink);
+    driver(view, steps, sink);
     hsa_override(view, steps, sink);
   }
 }

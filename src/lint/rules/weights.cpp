@@ -138,14 +138,12 @@ bool is_own_last_layer(const StageSteps& steps, const Instruction& copy) {
 
 /// Named as people name what a program reads or keeps.
 bool is_data_directory(std::string_view source) {
-  while (source.ends_with('/')) source.remove_suffix(1);
   return is_one_of(file_name(source), {"data", "dataset", "datasets", "checkpoints", "checkpoint",
                                        "ckpt", "ckpts", "weights", "models"});
 }
 
 /// The same names but "models", under which code lies as often.
 bool names_weights_or_data(std::string_view source) {
-  while (source.ends_with('/')) source.remove_suffix(1);
   return is_one_of(to_lower(file_name(source)),
                    {"data", "dataset", "datasets", "checkpoints", "checkpoint", "ckpt", "ckpts",
                     "weights", "modelweights", "model_weights", "model-weights", "pretrained",
@@ -249,7 +247,10 @@ void weights(const FileView& view, const StageSteps& steps, const SentFiles& sen
     if (!copies || one.words.size() < 2) continue;
     const bool from_context = one.flag("from") == nullptr;
     for (std::size_t at = 0; at + 1 < one.words.size(); ++at) {
-      const Word& source = one.words[at];
+      Word source = one.words[at];
+      // data/* is data/
+      if (source.text.ends_with("/*")) source.text.pop_back();
+      while (source.text.size() > 1 && source.text.ends_with('/')) source.text.pop_back();
       if (is_weights(source.text) && !holds(source.text, "*")) {
         const std::uint64_t bytes = from_context ? sent.bytes_below(source.text) : 0;
         // A file known to be small is not a burden.
