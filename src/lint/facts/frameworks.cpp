@@ -124,14 +124,12 @@ std::string variant_of_index(std::string_view url) {
 }
 
 bool is_pypi(std::string_view url) {
-  if (!url.contains("://") || url.contains('$') || !variant_of_index(url).empty()) return false;
-  return url.contains("://pypi.org/") || url.contains("://pypi.ngc.nvidia.com") ||
-         url.contains("://pypi.tuna.tsinghua.edu.cn/") || url.contains("://pypi.doubanio.com/") ||
-         url.contains("://pypi.douban.com/") ||
-         url.contains("://repo.huaweicloud.com/repository/pypi/") ||
-         url.contains("://pypi.mirrors.ustc.edu.cn/") ||
-         // mirrors.aliyun.com, mirrors.ustc.edu.cn, mirrors.cloud.tencent.com, mirror.baidu.com, …
-         (url.contains("://mirror") && url.contains("/pypi/"));
+  // mirrors.aliyun.com, mirrors.ustc.edu.cn, mirrors.cloud.tencent.com, mirror.baidu.com, …
+  return !url.contains('$') &&
+         ((url.contains("://mirror") && url.contains("/pypi/")) || url.contains("://pypi.org/") ||
+          url.contains("://pypi.tuna.") || url.contains("://pypi.ngc.nvidia.com") ||
+          url.contains("://pypi.douban") || url.contains("://pypi.mirrors.") ||
+          url.contains("://repo.huaweicloud.com/repository/pypi/"));
 }
 
 std::uint64_t cuda_of_feed(std::string_view url) {

@@ -130,11 +130,10 @@ const knowledge::DefaultVariantRow* newest_torch_for(const knowledge::Knowledge&
   if (newest == any || newest == nullptr) return newest;
   // An older one may have no wheels for this Python: PyPI's file lists, those of Linux.
   if (python.empty()) return nullptr;
-  constexpr std::pair<std::string_view, std::string_view> kLast[] = {
-      {"1.11", "3.9"}, {"2.0", "3.10"}, {"2.2", "3.11"}, {"2.5", "3.12"}};
-  for (const auto& [next, last] : kLast)
-    if (compare_versions(newest->to, next) < 0)
-      return compare_versions(python, last) > 0 ? nullptr : newest;
+  for (const auto& [next, last] :
+       {std::pair{"1.11", "3.9"}, {"2.0", "3.10"}, {"2.2", "3.11"}, {"2.5", "3.12"}})
+    if (compare_versions(newest->to, next) < 0 && compare_versions(python, last) > 0)
+      return nullptr;
   return newest;
 }
 

@@ -89,7 +89,7 @@ bool is_kubernetes_json(std::string_view text) {
 FileKind kind_of_yaml(std::string_view name, std::string_view text) {
   if (is_kubernetes_json(text)) return FileKind::kKubernetes;
   const Margin margin = margin_of(text);
-  // Tools that take a pod alone fill in its version.
+  // A pod alone, whose version the tool that takes it may fill in.
   if (margin.kind && (margin.api_version || (margin.pod && margin.containers)))
     return FileKind::kKubernetes;
   if (margin.services_mapping && margin.container_like) return FileKind::kCompose;

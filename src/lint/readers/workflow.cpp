@@ -77,11 +77,9 @@ class Scripts {
       of_runs(out_.names.builds[at]);
     for (std::size_t at = started; at < out_.workloads.size(); ++at)
       // In a branch it may be for other runs.
-      if (const Workload& one = out_.workloads[at];
-          std::ranges::any_of(commands, [&](const ShellCommand& command) {
-            return command.span == one.span && command.depth == 0;
-          }))
-        images_of_runs(written(one.image));
+      if (const auto by = std::ranges::find(commands, out_.workloads[at].span, &ShellCommand::span);
+          by != commands.end() && by->depth == 0)
+        images_of_runs(written(out_.workloads[at].image));
   }
 
   /// As it is written, where the shell's text has variables in place of expressions.

@@ -270,7 +270,7 @@ Finding* driver_packages(const FileView& view, const ProjectFile& file, const Pa
 Finding* driver_installer(const ProjectFile& file, const StepCommand& command, FindingSink& sink) {
   // Under another name it is known by its options.
   const bool no_module = command.has("--no-kernel-module") || command.has("--no-kernel-modules");
-  const bool quiet = (command.has("-s") || command.has("--silent")) && command.has("--ui=none");
+  const bool quiet = command.has("--ui=none") && (command.has("-s") || command.has("--silent"));
   const auto runs = [&](std::string_view word) {
     return (word.ends_with(".run") && (word.contains("NVIDIA-Linux-") || no_module || quiet)) ||
            (no_module && word.contains('$'));
@@ -312,9 +312,8 @@ Finding* driver_installer(const ProjectFile& file, const StepCommand& command, F
       sink.add("driver-package-installed", file, program ? command.program_span : at->span,
                "this installs NVIDIA's driver into the image; it must be the "
                "host's");
-  found.evidence = {no_module || quiet
-                        ? "--no-kernel-module and --ui are options of NVIDIA's installer of drivers"
-                        : "NVIDIA-Linux-….run is the driver's installer"};
+  found.evidence = {no_module ? "--no-kernel-module is an option of NVIDIA's installer of drivers"
+                              : "NVIDIA-Linux-….run is the driver's installer"};
   found.fix =
       "delete the command, and the step where it does nothing else: containers get the host's "
       "files";

@@ -138,7 +138,7 @@ bool surely_refused(const std::vector<FileView>& views, const ProjectFile& file,
 
 /// A file that somebody means to write, or that another program reads as it is.
 bool is_harmless(const ProjectFile& file, const ParseProblem& problem) {
-  // Jenkins fills in a pod's.
+  // Which tool takes a pod alone, and completes it, is not known.
   if (problem.message.contains("has no apiVersion"))
     return !file.source.text().contains("apiVersion");
   if (!problem.span.empty()) return false;
