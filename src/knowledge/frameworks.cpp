@@ -64,8 +64,8 @@ Frameworks Frameworks::read(const TableSet& tables) {
   defaults.each([&](const Json& row) {
     out.defaults.push_back({text_at(row, "from"), text_at(row, "to"), text_at(row, "variant"),
                             defaults.confidence(row),
-                            defaults.source(row, "torch " + row_name(row)),
-                            text_at(row, "python")});
+                            defaults.source(row, "torch " + row_name(row)), text_at(row, "python"),
+                            text_at(row, "last_python")});
   });
   const TableRows cudnn = section("cudnn");
   cudnn.each([&](const Json& row) {

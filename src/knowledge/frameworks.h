@@ -27,6 +27,7 @@ struct FrameworkBuild {
 struct DefaultVariantRow {
   std::string from, to, variant, confidence, source;
   std::string python;  ///< the least that a release of the row has wheels for; empty: not known
+  std::string last_python;  ///< the last one; empty: not known, or none that is in use is newer
 };
 
 struct CudnnRow {

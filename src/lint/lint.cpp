@@ -153,12 +153,6 @@ void join_same_causes(const Project& project, std::vector<Finding>& findings) {
   findings = std::move(out);
 }
 
-/// What a base of CUDA 13 needs and an older one did not.
-void say_floor(Finding& finding) {
-  if (finding.fix.contains("base of CUDA 13"))
-    finding.fix += " (CUDA 13 needs driver 580 and a GPU of Turing or newer)";
-}
-
 /// The remedy of one finding is the other's too: torch without a version over another torch; the
 /// tag without support of a base that shall be a smaller one.
 void leave_out_followers(std::vector<Finding>& findings) {
@@ -235,7 +229,6 @@ Outcome lint(const Project& project, const LintRules& rules, const Policy& polic
     // Who names a rule wants it.
     if (policy.pedantic || !only.empty() || severity != policy.severities.end())
       finding.pedantic = false;
-    say_floor(finding);
     out.findings.push_back(std::move(finding));
   }
   const auto key = [](const Finding& finding) {

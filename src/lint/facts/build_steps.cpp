@@ -220,7 +220,7 @@ std::vector<CacheMount> cache_mounts(const Instruction& instruction) {
     for (const auto& [key, value] : flag->pairs()) {
       if (key == "type") cache = value == "cache";
       if (key == "target" || key == "dst" || key == "destination") written = value;
-      if (key == "uid" || key == "mode") made.has_uid = true;
+      if (key == "uid" || key == "mode") made.states_access = true;
       if (key == "id") made.id = value;
     }
     if (!cache) continue;

@@ -71,7 +71,7 @@ struct CacheMount {
   const Flag* flag = nullptr;
   std::string target;  ///< variables replaced; empty: not known
   std::string id;      ///< what mounts of one cache have in common: the target, unless id= says so
-  bool has_uid = false;  ///< or a mode: whose it is, or who may write, is said
+  bool states_access = false;  ///< by uid or mode
 };
 /// --mount=type=cache of a RUN.
 std::vector<CacheMount> cache_mounts(const Instruction& instruction);

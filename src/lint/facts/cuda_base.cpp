@@ -7,6 +7,7 @@
 #include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
 #include "lint/facts/layer_paths.h"
+#include "lint/facts/purpose.h"
 #include "lint/facts/sure_installs.h"
 #include "lint/facts/torch_installs.h"
 #include "lint/packages/requirement_text.h"
@@ -221,6 +222,13 @@ bool copies_wheels(const Instruction& copy) {
 
 }  // namespace
 
+std::string base_of_cuda(std::string_view version) {
+  // CUDA 13.0, Release Notes: the least driver, and the architectures that are gone.
+  return fmt::format(
+      "a base of CUDA {}{}", version,
+      first_number(version) >= 13 ? " (which needs driver 580 and a GPU of Turing or newer)" : "");
+}
+
 bool has_other_cuda_user(const FileView& view, std::size_t stage) {
   for (const Install* install : view.installs_in(stage))
     for (const PackageList* list : lists_of(*install))
@@ -231,9 +239,7 @@ bool has_other_cuda_user(const FileView& view, std::size_t stage) {
 std::optional<UnusedCuda> unused_cuda_of(const FileView& view) {
   const StageView* base = final_base(view);
   if (base == nullptr || base->image.repository != "nvidia/cuda" ||
-      base->image.flavour.value != "runtime" ||
-      has_part(view.file->source.project_path(), "/._-",
-               {"arm", "arm64", "aarch64", "jetson", "sbsa", "gh200", "gb10", "spark"}))
+      base->image.flavour.value != "runtime" || names_arm(view.file->source.project_path()))
     return std::nullopt;
   const std::size_t last = view.stages.size() - 1;
   UnusedCuda out;

@@ -22,6 +22,9 @@ std::string cuda_tag(const knowledge::Images& images, const knowledge::CudaImage
 /// Whether the table holds the release that an image of nvidia/cuda names, or is not to be asked.
 bool cuda_tag_known(const knowledge::Images& images, const GpuImage& image);
 
+/// "a base of CUDA 12.4", for a fix; of CUDA 13 with what it needs and an older one did not.
+std::string base_of_cuda(std::string_view version);
+
 /// Whether the stage installs what loads the system's CUDA: onnxruntime-gpu, CTranslate2, CuPy.
 bool has_other_cuda_user(const FileView& view, std::size_t stage);
 

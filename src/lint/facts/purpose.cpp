@@ -158,9 +158,27 @@ std::string_view comments_above(const SourceText& source, Span span) {
   return text.substr(first, end - first);
 }
 
+bool comment_says(const SourceText& source, std::size_t place,
+                  std::initializer_list<std::string_view> words) {
+  constexpr std::size_t kNear = 1'500;
+  const std::size_t from = place < kNear ? 0 : place - kNear;
+  return std::ranges::any_of(
+      parts_of(source.slice({from, place}), "\n"), [&](std::string_view line) {
+        const std::string low = to_lower(trim_space(line));
+        return low.starts_with('#') && std::ranges::all_of(words, [&](std::string_view word) {
+                 return low.contains(word);
+               });
+      });
+}
+
+bool names_arm(std::string_view path) {
+  return has_part(path, "/._-",
+                  {"arm", "arm64", "arm64v8", "aarch64", "jetson", "rpi", "sbsa", "gh200", "gb10",
+                   "m1", "apple", "mac"});
+}
+
 bool is_for_arm(const FileView& view, const StageView& stage) {
-  return has_part(view.file->source.project_path(), "/._-",
-                  {"arm", "arm64", "aarch64", "arm64v8", "jetson", "m1", "apple", "mac"}) ||
+  return names_arm(view.file->source.project_path()) ||
          view.text(stage.stage->base.span).contains("arm64") ||
          (stage.stage->platform && stage.stage->platform->contains("arm"));
 }

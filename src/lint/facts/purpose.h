@@ -1,6 +1,7 @@
 // What a file is for: which GPUs, if any, and whether somebody runs it.
 #pragma once
 
+#include <initializer_list>
 #include <set>
 #include <string>
 #include <string_view>
@@ -39,12 +40,19 @@ bool builds_one_layer(const Project& project);
 /// The comments in the lines above a place, one blank line apart at most; empty: none.
 std::string_view comments_above(const SourceText& source, Span span);
 
+/// A comment not far above a place has all these words, which are in lower case.
+bool comment_says(const SourceText& source, std::size_t place,
+                  std::initializer_list<std::string_view> words);
+
 /// True for a file that GPU rules care about: a GPU base, or GPU packages.
 inline bool is_gpu_file(const FileView& view) {
   return view.for_gpu;
 }
 
-/// A stage for 64-bit ARM, by the file's name or its platform.
+/// A file for Arm's processors, by its path.
+bool names_arm(std::string_view path);
+
+/// A stage for 64-bit Arm, by the file's name or its platform.
 bool is_for_arm(const FileView& view, const StageView& stage);
 
 /// True where the final stage is an NVIDIA one: by its base or by what it installs. `why` says by

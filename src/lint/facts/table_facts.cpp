@@ -1,7 +1,6 @@
 #include "lint/facts/table_facts.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "base/format.h"
 #include "base/version_numbers.h"
@@ -127,14 +126,9 @@ const knowledge::DefaultVariantRow* newest_torch_for(const knowledge::Knowledge&
     if (is_newer(any)) any = &row;
     if (is_newer(newest) && (specifier.empty() || holds_one(row))) newest = &row;
   }
-  if (newest == any || newest == nullptr) return newest;
-  // An older one may have no wheels for this Python: PyPI's file lists, those of Linux.
-  if (python.empty()) return nullptr;
-  for (const auto& [next, last] :
-       {std::pair{"1.11", "3.9"}, {"2.0", "3.10"}, {"2.2", "3.11"}, {"2.5", "3.12"}})
-    if (compare_versions(newest->to, next) < 0 && compare_versions(python, last) > 0)
-      return nullptr;
-  return newest;
+  // An older one may have no wheels for this Python.
+  if (newest == nullptr || newest == any || newest->last_python.empty()) return newest;
+  return !python.empty() && compare_versions(python, newest->last_python) <= 0 ? newest : nullptr;
 }
 
 std::string last_torch_of(const knowledge::Knowledge& known, std::string_view variant,

@@ -9,6 +9,7 @@
 #include "base/version_numbers.h"
 #include "knowledge/table_rows.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/cuda_base.h"
 #include "lint/facts/layer_paths.h"
 #include "lint/facts/placed_lists.h"
 #include "lint/facts/sure_installs.h"
@@ -311,8 +312,8 @@ void other_cuda(const FileView& view, FindingSink& sink) {
                                "finds no libraries",
                                request.name, request.specifier, *made, stage.image.cuda.value));
       found.evidence = {request.specifier, stage.image.cuda.evidence, "mindee/doctr#1769"};
-      found.fix = fmt::format("take a version that ends in +cuda{}.…, or a base of CUDA {}",
-                              base.value_or(0), *made);
+      found.fix = fmt::format("take a version that ends in +cuda{}.…, or {}", base.value_or(0),
+                              base_of_cuda(std::to_string(*made)));
       found.pedantic = !surely_runs(install);
       break;
     }

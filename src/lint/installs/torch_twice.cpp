@@ -69,12 +69,13 @@ class TorchTwice {
   /// `earlier`: the install that this replaces; null: the base's. Layers of a stage that others
   /// only copy from, and files that one step makes and replaces, are in no image.
   Finding& report(const TorchInstall& again, const TorchInstall* earlier, std::string_view message,
-                  std::string evidence) {
+                  std::string evidence, std::string_view outcome = {}) {
     const bool shipped = stage_.final && (earlier == nullptr || earlier->install->instruction !=
                                                                     again.install->instruction);
     Finding& found = sink_.add("torch-installed-twice", *again.file, again.torch.request->span,
                                fmt::format("{}: {}", message,
-                                           shipped              ? "both are downloaded and shipped"
+                                           !outcome.empty()     ? outcome
+                                           : shipped            ? "both are downloaded and shipped"
                                            : earlier == nullptr ? "what the base holds goes unused"
                                                                 : "both are downloaded"));
     found.evidence = {std::move(evidence)};
@@ -83,7 +84,9 @@ class TorchTwice {
     found.pedantic =
         !shipped || !again.sure ||
         (earlier != nullptr && (!earlier->sure || are_apart(*again.install, *earlier->install))) ||
-        (earlier == nullptr && says_so(*again.install->instruction));
+        (earlier == nullptr &&
+         comment_says(view_.file->source, again.install->instruction->span.begin,
+                      {"replace", "torch"}));
     return found;
   }
 
@@ -97,17 +100,6 @@ class TorchTwice {
     const std::string& python = stage_.image.python.value;
     const auto* row = python.empty() ? nullptr : newest_torch_for(*project_.knowledge, python);
     return row == nullptr ? std::string() : row->to;
-  }
-
-  /// A comment not far above says that the base's torch is replaced.
-  bool says_so(const Instruction& step) const {
-    constexpr std::size_t kNear = 1'500;
-    const std::string_view before = view_.file->source.text().substr(0, step.span.begin);
-    const std::string_view near = before.substr(before.size() > kNear ? before.size() - kNear : 0);
-    return std::ranges::any_of(parts_of(near, "\n"), [](std::string_view line) {
-      const std::string low = to_lower(trim_space(line));
-      return low.starts_with('#') && low.contains("replace") && low.contains("torch");
-    });
   }
 
   std::string line_of(Span span) const {
@@ -147,18 +139,21 @@ class TorchTwice {
                            ? !meets(has, again.torch.request->specifier)
                            : has.empty() || compare_versions(has, again.version()) != 0;
     if (!other && !is_forced(*again.install) && !is_nightly(*again.install)) return;
+    // NGC's of 25.03 and later hold pip to theirs.
+    const bool constrained =
+        !stage_.image.release.empty() && compare_versions(stage_.image.release, "25.03") >= 0;
     Finding& found = report(again, nullptr,
                             fmt::format("the base already holds torch{}{}, and this replaces it",
                                         has.empty() ? "" : " ", has),
-                            stage_.image.framework.evidence);
+                            stage_.image.framework.evidence,
+                            constrained ? "both are shipped, or the base's constraints for pip end "
+                                          "the step"
+                                        : "");
     // A base that does not say its version may have this one; NGC's are numbered otherwise.
     found.pedantic =
         found.pedantic || uninstalls(view_, stage_.index, "torch") ||
         (has.empty() && again.torch.request->url.empty() && !is_nightly(*again.install) &&
          stage_.image.release.empty() && stage_.image.repository != "pytorch/pytorch");
-    if (!stage_.image.release.empty() && compare_versions(stage_.image.release, "25.03") >= 0)
-      found.message = found.message.substr(0, found.message.rfind(':')) +
-                      ": both are shipped, or the base's constraints for pip end the step";
   }
 
   /// In an environment of its own, where nothing else goes into the base's.

@@ -263,7 +263,7 @@ void wheel_against_base(const Project& project, const PlacedList& place, Finding
         fmt::format("take {} of the base's CUDA", has_other ? "wheels" : "a torch that has wheels");
     // Of an old CUDA there is no base any more.
     if (near != nullptr && major_minor(near->cuda) == wheel)
-      found.fix += fmt::format(", or a base of CUDA {}: nvidia/cuda:{}-…", wheel, near->cuda);
+      found.fix += fmt::format(", or {}: nvidia/cuda:{}-…", base_of_cuda(wheel), near->cuda);
     // Minors of one major fit each other.
     if (devel && !major) found.severity = Severity::kInfo;
     // Where nothing compiles, each of two may have its user; else base-cuda-unused says it.

@@ -7,6 +7,7 @@
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/cuda_base.h"
 #include "lint/facts/table_facts.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
@@ -249,11 +250,10 @@ void judge(const Project& project, const PackageList& list, const ProjectFile& f
                            image->cuda.value));
   found.evidence = {fmt::format("{}{}", first.request->name, first.request->specifier),
                     image->cuda.evidence};
-  found.fix = compiler
-                  ? fmt::format("begin with a base of CUDA {}, or compile with conda's cuda-nvcc",
-                                first.cuda)
-                  : "begin with an image without CUDA, for conda brings its own, or with the "
-                    "same major";
+  found.fix = compiler ? fmt::format("begin with {}, or compile with conda's cuda-nvcc",
+                                     base_of_cuda(first.cuda))
+                       : "begin with an image without CUDA, for conda brings its own, or with the "
+                         "same major";
   found.pedantic = !compiler && loads_system;
 }
 

@@ -10,6 +10,8 @@
 #include "knowledge/table_rows.h"
 #include "lint/facts/build_steps.h"
 #include "lint/facts/compiled_code.h"
+#include "lint/facts/cuda_base.h"
+#include "lint/facts/open_torch.h"
 #include "lint/facts/purpose.h"
 #include "lint/facts/script_installs.h"
 #include "lint/facts/sure_installs.h"
@@ -90,18 +92,8 @@ bool is_gone_or_cut(const Install& install, const PackageRequest& request) {
          });
 }
 
-/// A command that takes a list into an image.
-struct Use {
-  const FileView* view = nullptr;
-  std::size_t stage = 0;
-  const Install* install = nullptr;  ///< null: in a script
-  const PackageList* command = nullptr;
-
-  const GpuImage& base() const { return view->stages[stage].image; }
-};
-
 /// pip leaves what the base or an earlier step holds.
-bool is_met(const Use& use, const PackageRequest& request) {
+bool is_met(const ListUse& use, const PackageRequest& request) {
   for (const std::string_view option : {"-U", "--upgrade", "--force-reinstall", "-I"})
     if (use.command->has_option(option)) return false;
   if (request.specifier.empty() &&
@@ -134,7 +126,7 @@ bool is_met(const Use& use, const PackageRequest& request) {
 
 /// The command or an earlier one installs a list that is not known: it may hold the package with
 /// a version.
-bool may_be_met(const Use& use) {
+bool may_be_met(const ListUse& use) {
   return std::ranges::any_of(use.view->installs_in(use.stage), [&](const Install* before) {
     return before->command.span.begin <= use.command->span.begin &&
            before->files.size() < before->command.requirement_files.size();
@@ -147,13 +139,6 @@ bool is_named_for_gpus(std::string_view path) {
   return has_part(name, "._-", {"gpu", "cuda", "nvidia", "rocm"}) ||
          std::ranges::any_of(parts_of(name, "._-"),
                              [](std::string_view part) { return part.starts_with("cuda1"); });
-}
-
-/// uv takes torch for the CUDA that this variable names.
-bool has_torch_backend(const Use& use) {
-  return use.command->has_option("--torch-backend") ||
-         (use.install != nullptr && use.command->manager == PackageManager::kUv &&
-          environment_of(*use.install->instruction).contains("UV_TORCH_BACKEND"));
 }
 
 /// A base that nothing is known of may hold the package.
@@ -170,7 +155,7 @@ bool holds_cuda(const PackageList& list) {
 
 /// Something says that the image is for GPUs: its base, a package, a file's name. A base that is
 /// not known may hold all of it.
-bool is_for_gpus(const Use& use, const PackageList& list) {
+bool is_for_gpus(const ListUse& use, const PackageList& list) {
   const GpuImage& base = use.base();
   if (is_unknown(base)) return false;
   return base.vendor.known() || is_named_for_gpus(use.view->file->source.path()) ||
@@ -181,137 +166,9 @@ bool is_for_gpus(const Use& use, const PackageList& list) {
          });
 }
 
-/// The base's Python, unless another one is installed; empty: not known.
-std::string python_of(const Use& use) {
-  const auto brings = [](const PackageList& list) {
-    return list.manager == PackageManager::kConda ||
-           std::ranges::any_of(list.packages, [](const PackageRequest& request) {
-             return is_of_system(request.manager) && request.name.starts_with("python3.");
-           });
-  };
-  // ${PYTHON} -m pip
-  if (use.install != nullptr &&
-      use.view->text(use.install->command.span).substr(0, 3).contains('$'))
-    return {};
-  for (const Install* install : use.view->installs_in(use.stage))
-    if (brings(install->command)) return {};
-  for (const std::string_view word :
-       {"deadsnakes", "miniconda", "Miniconda", "miniforge", "Miniforge", "Python-3.", "astral"})
-    if (commands_mention(*use.view, use.stage, word)) return {};
-  for (const std::size_t one : use.view->dockerfile->lineage(use.stage))
-    for (const Instruction& run : use.view->dockerfile->stages[one].instructions)
-      for (const StepCommand& command : commands_of(run))
-        if (is_one_of(command.program, {"uv", "pyenv", "conda", "mamba", "micromamba"})) return {};
-  return use.base().python.value;
-}
-
-/// uv makes an environment of the distribution's Python, or brings a current one where nothing
-/// names another: no older one than 3.10.
-bool takes_current_python(const Use& use) {
-  const GpuImage& base = use.base();
-  const std::string_view text = use.view->file->source.text();
-  return use.command->manager == PackageManager::kUv && base.repository == "nvidia/cuda" &&
-         compare_versions(base.python.value, "3.10") >= 0 &&
-         std::ranges::none_of(
-             std::to_array<std::string_view>({"3.6", "3.7", "3.8", "3.9", "UV_PYTHON", "python $",
-                                              "python=$", "python \"$", "python=\"$", "-p $"}),
-             [&](std::string_view word) { return text.contains(word); }) &&
-         std::ranges::none_of(use.view->project->files,
-                              [](const auto& file) { return file->kind == FileKind::kPyproject; });
-}
-
-/// The distributions of CUDA 10 and before have a Python for which nothing new is built; others get
-/// one by a command.
-bool is_of_old_python(const Use& use) {
-  const GpuImage& base = use.base();
-  for (const std::string_view old :
-       {"python3.5", "python3.6", "python3.7", "python=3.5", "python=3.6", "python=3.7",
-        "python==3.6", "python==3.7", "py35", "py36", "py37", "Python-3.6", "Python-3.7"})
-    if (commands_mention(*use.view, use.stage, old)) return true;
-  return first_number(base.cuda.value).value_or(11) < 11 ||
-         (base.python.known() && compare_versions(base.python.value, "3.8") < 0);
-}
-
-/// For Arm PyPI's torch is of another kind, and Jetson's is not there.
-bool is_for_arm(const Use& use) {
-  return use.base().platform == "jetson" || is_for_arm(*use.view, use.view->stages[use.stage]);
-}
-
-/// A package with a version may require a torch of its time.
-bool may_be_bounded(const PackageList& list) {
-  return std::ranges::any_of(list.packages, [](const PackageRequest& one) {
-    return !one.version.empty() && !one.name.starts_with("torch") &&
-           (brings_torch(one.name) || is_gpu_package(one.name) || one.name == "lmdeploy");
-  });
-}
-
-/// What pip takes where nothing says which torch: a build for another CUDA than the base's.
-struct OtherCuda {
-  std::string base, wheel;  ///< "11.8", "13.2"
-  std::string fitting;      ///< "torch==2.7.* of https://download.pytorch.org/whl/cu118"; or empty
-  bool fits = false;        ///< some torch that meets the specifier is for the base's CUDA
-  bool older = false;       ///< than the base's
-};
-
-std::optional<OtherCuda> other_cuda(const knowledge::Knowledge& known,
-                                    const PackageRequest& request, const PackageList& list,
-                                    const Use& use) {
-  const GpuImage& base = use.base();
-  const auto is_other = [](const Word& index) { return !is_pypi(index.text); };
-  if (!base.cuda.known() || !request.name.starts_with("torch") ||
-      (!request.specifier.empty() && (request.name != "torch" || !request.marker.empty())) ||
-      !request.index.empty() || std::ranges::any_of(list.indexes, is_other) ||
-      std::ranges::any_of(use.command->indexes, is_other) || has_torch_backend(use) ||
-      request.manager == PackageManager::kConda || base.framework.value == "torch" ||
-      is_for_arm(use) || may_be_bounded(list))
-    return std::nullopt;
-  // An older Python gets an older torch.
-  const std::string python = python_of(use);
-  if (python.empty() && is_of_old_python(use)) return std::nullopt;
-  // Which Python pip is of nobody knows: of those that are in use each gets CUDA 12 at least.
-  const auto* newest = newest_torch_for(known, python, request.specifier);
-  if (newest == nullptr) return std::nullopt;
-  if (python.empty()) {
-    newest = nullptr;
-    for (const std::string_view least : {"3.8", "3.9", "3.10"})
-      if (newest == nullptr && (least == "3.10" || !takes_current_python(use)))
-        newest = newest_torch_for(known, least, request.specifier);
-    if (newest == nullptr) return std::nullopt;
-  }
-  OtherCuda out;
-  out.base = major_minor(base.cuda.value);
-  out.wheel = knowledge::cuda_of_variant(newest->variant);
-  if (python.empty()) out.wheel = fmt::format("{} or newer", first_number(out.wheel).value_or(12));
-  if (first_number(out.base) == first_number(out.wheel)) return std::nullopt;
-  out.older = first_number(out.base) > first_number(out.wheel);
-  if (out.older && (request.specifier.empty() || python.empty())) return std::nullopt;
-  // The newest that the Python and the base's CUDA have in common.
-  const knowledge::FrameworkBuild* fits = nullptr;
-  std::string version;
-  for (const knowledge::FrameworkBuild& build : known.frameworks.builds) {
-    const std::string cuda = knowledge::cuda_of_variant(build.variant);
-    if (build.package != "torch" || build.platform != "amd64" || cuda.empty() ||
-        first_number(cuda) != first_number(out.base) ||
-        compare_versions(build.from, newest->to) > 0)
-      continue;
-    const std::string& last = compare_versions(build.to, newest->to) > 0 ? newest->to : build.to;
-    if (!meets(last, request.specifier)) continue;
-    const int order = fits == nullptr ? 1 : compare_versions(last, version);
-    if (order > 0 || (order == 0 && cuda == out.base)) {
-      fits = &build;
-      version = last;
-    }
-  }
-  out.fits = fits != nullptr;
-  if (out.fits && !python.empty())
-    out.fitting =
-        fmt::format("torch=={}.* of https://download.pytorch.org/whl/{}", version, fits->variant);
-  return out;
-}
-
 /// The newest for the CUDA of the base, where the table has one and the Python is new enough.
 std::string version_words(const knowledge::Knowledge& known, const PackageRequest& request,
-                          const std::vector<Use>& open) {
+                          const std::vector<ListUse>& open) {
   const knowledge::NeededCudaRow* fits = nullptr;
   const bool new_python =
       !open.empty() && compare_versions(open.front().base().python.value, "3.10") >= 0;
@@ -329,7 +186,7 @@ std::string version_words(const knowledge::Knowledge& known, const PackageReques
 
 /// `uses` are empty for a list that no image takes: it is somebody's notebook or test.
 void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const PackageList& list,
-              const std::vector<Use>& uses, FindingSink& sink) {
+              const std::vector<ListUse>& uses, FindingSink& sink) {
   if (is_constrained(list, nullptr) || is_for_other_device(file.source.project_path())) return;
   for (const Word& index : list.indexes)
     if (is_for_other_device(index.text)) return;
@@ -349,8 +206,8 @@ void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const 
     if (request.specifier.find('$') != std::string::npos ||
         request.specifier.find("==") != std::string::npos)
       continue;
-    std::vector<Use> open = uses;
-    std::erase_if(open, [&](const Use& use) { return is_met(use, request); });
+    std::vector<ListUse> open = uses;
+    std::erase_if(open, [&](const ListUse& use) { return is_met(use, request); });
     if (open.empty() && !uses.empty()) continue;
     if (request.name.starts_with("torch") && holds_torch(list)) continue;
     // A list for AMD's GPUs, by its name; the package is NVIDIA's alone.
@@ -366,7 +223,7 @@ void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const 
         is_gone_or_cut(*uses.front().install, request))
       continue;
     if (is_for_processors(request) &&
-        std::ranges::none_of(open, [](const Use& use) { return use.base().vendor.known(); }))
+        std::ranges::none_of(open, [](const ListUse& use) { return use.base().vendor.known(); }))
       continue;
     // PyPI's jax is for processors on every base; a plugin beside it decides.
     if (request.name.starts_with("jax") && request.extras.empty() && plain_jax) continue;
@@ -378,7 +235,7 @@ void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const 
     found.evidence = {request.specifier.empty()
                           ? "no version is written"
                           : "the specifier leaves a choice: " + request.specifier};
-    const auto pays = [&](const Use& use) {
+    const auto pays = [&](const ListUse& use) {
       return is_for_gpus(use, list) && !may_be_met(use) && !is_for_arm(use) &&
              !(use.install != nullptr && may_have_other_index(*use.view, *use.install)) &&
              !use.command->has_option("--no-index") &&
@@ -389,7 +246,7 @@ void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const 
     const auto other = open.empty() ? std::nullopt : other_cuda(known, request, list, open.front());
     const Install* by = open.empty() ? nullptr : open.front().install;
     // A list of several images has a range for all of them.
-    const auto has_other_base = [](const Use& use) {
+    const auto has_other_base = [](const ListUse& use) {
       return use.base().repository != "nvidia/cuda";
     };
     found.pedantic = (!request.specifier.empty() &&
@@ -416,11 +273,11 @@ void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const 
                          : ": it needs a newer driver, and loads none of the base's libraries");
       found.evidence.push_back(base.cuda.evidence);
       found.fix =
-          fmt::format("{}begin with a base of CUDA {}",
+          fmt::format("{}begin with {}",
                       !other->fitting.empty() ? fmt::format("write {}, or ", other->fitting)
                       : other->fits ? "write one version, of the index for the base's CUDA, or "
                                     : "",
-                      other->wheel);
+                      base_of_cuda(other->wheel));
     } else if (!open.empty() && open.front().base().vendor.value == "amd" &&
                request.name.starts_with("torch") && list.indexes.empty()) {
       found.fix =
@@ -450,7 +307,7 @@ void judge_open_versions(const Project& project, const std::vector<FileView>& vi
         unpinned(*project.knowledge, *one.script, one.list,
                  {{&view, one.stage, nullptr, &one.list}}, sink);
   std::set<const ProjectFile*> held;
-  std::map<const ProjectFile*, std::vector<Use>> used;
+  std::map<const ProjectFile*, std::vector<ListUse>> used;
   for (const FileView& view : views)
     for (const Install& install : view.installs) {
       if (is_constrained(install.command, &install))

@@ -83,8 +83,9 @@ void needed_against_base(const Project& project, const PlacedList& place, Findin
                  fmt::format("{} {} loads CUDA {} from the system, and the base has CUDA {}",
                              request.name, request.version, row->cuda, image.cuda.value));
     found.evidence = {row->source, image.cuda.evidence};
-    found.fix = fmt::format("begin with a base of CUDA {}, or take a release of {} for CUDA {}",
-                            row->cuda, request.name, first_number(image.cuda.value).value_or(0));
+    found.fix =
+        fmt::format("begin with {}, or take a release of {} for CUDA {}", base_of_cuda(row->cuda),
+                    request.name, first_number(image.cuda.value).value_or(0));
     found.pedantic = !is_sure(place, request) || brings_libraries(place);
   }
 }
@@ -241,7 +242,8 @@ void tensorrt(const PlacedList& place, FindingSink& sink) {
                  fmt::format("{}{} is for CUDA {}, and the base has CUDA {}", request.name,
                              request.specifier, wanted, image.cuda.value));
     found.evidence = {evidence, image.cuda.evidence};
-    found.fix = fmt::format("take tensorrt-cu{}, or a base of CUDA {}", *base, wanted);
+    found.fix =
+        fmt::format("take tensorrt-cu{}, or {}", *base, base_of_cuda(std::to_string(wanted)));
     found.pedantic = !is_sure(place, request);
   }
 }

@@ -31,8 +31,7 @@ void companions(const Project& project, const PackageList& list, const ProjectFi
       }))
     return;
   // Not every release has wheels for Arm.
-  const bool arm =
-      has_part(file.source.project_path(), "/._-", {"arm", "arm64", "aarch64", "jetson", "rpi"});
+  const bool arm = names_arm(file.source.project_path());
   const std::string plain = without_local(torch->version);
   const PackageRequest* first = nullptr;
   std::string made_for, evidence, fix;

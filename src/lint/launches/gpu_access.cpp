@@ -62,44 +62,14 @@ bool speaks_of_fabric(std::string_view text) {
 /// Of what such containers are privileged for whatever the GPU: a robot, a camera, an X server,
 /// systemd, engines, mounts and modules.
 bool speaks_of_hardware(std::string_view text) {
+  constexpr std::string_view kWords =
+      "ros2|ros_|realsense|camera|webcam|lidar|jetson|l4t|dustynv|/dev/video|ttyusb|"
+      "robot|unitree|px4|drone|udev|display|vnc|xorg|dbus|/sbin/init|dockerd|"
+      "buildkitd|bwrap|unshare|criu|gcsfuse|s3fs|mount -t|modprobe|/lib/modules|"
+      "sysctl -w|--pid=host|pid: host|nvidia-smi -lgc|nvidia-smi -pm|"
+      "nvidia-cuda-mps-control";
   const std::string low = to_lower(text);
-  return std::ranges::any_of(std::to_array<std::string_view>({"ros2",
-                                                              "ros_",
-                                                              "realsense",
-                                                              "camera",
-                                                              "webcam",
-                                                              "lidar",
-                                                              "jetson",
-                                                              "l4t",
-                                                              "dustynv",
-                                                              "/dev/video",
-                                                              "ttyusb",
-                                                              "robot",
-                                                              "unitree",
-                                                              "px4",
-                                                              "drone",
-                                                              "udev",
-                                                              "display",
-                                                              "vnc",
-                                                              "xorg",
-                                                              "dbus",
-                                                              "/sbin/init",
-                                                              "dockerd",
-                                                              "buildkitd",
-                                                              "bwrap",
-                                                              "unshare",
-                                                              "criu",
-                                                              "gcsfuse",
-                                                              "s3fs",
-                                                              "mount -t",
-                                                              "modprobe",
-                                                              "/lib/modules",
-                                                              "sysctl -w",
-                                                              "--pid=host",
-                                                              "pid: host",
-                                                              "nvidia-smi -lgc",
-                                                              "nvidia-smi -pm",
-                                                              "nvidia-cuda-mps-control"}),
+  return std::ranges::any_of(parts_of(kWords, "|"),
                              [&](std::string_view word) { return low.contains(word); });
 }
 

@@ -249,7 +249,7 @@ void misplaced_mounts(const FileView& view, const StageView& stage, const StageS
     }
     if (covering != nullptr) {
       const std::string owner = mount_owner(step->user);
-      if (owner.empty() || covering->has_uid || !said.insert(covering->flag).second) continue;
+      if (owner.empty() || covering->states_access || !said.insert(covering->flag).second) continue;
       Finding& found = sink.add(
           "cache-mount-target", *view.file, covering->flag->span,
           fmt::format("the mount belongs to root, and {} runs as {}: it cannot write its cache",
@@ -271,7 +271,7 @@ void misplaced_mounts(const FileView& view, const StageView& stage, const StageS
     found.evidence = {tool->source, fmt::format("user {}, home {}", step->user, step->home)};
     if (const auto set = variable_at(run, command, tool->variable); set.set)
       found.evidence.push_back(tool->variable + " is set");
-    const std::string owner = meant->has_uid ? std::string() : mount_owner(step->user);
+    const std::string owner = meant->states_access ? std::string() : mount_owner(step->user);
     found.fix = fmt::format("write target={}{}{}", directory, owner.empty() ? "" : ",", owner);
     found.unsafe = true;  // a setting that is not seen here may name the other directory
     if (!value.empty() && (owner.empty() || all_digits(step->user)))

@@ -54,6 +54,14 @@ const Setting* forced(const std::vector<Setting>& settings) {
   return nullptr;
 }
 
+/// `RUN export FORCE_CUDA=1`, and nothing after it.
+bool ends_with_step(const Setting& setting) {
+  if (setting.instruction == nullptr || setting.instruction->commands.empty()) return false;
+  const ShellCommand& last = setting.instruction->commands.back();
+  return !last.words.empty() && last.words.front().text == "export" &&
+         last.span.begin <= setting.span.begin && setting.span.end <= last.span.end;
+}
+
 constexpr auto kForced = std::to_array<std::string_view>({"FORCE_CUDA"});
 
 void forced_cuda(const FileView& view, const StageView& stage, FindingSink& sink) {
@@ -64,10 +72,7 @@ void forced_cuda(const FileView& view, const StageView& stage, FindingSink& sink
     return;
   const std::vector<Setting> settings = settings_of(view, stage.index, kForced);
   const Setting* setting = forced(settings);
-  // `RUN export FORCE_CUDA=1` ends with its step.
-  if (setting == nullptr || setting->instruction == nullptr ||
-      (setting->instruction->keyword == Keyword::kRun &&
-       commands_of(*setting->instruction).size() < 2) ||
+  if (setting == nullptr || ends_with_step(*setting) ||
       !settings_of(view, stage.index, kNames).empty() ||
       commands_mention(view, stage.index, "TORCH_CUDA_ARCH_LIST"))
     return;

@@ -144,15 +144,6 @@ bool removes_stub(const StageSteps& steps) {
   });
 }
 
-/// A comment not far above does.
-bool speaks_of_stub(std::string_view before) {
-  constexpr std::size_t kNear = 1'000;
-  const auto lines = parts_of(before.substr(before.size() - std::min(before.size(), kNear)), "\n");
-  return std::ranges::any_of(lines, [](std::string_view line) {
-    return trim_space(line).starts_with('#') && holds(line, "stub");
-  });
-}
-
 void library_path(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   const std::string_view file = view.file->source.text();
   const bool unloaded = is_for_jetson(view) || links_compat_itself(view);
@@ -178,7 +169,7 @@ void library_path(const FileView& view, const StageSteps& steps, FindingSink& si
         // The toolkit's stub has not the name that programs load; who speaks of it wants it.
         found.pedantic =
             !commands_mention(view, view.stages.size() - 1, "stubs/libcuda.so.1", nullptr) ||
-            removes_stub(steps) || speaks_of_stub(file.substr(0, env.step->span.begin));
+            removes_stub(steps) || comment_says(view.file->source, env.step->span.begin, {"stub"});
         if (const Span cut = with_colon(file, span); !cut.empty()) found.edits.push_back({cut, ""});
       } else if (is_compat(plain) && !driver_first &&
                  // What the entry point of NVIDIA's images links to is in lib.real.

@@ -84,7 +84,7 @@ constexpr std::string_view kRecorded =
 /// What a program gets that wants a key and checks none, or what the reader has to fill in.
 bool is_placeholder(std::string_view name, std::string_view value) {
   constexpr std::size_t kShortest = 12;  // of a token: "sk-1234", "offline" are none
-  if (!value.empty() && !value.contains('$') && !name.ends_with("PASSWORD") &&
+  if (!value.empty() && !value.contains('$') && (name.contains("TOKEN") || name.contains("KEY")) &&
       (value.size() < kShortest || value.find_first_not_of(value.front()) == value.npos))
     return true;
   const std::string low = to_lower(value);

@@ -1,0 +1,45 @@
+// Which torch an installation that leaves the version open gets, against the CUDA of its base.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+
+#include "lint/facts/stage_view.h"
+
+namespace flense::lint {
+
+/// A command that takes a list into an image.
+struct ListUse {
+  const FileView* view = nullptr;
+  std::size_t stage = 0;
+  const Install* install = nullptr;  ///< null: in a script
+  const PackageList* command = nullptr;
+
+  const GpuImage& base() const { return view->stages[stage].image; }
+};
+
+/// uv takes torch for the CUDA that this variable names.
+bool has_torch_backend(const ListUse& use);
+
+/// The distributions of CUDA 10 and before have a Python for which nothing new is built; others get
+/// one by a command.
+bool is_of_old_python(const ListUse& use);
+
+/// For Arm PyPI's torch is of another kind, and Jetson's is not there.
+bool is_for_arm(const ListUse& use);
+
+/// What pip takes where nothing says which torch: a build for another CUDA than the base's.
+struct OtherCuda {
+  std::string base, wheel;  ///< "11.8", "13.2"
+  std::string fitting;      ///< "torch==2.7.* of https://download.pytorch.org/whl/cu118"; or empty
+  bool fits = false;        ///< some torch that meets the specifier is for the base's CUDA
+  bool older = false;       ///< than the base's
+};
+
+/// Null: it is of that CUDA, or cannot be told.
+std::optional<OtherCuda> other_cuda(const knowledge::Knowledge& known,
+                                    const PackageRequest& request, const PackageList& list,
+                                    const ListUse& use);
+
+}  // namespace flense::lint
