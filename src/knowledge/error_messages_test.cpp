@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <set>
 
@@ -36,16 +37,23 @@ class ErrorMessages : public ::testing::Test {
   const ErrorReader reader_;
 };
 
-/// Rows of tests/messages.
-text::Json rows_of(const char* name) {
-  const std::string path = fmt::format("{}/tests/messages/{}.json", FLENSE_SOURCE_DIR, name);
-  return text::parse_json(read_file(path, 16u << 20).value(), path).value()["rows"];
+/// Rows of the files of tests/messages whose names begin so.
+std::vector<text::Json> rows_of(std::string_view beginning) {
+  std::vector<text::Json> rows;
+  for (const auto& file :
+       std::filesystem::directory_iterator(FLENSE_SOURCE_DIR "/tests/messages")) {
+    if (!file.path().filename().string().starts_with(beginning)) continue;
+    const std::string path = file.path();
+    const text::Json read = text::parse_json(read_file(path, 16u << 20).value(), path).value();
+    for (const text::Json& row : read["rows"].items()) rows.push_back(row);
+  }
+  return rows;
 }
 
 TEST_F(ErrorMessages, OfRealThreads) {
-  const text::Json rows = rows_of("errors");
-  EXPECT_GT(rows.items().size(), 600u);
-  for (const text::Json& row : rows.items()) {
+  const std::vector<text::Json> rows = rows_of("errors");
+  EXPECT_GT(rows.size(), 600u);
+  for (const text::Json& row : rows) {
     std::vector<std::string> ids;
     for (const text::Json& id : row["ids"].items()) ids.emplace_back(id.text());
     EXPECT_FALSE(ids.empty() || row["source"].text().empty()) << row["name"].text();
@@ -56,9 +64,9 @@ TEST_F(ErrorMessages, OfRealThreads) {
 }
 
 TEST_F(ErrorMessages, LogsWithoutAnErrorAreSilent) {
-  const text::Json rows = rows_of("healthy");
-  EXPECT_GT(rows.items().size(), 180u);
-  for (const text::Json& row : rows.items()) {
+  const std::vector<text::Json> rows = rows_of("healthy");
+  EXPECT_GT(rows.size(), 180u);
+  for (const text::Json& row : rows) {
     std::vector<std::string> notes;
     for (const text::Json& id : row["notes"].items()) notes.emplace_back(id.text());
     EXPECT_EQ(in(row["text"].text()), notes) << row["name"].text();
@@ -118,8 +126,8 @@ TEST_F(ErrorMessages, RowsThatAreNamedByOthersAreThere) {
     for (const std::string& other : others) EXPECT_FALSE(yields[other].contains(id)) << id;
   // What stands beside others has a thread in which it is told.
   std::set<std::string> told;
-  const text::Json rows = rows_of("errors");
-  for (const text::Json& row : rows.items())
+  const std::vector<text::Json> rows = rows_of("errors");
+  for (const text::Json& row : rows)
     for (const text::Json& id : row["ids"].items()) told.emplace(id.text());
   for (const ErrorRow& row : known_.errors)
     if (!row.beside.empty()) EXPECT_TRUE(told.contains(row.id)) << row.id;
