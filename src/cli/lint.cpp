@@ -184,6 +184,7 @@ Result<LintInput> understand_lint(const LintRequest& request, Io& io) {
   TRY(out.tables, tables_of(request, io, judging_tables()));
   TRY(out.rules, knowledge::LintRules::load());
   TRY(out.policy, policy_of(request, out.rules));
+  out.policy.stop = io.stop;
   TRY(out.format, format_of(request.json, request.format));
   if (!request.fix.empty() && !request.diff.empty())
     return fail(Code::kUsage, "--fix changes the files, and --diff only shows how");
@@ -246,7 +247,9 @@ Result<lint::Outcome> judged(const lint::Project& project, const LintInput& inpu
   if (!request.companion.empty()) {
     TRY(others, hadolint_findings(project, io.broker.get()));
   }
-  return lint::lint(project, input.rules, input.policy, std::move(others));
+  lint::Outcome out = lint::lint(project, input.rules, input.policy, std::move(others));
+  if (io.stop.stop_requested()) return interrupted();
+  return out;
 }
 
 /// Findings of before, by fingerprint.

@@ -174,7 +174,7 @@ Outcome lint(const Project& project, const LintRules& rules, const Policy& polic
              std::vector<Finding> others) {
   std::vector<Finding> found = std::move(others);
   std::erase_if(found, [&](const Finding& one) { return !rules.named(one.rule).empty(); });
-  judge_all(project, rules, found);
+  judge_all(project, rules, policy.stop, found);
   FindingSink sink(rules, found);
 
   std::map<std::string, Silence, std::less<>> silences;

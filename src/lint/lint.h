@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -35,8 +36,9 @@ struct Policy {
   std::vector<std::string> only;                            ///< rule words; empty: all rules
   std::map<std::string, Severity, std::less<>> severities;  ///< by rule id
   std::vector<Waiver> waivers;
-  bool pedantic = false;  ///< the rules of that group too; else they are counted
-  std::string today;      ///< "2026-11-21", for the waivers
+  bool pedantic = false;      ///< the rules of that group too; else they are counted
+  std::string today;          ///< "2026-11-21", for the waivers
+  std::stop_token stop = {};  ///< once requested, the outcome is of no use
 };
 
 struct Outcome {

@@ -153,6 +153,27 @@ class Atomic(harness.Case):
                         process.kill()
                     self.assertTrue(process.stderr.read().startswith(b"error: interrupted\n"))
 
+    def test_one_signal_ends_lint(self):
+        """Lint reads little and thinks long; with --fix the files stay as they were."""
+        text = "FROM nvidia/cuda\n" + "".join(f"RUN pip install torch=={at}.0\n" for at in range(100))
+        for number in range(200):
+            os.makedirs(self.path(f"many/{number}"))
+            with open(self.path(f"many/{number}/Dockerfile"), "w", encoding="utf-8") as out:
+                out.write(text)
+        for number, words in enumerate(([], ["--fix=unsafe"])):
+            with self.subTest(words=words):
+                sent = [signal.SIGINT, signal.SIGTERM][number]
+                process = subprocess.Popen([harness.BINARY, "lint", *words, self.path("many")], env=self.env,
+                                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                time.sleep(0.3)
+                process.send_signal(sent)
+                out, err = process.communicate(timeout=60)
+                self.assertEqual((process.returncode, out), (-sent, b""))
+                self.assertTrue(err.startswith(b"error: interrupted\n"), err)
+        for number in range(200):
+            with open(self.path(f"many/{number}/Dockerfile"), encoding="utf-8") as read:
+                self.assertEqual(read.read(), text)
+
     def test_kill_in_place(self):
         """In-place slimming is atomic per file: each file is the old or the new one."""
         import shutil

@@ -83,10 +83,11 @@ constexpr RuleFamily* kFamilies[] = {
 }  // namespace
 
 void judge_all(const Project& project, const knowledge::LintRules& rules,
-               std::vector<Finding>& out) {
+               const std::stop_token& stop, std::vector<Finding>& out) {
   const std::vector<FileView> views = views_of(project);
   std::vector<std::vector<Finding>> found(std::size(kFamilies));
   parallel_for(found.size(), [&](std::size_t at) {
+    if (stop.stop_requested()) return;
     FindingSink sink(rules, found[at]);
     kFamilies[at](project, views, sink);
   });

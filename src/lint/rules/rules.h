@@ -3,6 +3,7 @@
 // family's function and its examples in tests/lint/rules.
 #pragma once
 
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,8 +44,9 @@ RuleFamily judge_syntax, judge_base_image, judge_base_flavour, judge_base_stages
     judge_requirement_syntax, judge_torch_index, judge_held_packages, judge_build_isolation,
     judge_build_options, judge_batch_scripts, judge_architectures_unset;
 
-/// What all families find, each on its own, in their order.
+/// What all families find, each on its own, in their order; once `stop` is requested no further one
+/// begins.
 void judge_all(const Project& project, const knowledge::LintRules& rules,
-               std::vector<Finding>& out);
+               const std::stop_token& stop, std::vector<Finding>& out);
 
 }  // namespace flense::lint
