@@ -151,15 +151,15 @@ class Lint(harness.Case):
         self.write("tests/old/app/examples/Dockerfile", BAD)
         app, one = os.path.join(self.folder, "tests/old/app"), "tests/old/app/Dockerfile"
         whole = [finding["rule"] for finding in self.findings(app + "/", expect=1) if finding["path"].endswith("app/Dockerfile")]
-        self.assertIn("gpu-wheel-unpinned", whole)
-        self.assertIn("gpu-wheel-unpinned", self.rules(one))
-        self.assertNotIn("gpu-wheel-unpinned", self.rules("."))
+        self.assertIn("package-cache-in-layer", whole)
+        self.assertIn("package-cache-in-layer", self.rules(one))
+        self.assertNotIn("package-cache-in-layer", self.rules("."))
         example = "tests/old/app/examples"
         self.assertEqual(self.rules(example, expect=1), self.rules(example + "/Dockerfile", expect=1))
         os.mkdir(os.path.join(self.folder, "tests/old/.git"))
-        self.assertIn("gpu-wheel-unpinned", self.rules(one))
+        self.assertIn("package-cache-in-layer", self.rules(one))
         os.rename(os.path.join(self.folder, "tests/old/.git"), os.path.join(self.folder, ".git"))
-        self.assertNotIn("gpu-wheel-unpinned", self.rules(one))
+        self.assertNotIn("package-cache-in-layer", self.rules(one))
 
     def test_every_form(self):
         self.write("Dockerfile", BAD)

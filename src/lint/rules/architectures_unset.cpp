@@ -18,24 +18,6 @@ namespace {
 constexpr auto kListNames =
     std::to_array<std::string_view>({"CMAKE_CUDA_ARCHITECTURES", "CUDAARCHS"});
 
-/// llama.cpp and its kin ask for the builder's GPU by a CMake of 3.24 and newer, unless they are
-/// told not to; else a list of theirs serves every GPU.
-bool has_list_of_its_own(const FileView& view, const StageView& stage,
-                         const ShellCommand& command) {
-  for (const ShellWord& word : command.words)
-    if (word.text == "-DGGML_NATIVE=OFF" || word.text == "-DGGML_NATIVE=0" ||
-        word.text == "-DLLAMA_NATIVE=OFF")
-      return true;
-  if (!is_one_of(stage.image.distribution.value, {"ubuntu22.04", "ubuntu20.04", "ubuntu18.04"}))
-    return false;
-  for (const std::string_view newer : {"kitware", "cmake-"})
-    if (commands_mention(view, stage.index, newer)) return false;
-  // The distribution's own is older.
-  return std::ranges::none_of(view.installs_in(stage.index), [](const Install* install) {
-    return !is_of_system(install->command.manager) && install->command.find("cmake") != nullptr;
-  });
-}
-
 /// A file, or a variable that nobody knows here, may name the architectures.
 bool may_be_set_elsewhere(const Instruction& run, const ShellCommand& command) {
   if (std::ranges::any_of(command.assignments,
@@ -66,16 +48,13 @@ void unset_lists(const FileView& view, const StageView& stage, FindingSink& sink
         if (!text.starts_with("-D") || !text.contains("CU") ||
             !(text.ends_with("=ON") || text.ends_with("=1") || text.ends_with("=on")))
           continue;
-        const std::string_view name =
-            std::string_view(text).substr(2, text.find_first_of(":=") - 2);
         Finding& found = sink.add(
             "cuda-architectures", *view.file, word.span,
             "CUDA is switched on, and CMAKE_CUDA_ARCHITECTURES is not set: the project's default "
             "decides, which is the builder's GPU, every GPU, or the oldest");
         found.evidence = {stage.image.flavour.evidence, "ggml-org/llama.cpp#18413"};
-        // Others may have a list of their own, as OpenCV, CTranslate2 and DGL have.
-        found.pedantic = !compiles_for_cmake_architectures(*view.project->knowledge, name) ||
-                         has_list_of_its_own(view, stage, command) || may_fail(run, command.span);
+        // Many have a list of their own, as OpenCV, CTranslate2, DGL and older llama.cpp have.
+        found.pedantic = true;
         found.fix =
             fmt::format("add -DCMAKE_CUDA_ARCHITECTURES with the GPUs to support, as \"{}\"",
                         example_architectures(view, stage, ArchitectureSyntax::kCmake));
@@ -124,8 +103,7 @@ void unset_for_pip(const FileView& view, const StageView& stage, FindingSink& si
                     compiled->name));
     found.evidence = {fmt::format("CMAKE_ARGS has {}", *on), stage.image.flavour.evidence,
                       "ggml-org/llama.cpp#18413"};
-    // The older ones have a list that serves every GPU.
-    found.pedantic = !renamed || may_fail(run, command->span);
+    found.pedantic = true;  // older ones have a list that serves every GPU
     found.fix = fmt::format(
         "add -DCMAKE_CUDA_ARCHITECTURES to CMAKE_ARGS with the GPUs to support, as \"{}\"",
         example_architectures(view, stage, ArchitectureSyntax::kCmake));

@@ -80,6 +80,7 @@ void forced_cuda(const FileView& view, const StageView& stage, FindingSink& sink
       sink.add("torch-arch-list", *view.file, setting->span,
                "FORCE_CUDA compiles CUDA code, and TORCH_CUDA_ARCH_LIST is not set: "
                "without a GPU at hand it is built for every architecture, or for none");
+  found.pedantic = true;
   found.evidence = {"fused-ssim#31, mmdetection#2108", stage.image.flavour.evidence};
   found.fix = fmt::format("set it before the build: ENV TORCH_CUDA_ARCH_LIST=\"{}\"",
                           example_architectures(view, stage, ArchitectureSyntax::kTorch));
@@ -117,11 +118,13 @@ void extensions(const FileView& view, const StageView& stage, FindingSink& sink)
                                           "set: without a GPU at hand it "
                                           "is built for every architecture, or for none",
                                           build->request->name, variable));
+    found.pedantic = true;  // a build may have an answer of its own
     found.evidence = {"fused-ssim#31, mmdetection#2108",
                       amd ? stage.image.vendor.evidence : stage.image.flavour.evidence};
     if (!amd && asks_for_a_gpu(*build->request) &&
         forced(settings_of(view, stage.index, kForced)) == nullptr &&
         !commands_mention(view, stage.index, "FORCE_CUDA")) {
+      found.pedantic = false;
       found.message = fmt::format(
           "{} is compiled without its CUDA code where the build sees no GPU, as FORCE_CUDA is not "
           "set",
