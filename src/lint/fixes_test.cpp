@@ -85,7 +85,7 @@ TEST_F(Fixes, OneCauseIsToldOnce) {
   EXPECT_EQ(rules("FROM continuumio/miniconda3:25.1.1-2\nRUN conda install -y pytorch-gpu=2.6.0\n"
                   "RUN conda clean -afy\n"),
             "conda-not-cleaned ");
-  EXPECT_EQ(rules("FROM nvidia/cuda:12.8.1-base-ubuntu22.04\n"
+  EXPECT_EQ(rules("FROM nvidia/cuda:12.8.2-base-ubuntu22.04\n"
                   "RUN pip install --no-cache-dir torch==2.7.0\n"
                   "RUN pip install --no-cache-dir torchvision\n"),
             "torch-installed-twice ");
