@@ -293,16 +293,6 @@ const Variable* variable(const Workload& workload, std::string_view name) {
   return nullptr;
 }
 
-std::optional<std::string> key_indentation(std::string_view text, std::size_t key) {
-  constexpr std::size_t kDeepest = 200;
-  std::string out;
-  for (std::size_t at = key; at > 0 && text[at - 1] != '\n'; --at) {
-    if ((text[at - 1] != ' ' && text[at - 1] != '-') || out.size() == kDeepest) return std::nullopt;
-    out += ' ';
-  }
-  return out;
-}
-
 bool speaks_of_gpu_memory(std::string_view text) {
   const std::string low = to_lower(text);
   const auto has = [&](auto... words) { return (low.contains(words) || ...); };

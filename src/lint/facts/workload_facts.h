@@ -67,10 +67,6 @@ bool is_patched(const Project& project, const Workload& workload,
 
 const Variable* variable(const Workload& workload, std::string_view name);
 
-/// The blanks that a line needs to stand beside a block's key; nullopt where something else than
-/// blanks and the dash of a list stands before it.
-std::optional<std::string> key_indentation(std::string_view text, std::size_t key);
-
 /// What people write in a comment beside a limit that they take for the GPU's.
 bool speaks_of_gpu_memory(std::string_view text);
 

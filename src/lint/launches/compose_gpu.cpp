@@ -6,6 +6,7 @@
 
 #include "base/ascii.h"
 #include "base/format.h"
+#include "lint/facts/inserted_line.h"
 #include "lint/facts/workload_facts.h"
 #include "lint/readers/reader_values.h"
 #include "lint/rules/rules.h"
@@ -56,8 +57,6 @@ class ServiceRules {
                     title(service_)));
     found.evidence.emplace_back(kDocument);
     found.fix = "write capabilities: [gpu] into the entry";
-    const std::optional<std::string> indent =
-        key_indentation(file_.source.text(), request.at.begin);
     const std::string_view text = file_.source.slice(span_of(request.at));
     const bool json = trim_space(file_.source.text()).starts_with('{');
     if (text.starts_with('{'))
@@ -65,9 +64,9 @@ class ServiceRules {
           {{request.at.begin + 1, request.at.begin + 1},
            fmt::format("{}{}", json ? "\"capabilities\": [\"gpu\"]" : "capabilities: [gpu]",
                        request.members.empty() ? "" : ", ")});
-    else if (indent && is_plain(text))
-      found.edits.push_back(
-          {{request.at.begin, request.at.begin}, fmt::format("capabilities: [gpu]\n{}", *indent)});
+    else if (is_plain(text))
+      if (auto edit = line_above(file_.source, request.at.begin, "capabilities: [gpu]"))
+        found.edits.push_back(*std::move(edit));
   }
 
   void count_and_ids(const YamlNode& request) {

@@ -5,6 +5,7 @@
 
 #include "base/ascii.h"
 #include "base/format.h"
+#include "lint/facts/inserted_line.h"
 #include "lint/facts/own_images.h"
 #include "lint/facts/workload_facts.h"
 #include "lint/facts/workload_purpose.h"
@@ -159,10 +160,9 @@ void judge_engine(const Project& project, const std::vector<FileView>& views,
     found.edits.push_back({span_of(size->at), "8gb"});
   } else if (workload.kind == WorkloadKind::kCompose && workload.node != nullptr) {
     const std::size_t at = workload.node->at.begin;
-    const std::string_view text = file.source.text();
-    if (const auto indent = key_indentation(text, at);
-        indent && at < text.size() && text[at] != '{')
-      found.edits.push_back({{at, at}, fmt::format("shm_size: 8gb\n{}", *indent)});
+    if (file.source.slice({at, at + 1}) != "{")
+      if (auto edit = line_above(file.source, at, "shm_size: 8gb"))
+        found.edits.push_back(*std::move(edit));
   }
 }
 

@@ -6,6 +6,7 @@
 #include "base/ascii.h"
 #include "base/format.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/inserted_line.h"
 #include "lint/facts/layer_paths.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
@@ -212,10 +213,13 @@ void image_with_old_key(const FileView& view, const StageView& stage, FindingSin
         "https://developer.download.nvidia.com/compute/cuda/repos/{}/x86_64/3bf863cc.pub",
         row->directory);
     if (place == nullptr) place = &step;
-    found.fix = fmt::format("{}; or, in front of line {}, {}", row->instead,
-                            view.file->source.position(place->span.begin).line, fetch);
-    if (update->words.front().text != "sudo")
-      found.edits.push_back({{place->span.begin, place->span.begin}, fetch + "\n"});
+    const bool by_root = is_root(steps.find(place)->user);
+    found.fix =
+        fmt::format("{}; or, {}in front of line {}, {}", row->instead, by_root ? "" : "as root ",
+                    view.file->source.position(place->span.begin).line, fetch);
+    if (by_root && update->words.front().text != "sudo")
+      if (auto edit = line_above(view.file->source, place->span.begin, fetch))
+        found.edits.push_back(*std::move(edit));
     return;
   }
 }
