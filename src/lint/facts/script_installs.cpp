@@ -4,7 +4,7 @@
 #include <set>
 
 #include "lint/facts/build_steps.h"
-#include "lint/facts/sure_installs.h"
+#include "lint/shell/reached.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -51,15 +51,10 @@ const ProjectFile* context_file(const FileView& view, std::size_t stage, const s
 }  // namespace
 
 bool RunScript::surely_runs(Span command) const {
-  if (conditional) return false;
-  for (std::size_t at = 0; at < commands.size(); ++at) {
-    const ShellCommand& one = commands[at];
-    if (one.span == command)
-      return one.depth == 0 && !is_decided(commands, at) &&
-             std::ranges::none_of(one.words, &ShellWord::dynamic);
-    if (is_one_of(program_of(one).name, {"exit", "return"})) return false;
-  }
-  return false;
+  const auto one = std::ranges::find(commands, command, &ShellCommand::span);
+  return !conditional && one != commands.end() && one->depth == 0 &&
+         std::ranges::none_of(one->words, &ShellWord::dynamic) &&
+         surely_reached(commands)[static_cast<std::size_t>(one - commands.begin())];
 }
 
 std::vector<RunScript> scripts_run_by(const FileView& view) {
@@ -76,8 +71,11 @@ std::vector<RunScript> scripts_run_by(const FileView& view) {
         const ProjectFile* script = context_file(view, stage.index, root, path);
         if (script == nullptr || !read.insert(script).second) continue;
         const std::string_view text = script->source.text();
-        out.push_back({script, stage.index, &environment_of(run),
-                       split_shell(text, {0, text.size()}).commands, command.shell->depth > 0});
+        out.push_back(
+            {script, stage.index, &environment_of(run),
+             split_shell(text, {0, text.size()}).commands,
+             !surely_reached(
+                 run.commands)[static_cast<std::size_t>(command.shell - run.commands.data())]});
       }
     }
   }

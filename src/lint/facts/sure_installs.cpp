@@ -5,44 +5,15 @@
 
 #include "lint/facts/build_steps.h"
 #include "lint/facts/script_installs.h"
+#include "lint/shell/reached.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
 
-namespace {
-
-/// `test … && pip install`, `pip install || pip install`: what follows may not run.
-bool decides_about_next(const ShellCommand& command) {
-  return command.joined_by == "||" ||
-         (command.joined_by == "&&" && is_one_of(program_of(command).name, {"test", "[", "[["}));
-}
-
-}  // namespace
-
-bool is_decided(const std::vector<ShellCommand>& all, std::size_t at) {
-  for (bool group = false; at > 0; --at) {
-    const ShellCommand& before = all[at - 1];
-    const bool joined = before.joined_by == "&&" || before.joined_by == "||";
-    if (before.depth == 0) {
-      if (decides_about_next(before)) return true;
-      if (!joined) return false;
-      group = false;
-    } else if (!before.joined_by.empty() && !group) {
-      // The end of { … } or ( … ); what $( … ) holds is joined by nothing.
-      if (decides_about_next(before)) return true;
-      if (!joined) return false;
-      group = true;
-    }
-  }
-  return false;
-}
-
 bool is_conditional(const Install& install) {
   const ShellCommand* command = command_at(*install.instruction, install.command.span);
-  // The text of sh -c is no branch.
-  if (command == nullptr || command->depth > (command->within == 0 ? 0u : 1u)) return true;
   const auto& all = install.instruction->commands;
-  return is_decided(all, static_cast<std::size_t>(command - all.data()));
+  return command == nullptr || !surely_reached(all)[static_cast<std::size_t>(command - all.data())];
 }
 
 bool surely_runs(const Install& install) {

@@ -9,10 +9,7 @@ namespace flense::lint {
 /// depends on but the steps before, and no variable.
 bool surely_runs(const Install& install);
 
-/// Whether a command of the && and || in front of one decides about it.
-bool is_decided(const std::vector<ShellCommand>& all, std::size_t at);
-
-/// A branch, a loop or a test in front of it decides whether the command runs.
+/// A branch, a loop, a test or an exit in front of it decides whether the command runs.
 bool is_conditional(const Install& install);
 
 /// What follows lets the command fail: `pip install flash-attn || echo "without it"`.

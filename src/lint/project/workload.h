@@ -94,7 +94,7 @@ struct Workload {
 /// `docker buildx bake` builds.
 struct BuildTarget {
   std::string path;  ///< the file
-  Span span;         ///< the target's name
+  Span span;         ///< the target's name, or the command
   std::string name;
   std::vector<Word> inherits;
   /// As written, variables with a default replaced; empty text: not stated here or by a target that

@@ -58,7 +58,7 @@ class Lines {
     while (at < words.size()) {
       switch (starter_of(words[at].word.text)) {
         case Starter::kDocker:
-          read_docker_names(words, at, path_, names_);
+          read_docker_names(words, at, base, names_);
           return read_docker(words, at, std::move(base), out_);
         case Starter::kApptainer:
           read_apptainer_names(words, at, names_);

@@ -99,8 +99,8 @@ void add_named_image(CommandNames& out, const Word& word) {
   if (auto name = parse_image_name(word.text)) out.images.push_back({word, std::move(*name)});
 }
 
-void read_docker_names(const std::vector<LaunchWord>& words, std::size_t at,
-                       const std::string& path, CommandNames& out) {
+void read_docker_names(const std::vector<LaunchWord>& words, std::size_t at, const Workload& base,
+                       CommandNames& out) {
   LaunchOptions global(words, at + 1, kDockerOptions);
   while (global.next()) {
   }
@@ -111,7 +111,8 @@ void read_docker_names(const std::vector<LaunchWord>& words, std::size_t at,
   const bool build = words[verb].word.text == "build";
   if (!build && words[verb].word.text != "pull") return;
   BuildTarget target;
-  target.path = path;
+  target.path = base.path;
+  target.span = base.span;
   std::size_t next = verb + 1;
   while (next < words.size()) {
     LaunchOptions options(words, next, kDockerBuildOptions);

@@ -81,9 +81,9 @@ struct BatchOptions {
 };
 BatchOptions read_batch_options(const SourceText& source, const Environment& environment);
 
-/// Of docker pull and docker build, and of apptainer pull and build.
-void read_docker_names(const std::vector<LaunchWord>& words, std::size_t at,
-                       const std::string& path, CommandNames& out);
+/// Of docker pull and docker build, and of apptainer pull and build; `base` has the place.
+void read_docker_names(const std::vector<LaunchWord>& words, std::size_t at, const Workload& base,
+                       CommandNames& out);
 void read_apptainer_names(const std::vector<LaunchWord>& words, std::size_t at, CommandNames& out);
 /// Adds an image whose name is known.
 void add_named_image(CommandNames& out, const Word& word);

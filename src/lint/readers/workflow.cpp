@@ -1,12 +1,14 @@
 // Workflows of GitHub Actions, composite actions and GitLab's pipelines: the commands of their
 // scripts, and what the values of a matrix make of the images and builds that they name.
 #include <algorithm>
+#include <set>
 
 #include "base/ascii.h"
 #include "lint/readers/launch_words.h"
 #include "lint/readers/reader_values.h"
 #include "lint/readers/readers.h"
 #include "lint/readers/workflow_matrix.h"
+#include "lint/shell/reached.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -73,12 +75,16 @@ class Scripts {
     const std::size_t before = out_.names.builds.size(), started = out_.workloads.size();
     const std::vector<ShellCommand> commands = split_shell(text_, span, dialect).commands;
     read_commands(commands, path_, out_);
+    if (runs_.empty()) return;
+    // Behind a condition it may be for other runs.
+    const std::vector<bool> reached = surely_reached(commands);
+    std::set<std::size_t> sure;
+    for (std::size_t at = 0; at < commands.size(); ++at)
+      if (reached[at]) sure.insert(commands[at].span.begin);
     for (std::size_t at = before; at < out_.names.builds.size(); ++at)
-      of_runs(out_.names.builds[at]);
+      if (sure.contains(out_.names.builds[at].span.begin)) of_runs(out_.names.builds[at]);
     for (std::size_t at = started; at < out_.workloads.size(); ++at)
-      // In a branch it may be for other runs.
-      if (const auto by = std::ranges::find(commands, out_.workloads[at].span, &ShellCommand::span);
-          by != commands.end() && by->depth == 0)
+      if (sure.contains(out_.workloads[at].span.begin))
         images_of_runs(written(out_.workloads[at].image));
   }
 

@@ -6,6 +6,7 @@
 #include "lint/readers/reader_values.h"
 #include "lint/readers/readers.h"
 #include "lint/rules/rules.h"
+#include "lint/shell/reached.h"
 #include "lint/shell/shell.h"
 #include "lint/source/blanks.h"
 
@@ -19,14 +20,13 @@ constexpr std::string_view kName = "LD_LIBRARY_PATH=";
 /// behind a condition looks at the driver first. `sure`: it runs where a GPU is.
 void exported(const ProjectFile& file, const std::vector<ShellCommand>& commands, bool sure,
               FindingSink& sink) {
-  std::string before;    // the operator between the last command and this one
-  bool decides = false;  // a branch leaves the script, or starts the program, before
-  for (const ShellCommand& command : commands) {
+  const std::vector<bool> reached = surely_reached(commands);
+  std::string before;  // the operator between the last command and this one
+  for (std::size_t at = 0; at < commands.size(); ++at) {
+    const ShellCommand& command = commands[at];
     const bool behind_condition = is_one_of(before, {"&&", "||"});
     before = command.joined_by;
     const std::string program = program_of(command).name;
-    decides = decides || ((command.depth != 0 || behind_condition) && !command.words.empty() &&
-                          is_one_of(command.words.front().text, {"exec", "exit", "return"}));
     // The variables of the steps that follow: echo LD_LIBRARY_PATH=… >> $GITHUB_ENV.
     const bool for_steps = program == "echo" && !command.redirections.empty() &&
                            command.redirections.front().target.text.contains("GITHUB_ENV");
@@ -44,7 +44,7 @@ void exported(const ProjectFile& file, const std::vector<ShellCommand>& commands
                         "forward_compat.json; NVIDIA, CUDA Compatibility"};
       found.fix = fmt::format("take {} off, or add it where the driver is older", first);
       found.pedantic =
-          !sure || decides || comments_above(file.source, command.span).contains("compat");
+          !sure || !reached[at] || comments_above(file.source, command.span).contains("compat");
     }
   }
 }

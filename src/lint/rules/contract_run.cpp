@@ -10,6 +10,7 @@
 #include "lint/facts/purpose.h"
 #include "lint/facts/workload_facts.h"
 #include "lint/rules/rules.h"
+#include "lint/shell/reached.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -239,14 +240,16 @@ void engines(const FileView& view, const StageSteps& steps, const Scripts& scrip
       const auto named = scripts.find(file_name(word));
       if (named == scripts.end()) continue;
       const ProjectFile* script = named->second;
-      for (const ShellCommand& one :
-           split_shell(script->source.text(), {0, script->source.text().size()}).commands) {
+      const std::vector<ShellCommand> commands =
+          split_shell(script->source.text(), {0, script->source.text().size()}).commands;
+      const std::vector<bool> sure = surely_reached(commands);
+      for (std::size_t at = 0; at < commands.size(); ++at) {
         // `test -f engine || trtexec …` and `if` build it only once.
-        if (one.depth > 0) continue;
+        if (!sure[at]) continue;
         std::vector<std::string> inner;
-        for (const ShellWord& part : one.words) inner.push_back(part.text);
+        for (const ShellWord& part : commands[at].words) inner.push_back(part.text);
         if (const std::string what = builds_engine(inner); !what.empty())
-          report_engine(*script, one.span, what,
+          report_engine(*script, commands[at].span, what,
                         fmt::format("{} runs it", to_string(start->keyword)), sink);
       }
       break;

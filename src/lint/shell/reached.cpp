@@ -1,0 +1,85 @@
+#include "lint/shell/reached.h"
+
+#include <string>
+#include <utility>
+
+#include "base/ascii.h"
+
+namespace flense::lint {
+
+namespace {
+
+bool goes_on(const ShellCommand& command) {
+  return command.joined_by == "&&" || command.joined_by == "||";
+}
+
+/// `test … && pip install`, `pip install || pip install`: what follows may not run.
+bool decides_about_next(const ShellCommand& command) {
+  return command.joined_by == "||" ||
+         (command.joined_by == "&&" && is_one_of(program_of(command).name, {"test", "[", "[["}));
+}
+
+/// `exit`, `return 0`, `exec bash`; `exit 1` ends the run as one that failed.
+bool ends_well(const ShellCommand& command) {
+  if (command.words.size() > 1 && command.words.front().text == "exec") return true;
+  const Program program = program_of(command);
+  if (program.name != "exit" && program.name != "return") return false;
+  if (program.first + 1 >= command.words.size()) return true;
+  const std::string& status = command.words[program.first + 1].text;
+  return !all_digits(status) || status.find_first_not_of('0') == status.npos;
+}
+
+/// A list of commands as far as it is read.
+class List {
+ public:
+  bool sure() const { return !left_ && !decided_; }
+
+  /// In front of the next command: what the group decides that ended last.
+  void end_group() {
+    if (const auto* last = std::exchange(group_, nullptr)) join(*last);
+  }
+  void take(const ShellCommand& command) {
+    join(command);
+    left_ = left_ || ends_well(command);
+  }
+  /// Of ( … ) and { … } the last command is joined to what follows, of $( … ) none is.
+  void take_inner(const ShellCommand& command) {
+    if (!command.joined_by.empty()) group_ = &command;
+    left_ = left_ || ends_well(command);
+  }
+
+ private:
+  void join(const ShellCommand& command) {
+    decided_ = goes_on(command) && (decided_ || decides_about_next(command));
+  }
+
+  bool decided_ = false;  ///< a test or an alternative decides about what comes next
+  bool left_ = false;     ///< the text may have ended
+  const ShellCommand* group_ = nullptr;
+};
+
+}  // namespace
+
+std::vector<bool> surely_reached(const std::vector<ShellCommand>& commands) {
+  std::vector<bool> out;
+  out.reserve(commands.size());
+  List outer, text;           // the text of the last sh -c
+  bool carrier_sure = false;  // that command is reached
+  for (const ShellCommand& command : commands) {
+    List& list = command.within == 0 ? outer : text;
+    const bool beside = command.depth == (command.within == 0 ? 0u : 1u);
+    if (beside) list.end_group();
+    out.push_back(beside && list.sure() && (command.within == 0 || carrier_sure));
+    if (!beside) {
+      list.take_inner(command);
+      continue;
+    }
+    list.take(command);
+    if (command.within != 0) continue;
+    carrier_sure = out.back();
+    text = {};
+  }
+  return out;
+}
+
+}  // namespace flense::lint
