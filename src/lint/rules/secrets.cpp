@@ -16,7 +16,6 @@ bool is_token_letter(char c) {
   return is_letter(c) || is_digit(c) || c == '_' || c == '-';
 }
 
-/// A token by its form, somewhere in a text; null: none.
 /// Words that stand where the reader puts his own.
 bool is_filled_in(std::string_view low) {
   return std::ranges::any_of(
@@ -26,6 +25,7 @@ bool is_filled_in(std::string_view low) {
       [&](std::string_view word) { return low.contains(word); });
 }
 
+/// A token by its form, somewhere in a text; null: none.
 const knowledge::SecretFormRow* token_in(std::string_view text,
                                          const knowledge::BuildFacts& facts) {
   for (const knowledge::SecretFormRow& row : facts.secret_forms) {
@@ -288,6 +288,14 @@ const ShellWord* secret_word(const ShellCommand& command) {
   return nullptr;
 }
 
+/// The header of a request with a token that is written, no variable.
+bool has_bearer(const ShellWord& word) {
+  constexpr std::string_view kHeader = "authorization: bearer ";
+  const std::size_t at = to_lower(word.text).find(kHeader);
+  return at != std::string::npos && !word.dynamic &&
+         !is_placeholder("", std::string_view(word.text).substr(at + kHeader.size()));
+}
+
 void command_lines(const FileView& view, FindingSink& sink) {
   const knowledge::BuildFacts& facts = view.project->knowledge->build;
   const std::vector<std::size_t> last = view.dockerfile->lineage(view.stages.size() - 1);
@@ -326,11 +334,11 @@ void command_lines(const FileView& view, FindingSink& sink) {
           said = true;
         }
         for (const ShellWord& word : command.words) {
-          if (said || from_secret_mount(run, word.text)) break;
+          if (said) break;
           if (const auto* form = token_in(word.text, facts)) {
             report(word.span, form->what, form->source);
             said = true;
-          } else if (holds(word.text, "Authorization: Bearer ") && !word.dynamic) {
+          } else if (has_bearer(word) && !from_secret_mount(run, word.text)) {
             report(word.span, "a token", "the header Authorization: Bearer");
             said = true;
           } else if (has_password(word.text)) {
