@@ -206,6 +206,25 @@ VariableState variable_at(const Instruction& instruction, const ShellCommand* co
   return out;
 }
 
+bool compares_sums(const Instruction& run) {
+  bool makes = false, compares = false;
+  for (const StepCommand& command : commands_of(run)) {
+    if (is_one_of(command.program, {"sha256sum", "sha512sum", "sha384sum", "sha224sum", "sha1sum",
+                                    "md5sum", "b2sum", "shasum"})) {
+      makes = true;
+      if (std::ranges::any_of(command.arguments, [](const Argument& word) {
+            return word.text == "--check" || (word.text.size() > 1 && word.text[0] == '-' &&
+                                              word.text[1] != '-' && word.text.contains('c'));
+          }))
+        return true;
+    }
+    compares = compares || is_one_of(command.program, {"grep", "diff", "cmp", "case"}) ||
+               (is_one_of(command.program, {"test", "[", "[["}) &&
+                (command.has("=") || command.has("==") || command.has("!=")));
+  }
+  return makes && compares;
+}
+
 bool is_root(std::string_view user) {
   return user == "root" || user == "0";
 }

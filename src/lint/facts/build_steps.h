@@ -45,6 +45,10 @@ inline const std::vector<StepCommand>& commands_of(const Instruction& instructio
   return instruction.step_commands;
 }
 
+/// Whether a step fails unless a file has the checksum that is stated: `sha256sum -c`, or its
+/// output against another text.
+bool compares_sums(const Instruction& run);
+
 /// The folder that `git clone` writes, as it is named; empty: the command clones nothing.
 std::string clone_target(const StepCommand& command);
 

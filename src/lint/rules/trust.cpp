@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <utility>
 
 #include "base/ascii.h"
 #include "base/format.h"
@@ -24,8 +25,8 @@ constexpr auto kUnchecked = std::to_array<Unchecked>({
     {"gpgcheck=0", "gpgcheck=0"},
     {"--allow-unauthenticated", "--allow-unauthenticated"},
     {"trusted=yes", "trusted=yes"},
-    {"AllowInsecureRepositories=true", "AllowInsecureRepositories"},
-    {"AllowUnauthenticated=true", "AllowUnauthenticated"},
+    {"AllowInsecureRepositories", "AllowInsecureRepositories"},
+    {"AllowUnauthenticated", "AllowUnauthenticated"},
 });
 
 /// The machine itself or one of the house: a name without a dot, or of a network of its own.
@@ -106,6 +107,58 @@ bool says(const ShellCommand& command, std::string_view word) {
   return std::ranges::find(command.words, word, &ShellWord::text) != command.words.end();
 }
 
+/// A setting of apt's that is on: "APT::Get::AllowUnauthenticated=true" of -o, or the line
+/// 'APT::Get::AllowUnauthenticated "true";' of a configuration. Names and values are read in any
+/// case.
+bool switches_on(std::string_view text, std::string_view setting) {
+  const std::string low = to_lower(text), name = to_lower(setting);
+  const std::size_t at = low.find(name);
+  if (at == low.npos) return false;
+  std::string_view value = std::string_view(low).substr(at + name.size());
+  value.remove_prefix(std::min(value.find_first_not_of(" \t=\"'\\"), value.size()));
+  return starts_with_any(value, {"true", "yes", "on", "enable", "with", "1"});
+}
+
+/// gpgcheck=0, where repo_gpgcheck=1 does not still check the list that has the packages' sums, and
+/// not s/gpgcheck=0/gpgcheck=1/, which switches it on. "repo_gpgcheck=0" is about that list alone.
+bool switches_off(std::string_view text, bool by_sed) {
+  constexpr std::string_view kOff = "gpgcheck=0";
+  if (holds(text, "repo_gpgcheck=1")) return false;
+  for (std::size_t at = text.find(kOff); at != text.npos; at = text.find(kOff, at + 1))
+    if (at == 0 || text[at - 1] != '_') return !by_sed || text.find("gpgcheck=1", at) == text.npos;
+  return false;
+}
+
+/// Whether a word switches such a check off.
+bool is_unchecked(const ShellCommand& command, std::string_view text, const Unchecked& one) {
+  const std::string program = program_of(command).name;
+  const bool says_only = is_one_of(program, {"echo", "printf"});
+  if (one.says.starts_with("Allow"))
+    // What is only said to the reader; and with insecure lists in its configuration apt still
+    // refuses their packages.
+    return switches_on(text, one.word) &&
+           (!says_only || (one.says == "AllowUnauthenticated" &&
+                           (!command.redirections.empty() || command.joined_by == "|")));
+  if (one.says == "gpgcheck=0") return switches_off(text, program == "sed");
+  if (one.word.starts_with("--") && (says_only || takes_files(command))) return false;
+  return holds(text, one.word) && !(one.says == "--nogpgcheck" && takes_addresses(command));
+}
+
+/// The command installs keys and nothing else.
+bool installs_keys(const ShellCommand& command) {
+  bool installs = false, keys = false, value = false;
+  for (const ShellWord& word : command.words) {
+    const std::string_view text = word.text;
+    if (std::exchange(value, is_one_of(text, {"-o", "-c", "-t", "--option"}))) continue;
+    if (installs && !text.starts_with('-')) {
+      if (!text.substr(0, text.find('=')).ends_with("-keyring")) return false;
+      keys = true;
+    }
+    installs = installs || text == "install";
+  }
+  return keys;
+}
+
 /// `apt-get update`, which installs nothing: with the list of such packages there, apt still
 /// refuses them.
 bool only_updates(const ShellCommand& command) {
@@ -124,13 +177,8 @@ void signatures(const FileView& view, FindingSink& sink) {
         std::optional<std::string> server;  // asked once
         for (const ShellWord& word : command.words) {
           const auto at = std::ranges::find_if(
-              kUnchecked, [&](const Unchecked& one) { return holds(word.text, one.word); });
+              kUnchecked, [&](const auto& one) { return is_unchecked(command, word.text, one); });
           if (at == kUnchecked.end()) continue;
-          if (at->says == "--nogpgcheck" && takes_addresses(command)) continue;
-          if (at->word.starts_with("--") && takes_files(command)) continue;
-          // What is only said to the reader.
-          if (at->word.starts_with("--") && is_one_of(program_of(command).name, {"echo", "printf"}))
-            continue;
           // deb [trusted=yes] file:/…: what the image itself holds, or a server of the house.
           if (at->says == "trusted=yes" &&
               std::ranges::any_of(command.words, [](const ShellWord& other) {
@@ -139,13 +187,6 @@ void signatures(const FileView& view, FindingSink& sink) {
                        (url != std::string::npos && is_near(other.text.substr(url + 2)));
               }))
             continue;
-          // "repo_gpgcheck=0" still checks the signatures of packages.
-          if (at->says == "gpgcheck=0") {
-            const std::size_t place = word.text.find("gpgcheck=0");
-            // s/gpgcheck=0/gpgcheck=1/ switches it on.
-            if ((place > 0 && word.text[place - 1] == '_') || holds(word.text, "gpgcheck=1"))
-              continue;
-          }
           if (!server)
             server = server_of_repository(command, at->says == "trusted=yes" ? "] " : "baseurl=");
           const bool vendors =
@@ -179,10 +220,7 @@ void signatures(const FileView& view, FindingSink& sink) {
           }
           // The keys of an old Debian have ended too; and a key may be what comes.
           found.pedantic =
-              found.pedantic ||
-              std::ranges::any_of(
-                  command.words,
-                  [](const ShellWord& word) { return word.text.ends_with("-keyring"); }) ||
+              found.pedantic || installs_keys(command) ||
               is_one_of(stage.image.distribution.value, {"debian7", "debian8", "debian9"});
         }
       }
@@ -237,6 +275,19 @@ std::optional<std::string> configured_hosts(const StepCommand& command) {
   return std::nullopt;
 }
 
+/// Where a file has these words and no comment of its line in front; pip-compile writes its options
+/// into one.
+std::size_t outside_comments(std::string_view text, std::string_view words) {
+  std::size_t at = text.find(words);
+  while (at != text.npos) {
+    const std::size_t line = at == 0 ? 0 : text.rfind('\n', at - 1) + 1;
+    const std::size_t mark = text.substr(line, at - line).find('#');
+    if (mark == text.npos || (mark > 0 && !is_blank(text[line + mark - 1]))) break;
+    at = text.find(words, std::min(text.find('\n', at), text.size()));
+  }
+  return at;
+}
+
 /// PyPI's name of before 2018, which pip asks no longer.
 bool is_renamed(std::string_view host) {
   return host.ends_with("pypi.python.org");
@@ -247,7 +298,9 @@ bool is_renamed(std::string_view host) {
 void judge_hosts(std::string_view file, std::string_view hosts, Finding& found) {
   const auto parts = parts_of(hosts, " \t,\"'");
   const auto all = [&](const auto& is) { return !parts.empty() && std::ranges::all_of(parts, is); };
-  if (all([&](std::string_view host) { return file.contains(fmt::format("http://{}", host)); })) {
+  if (all([&](std::string_view host) {
+        return outside_comments(file, fmt::format("http://{}", host)) != file.npos;
+      })) {
     found.fix = "name the index by https:// and delete it, where the server has a certificate";
     found.pedantic = true;
   }
@@ -261,17 +314,6 @@ bool is_never_asked(std::string_view command, std::string_view host) {
   host = host.substr(host.find('=') + 1);
   return holds(command, "://") && command.find(host) == command.rfind(host) &&
          !holds(host, "pypi") && !holds(host, "pythonhosted");
-}
-
-/// Where a list names an option; pip-compile writes its own into a comment.
-std::size_t outside_comments(std::string_view text, std::string_view option) {
-  std::size_t at = text.find(option);
-  while (at != text.npos) {
-    const std::size_t line = at == 0 ? 0 : text.rfind('\n', at - 1) + 1;
-    if (!text.substr(line, at - line).contains('#')) break;
-    at = text.find(option, at + 1);
-  }
-  return at;
 }
 
 /// --trusted-host in a file of requirements.
@@ -312,9 +354,9 @@ bool is_checked(const Instruction& run, const StepCommand& command) {
     near = near || is_near(word.text);
     far = far || (word.text.contains("://") && !is_near(word.text));
   }
-  return (near && !far) || std::ranges::any_of(commands_of(run), [](const StepCommand& other) {
-           return is_one_of(other.program, {"sha256sum", "sha512sum", "sha1sum", "md5sum", "shasum",
-                                            "gpg", "gpgv"});
+  return (near && !far) || compares_sums(run) ||
+         std::ranges::any_of(commands_of(run), [](const StepCommand& other) {
+           return other.program == "gpgv" || (other.program == "gpg" && other.has("--verify"));
          });
 }
 

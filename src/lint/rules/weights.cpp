@@ -169,13 +169,7 @@ std::size_t last_check(const StageSteps& steps) {
   std::size_t out = 0;
   for (const Step& step : steps.all()) {
     if (step.instruction->keyword != Keyword::kRun) continue;
-    for (const StepCommand& command : commands_of(*step.instruction))
-      if (is_one_of(command.program, {"sha256sum", "sha512sum", "b2sum", "shasum"}) &&
-          std::ranges::any_of(command.arguments, [](const Argument& word) {
-            return word.text == "--check" || (word.text.size() > 1 && word.text[0] == '-' &&
-                                              word.text[1] != '-' && word.text.contains('c'));
-          }))
-        out = step.instruction->span.end;
+    if (compares_sums(*step.instruction)) out = step.instruction->span.end;
   }
   return out;
 }
