@@ -395,6 +395,47 @@ class RunPaths {
     }
   }
 
+  /// The directory of `python -m venv`, virtualenv and `uv venv`; empty: none is made, or named.
+  static std::string environment_of_python(const StepCommand& command) {
+    constexpr auto kValued = std::to_array<std::string_view>({"-p",
+                                                              "--python",
+                                                              "--prompt",
+                                                              "--app-data",
+                                                              "--try-first-with",
+                                                              "--discovery",
+                                                              "--creator",
+                                                              "--seeder",
+                                                              "--activators",
+                                                              "--extra-search-dir",
+                                                              "--pip",
+                                                              "--setuptools",
+                                                              "--wheel",
+                                                              "-f",
+                                                              "--find-links",
+                                                              "-i",
+                                                              "--index",
+                                                              "--index-url",
+                                                              "--default-index",
+                                                              "--extra-index-url",
+                                                              "--cache-dir",
+                                                              "--config-file",
+                                                              "--project",
+                                                              "--link-mode",
+                                                              "--exclude-newer"});
+    std::span<const Argument> words = command.arguments;
+    if (command.program != "virtualenv") {
+      const auto verb = std::ranges::find_if(
+          words, [](const Argument& word) { return is_one_of(word.text, {"venv", "virtualenv"}); });
+      if (verb == words.end() ||
+          (command.program != "uv" &&
+           !(command.program.starts_with("python") && command.value_of("-m") == verb->text)))
+        return {};
+      words = words.subspan(static_cast<std::size_t>(verb - words.begin()) + 1);
+    }
+    const Options options = read_options(words, kValued);
+    return options.positional.empty() ? std::string() : options.positional.back().text;
+  }
+
   void one(const StepCommand& command) {
     const std::string& program = command.program;
     if (program == "cd" && !command.arguments.empty()) {
@@ -418,17 +459,9 @@ class RunPaths {
       if (!folder.empty()) add(folder, "unzip", command, false);
     } else if (program == "cp" || program == "mv") {
       if (command.arguments.size() > 1) add(command.arguments.back().text, program, command, false);
-    } else if ((program.starts_with("python") && command.value_of("-m") == "venv") ||
-               program == "virtualenv" || (program == "uv" && command.has("venv"))) {
-      std::string directory;
-      for (std::size_t at = 0; at < command.arguments.size(); ++at) {
-        const std::string& word = command.arguments[at].text;
-        if (!word.starts_with('-') && word != "venv" &&
-            (at == 0 || !is_one_of(command.arguments[at - 1].text,
-                                   {"-m", "-p", "--python", "--prompt", "--upgrade-deps"})))
-          directory = word;
-      }
-      if (!directory.empty()) add(directory, "the virtual environment", command, false);
+    } else if (const std::string environment = environment_of_python(command);
+               !environment.empty()) {
+      add(environment, "the virtual environment", command, false);
     } else if (is_shell(program) && command.has("-b") && !command.value_of("-p").empty()) {
       add(command.value_of("-p"), "the conda installer", command, false);
     } else if ((program == "aws" || program == "gsutil" || program == "gcloud") &&

@@ -109,6 +109,21 @@ TEST_F(BuildSteps, WrittenPaths) {
   EXPECT_TRUE(written().empty());
 }
 
+TEST_F(BuildSteps, EnvironmentsOfPython) {
+  const auto of = [&](const std::string& command) {
+    read("FROM ubuntu:24.04\nWORKDIR /w\nRUN " + command + "\n");
+    return written();
+  };
+  using Paths = std::vector<std::string>;
+  EXPECT_EQ(of("virtualenv --app-data /tmp/data --system-site-packages /opt/a"), Paths{"/opt/a"});
+  EXPECT_EQ(of("virtualenv /opt/a --app-data /tmp/data --pip=24.0"), Paths{"/opt/a"});
+  EXPECT_EQ(of("python3 -m virtualenv -p python3.11 env"), Paths{"/w/env"});
+  EXPECT_EQ(of("python3 -m venv --upgrade-deps --prompt p /opt/a"), Paths{"/opt/a"});
+  EXPECT_EQ(of("uv venv --seed --python 3.12 /opt/a"), Paths{"/opt/a"});
+  EXPECT_EQ(of("python3 -m build venv"), Paths{});
+  EXPECT_EQ(of("uv venv"), Paths{});
+}
+
 TEST_F(BuildSteps, LiesIn) {
   EXPECT_TRUE(lies_in("/a/b", "/a"));
   EXPECT_TRUE(lies_in("/a", "/a"));
