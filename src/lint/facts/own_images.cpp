@@ -62,6 +62,33 @@ const FileView* own_image(const std::vector<FileView>& views, const Project& pro
   return out;
 }
 
+namespace {
+
+std::string with_tag(const ImageName& name) {
+  return fmt::format("{}:{}", name.familiar(), name.tag.empty() ? "latest" : name.tag);
+}
+
+}  // namespace
+
+BuiltNames::BuiltNames(const Project& project) {
+  const auto take = [&](const std::vector<BuildTarget>& builds) {
+    for (const BuildTarget& build : builds)
+      for (const Word& tag : build.tags)
+        if (const auto name = parse_image_name(tag.text)) names_.insert(with_tag(*name));
+  };
+  for (const auto& file : project.files) {
+    take(file->targets);
+    take(file->names.builds);
+    for (const Workload& workload : file->workloads)
+      if (workload.build_context && workload.image_name)
+        names_.insert(with_tag(*workload.image_name));
+  }
+}
+
+bool BuiltNames::contains(const ImageName& name) const {
+  return name.digest.empty() && names_.contains(with_tag(name));
+}
+
 std::vector<Word> image_command(const FileView& view) {
   std::vector<Word> entry, command;
   for (const Instruction& one : view.stages.back().stage->instructions) {

@@ -1,6 +1,7 @@
 // Images that the project builds itself, and what their Dockerfiles say about them.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,17 @@ namespace flense::lint {
 /// script of the project; null: it is not known, or several are.
 const FileView* own_image(const std::vector<FileView>& views, const Project& project,
                           const Workload& workload);
+
+/// The names of images that the project builds: Compose's services with `build`, targets of bake,
+/// `docker build -t`.
+class BuiltNames {
+ public:
+  explicit BuiltNames(const Project& project);
+  bool contains(const ImageName& name) const;
+
+ private:
+  std::set<std::string> names_;  ///< each with its tag
+};
 
 /// What the last stage starts: its ENTRYPOINT and CMD, the last of each.
 std::vector<Word> image_command(const FileView& view);

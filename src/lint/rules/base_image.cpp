@@ -6,6 +6,7 @@
 #include "base/ascii.h"
 #include "base/format.h"
 #include "lint/facts/cuda_base.h"
+#include "lint/facts/own_images.h"
 #include "lint/facts/purpose.h"
 #include "lint/facts/rolling_images.h"
 #include "lint/facts/sure_installs.h"
@@ -47,13 +48,12 @@ bool is_latest(std::string_view tag) {
   return tag == "latest" || (tag.starts_with("latest-") && !has_part(tag, "-", {"py3", "devel"}));
 }
 
-/// Something renews the image by its tag, on purpose, or nothing fetches it.
+/// Something renews the image by its tag, on purpose.
 bool follows_tag(std::string_view file) {
-  return std::ranges::any_of(
-      std::to_array<std::string_view>(
-          {"watchtower", "keel.sh/", "$imagepolicy", "AutoUpdate=", "containers.autoupdate",
-           "argocd-image-updater", "pull_policy: never", "imagePullPolicy: Never"}),
-      [&](std::string_view word) { return file.contains(word); });
+  return std::ranges::any_of(std::to_array<std::string_view>(
+                                 {"watchtower", "keel.sh/", "$imagepolicy",
+                                  "AutoUpdate=", "containers.autoupdate", "argocd-image-updater"}),
+                             [&](std::string_view word) { return file.contains(word); });
 }
 
 /// Of the other vendors' images only what has no tag can be told to move.
@@ -87,7 +87,7 @@ void floating_tag(const Project& project, const ImageUse& use, FindingSink& sink
   // default of an argument is for those who do not choose.
   found.pedantic =
       is_example(use.file->source.project_path()) || is_script(use.file->kind) ||
-      is_for_other_device(use.file->source.project_path()) ||
+      is_for_other_device(use.file->source.project_path()) || use.never_fetched ||
       follows_tag(use.file->source.text()) || use.file->kind == FileKind::kWorkflow || use.heads ||
       use.file->source.slice(use.span).contains('$') ||
       has_part(file_name(use.file->source.path()), "._-", {"test"}) ||
@@ -135,12 +135,21 @@ bool is_for_other_vendor(const Workload& workload, const GpuImage& image) {
          std::ranges::all_of(workload.gpus, [](const GpuAsk& ask) { return ask.vendor == "amd"; });
 }
 
+/// The service or container takes what the machine has.
+bool is_never_fetched(const Workload& workload) {
+  if (workload.node == nullptr) return false;
+  return (*workload.node)["pull_policy"].text_or() == "never" ||
+         (*workload.node)["imagePullPolicy"].text_or() == "Never";
+}
+
 /// Images that services, pods and command lines start.
-void started_images(const Project& project, FindingSink& sink) {
+void started_images(const Project& project, const BuiltNames& own, FindingSink& sink) {
   for (const auto& file : project.files)
     for (const Workload& workload : file->workloads) {
-      // A service that builds gives its own image a name.
-      if (!workload.image_name || workload.build_context || workload.image.span.empty()) continue;
+      // A service that builds gives its own image a name, which others may start.
+      if (!workload.image_name || workload.build_context || workload.image.span.empty() ||
+          own.contains(*workload.image_name))
+        continue;
       const GpuImage image = describe_image(*workload.image_name, project.knowledge->images);
       if (image.repository != "nvidia/cuda" &&
           (only_looks(workload) || only_downloads(workload) || is_for_processor(workload) ||
@@ -149,14 +158,16 @@ void started_images(const Project& project, FindingSink& sink) {
       ImageUse use{file.get(), workload.image.span, &*workload.image_name,
                    &image,     project.knowledge,   {}};
       use.looks = only_looks(workload);
+      use.never_fetched = is_never_fetched(workload);
       judge_use(project, use, sink);
     }
 }
 
 /// Images that are fetched, or that CI jobs run in. That one of them floats is what CI is for.
-void named_images(const Project& project, FindingSink& sink) {
+void named_images(const Project& project, const BuiltNames& own, FindingSink& sink) {
   for (const auto& file : project.files)
     for (const NamedImage& one : file->names.images) {
+      if (own.contains(one.name)) continue;
       const GpuImage image = describe_image(one.name, project.knowledge->images);
       const ImageUse use{file.get(), one.text.span, &one.name, &image, project.knowledge, {}};
       if (is_cuda_tag(use)) judge_use(project, use, sink);
@@ -305,8 +316,9 @@ void judge_base_image(const Project& project, const std::vector<FileView>& views
       musl_base(view, stage, sink);
     }
   }
-  started_images(project, sink);
-  named_images(project, sink);
+  const BuiltNames own(project);
+  started_images(project, own, sink);
+  named_images(project, own, sink);
 }
 
 }  // namespace flense::lint

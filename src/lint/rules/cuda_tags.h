@@ -20,6 +20,7 @@ struct ImageUse {
   bool heads = false;     ///< takes_heads()
   bool replaced = false;  ///< the default of an argument that a file gives, or of no use
   bool looks = false;     ///< a script starts it for a look at the machine
+  bool never_fetched = false;  ///< what the machine has is started
   /// Of the FROM, where the place holds a part of the version; else empty.
   std::string_view pattern = {};
   const ProjectFile* built = nullptr;  ///< the Dockerfile that is built on it; null: none

@@ -4,6 +4,7 @@
 
 #include "base/format.h"
 #include "base/version_numbers.h"
+#include "lint/facts/own_images.h"
 #include "lint/rules/rules.h"
 
 namespace flense::lint {
@@ -203,9 +204,12 @@ void judge_host(const Project& project, const std::vector<FileView>& views, Find
       judge_gpu(*project.knowledge, profile, *deciding, sink);
     }
   }
+  const BuiltNames own(project);
   for (const auto& file : project.files)
     for (const Workload& workload : file->workloads) {
-      if (!workload.image_name || workload.build_context || workload.image.span.empty()) continue;
+      if (!workload.image_name || workload.build_context || workload.image.span.empty() ||
+          own.contains(*workload.image_name))
+        continue;
       const GpuImage image = describe_image(*workload.image_name, project.knowledge->images);
       if (!image.cuda.known() && !image.rocm.known()) continue;
       Deciding deciding;
