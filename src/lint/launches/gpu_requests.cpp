@@ -1,6 +1,7 @@
 // Images and programs that need a GPU, in containers that ask for none.
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "base/format.h"
 #include "lint/facts/gpu_image.h"
@@ -27,13 +28,41 @@ bool speaks_of_gpus(std::string_view text) {
       [&](std::string_view word) { return text.contains(word); });
 }
 
+/// The settings of Docker's engine, or a script that makes them, have NVIDIA's runtime for all.
+bool makes_default(const ProjectFile& file) {
+  const std::string_view text = file.source.text();
+  if (is_script(file.kind)) return text.contains("set-as-default");
+  constexpr std::string_view kKey = "\"default-runtime\"";
+  const std::size_t at = file.kind == FileKind::kDaemon ? text.find(kKey) : text.npos;
+  if (at == text.npos) return false;
+  const std::string_view value = text.substr(at + kKey.size());
+  return value.substr(std::min(value.find_first_not_of(" \t\r\n:\""), value.size()))
+      .starts_with("nvidia");
+}
+
+/// What other files of the project say about GPUs that a container does not ask for.
+struct Elsewhere {
+  bool by_default = false;        ///< NVIDIA's runtime is made the engine's own
+  std::set<std::string> started;  ///< images that a command line starts with a GPU
+
+  explicit Elsewhere(const Project& project) {
+    for (const auto& file : project.files) {
+      by_default = by_default || makes_default(*file);
+      for (const Workload& workload : file->workloads)
+        if (workload.node == nullptr && !workload.gpus.empty()) started.insert(workload.image.text);
+    }
+  }
+};
+
 class GpuRequestRules {
  public:
   GpuRequestRules(FindingSink& sink, const Project& project, const ProjectFile& file,
-                  const Workload& workload, const std::vector<FileView>& views)
+                  const Workload& workload, const std::vector<FileView>& views,
+                  const Elsewhere& elsewhere)
       : sink_(sink),
         project_(project),
         views_(views),
+        elsewhere_(elsewhere),
         file_(file),
         workload_(workload),
         image_(known_image(workload, *project.knowledge)) {}
@@ -87,7 +116,8 @@ class GpuRequestRules {
                                fmt::format("{} runs {}, which needs a GPU, and asks for none",
                                            title(workload_), why.what));
     found.evidence.push_back(why.evidence);
-    found.pedantic = !why.sure || is_example(file_.source.project_path());
+    found.pedantic = !why.sure || is_example(file_.source.project_path()) ||
+                     elsewhere_.by_default || elsewhere_.started.contains(workload_.image.text);
     found.fix =
         workload_.kind == WorkloadKind::kKubernetes ? "write resources.limits: {nvidia.com/gpu: 1}"
         : workload_.kind == WorkloadKind::kQuadlet  ? "write AddDevice=nvidia.com/gpu=all"
@@ -166,6 +196,7 @@ class GpuRequestRules {
   FindingSink& sink_;
   const Project& project_;
   const std::vector<FileView>& views_;
+  const Elsewhere& elsewhere_;
   const ProjectFile& file_;
   const Workload& workload_;
   const knowledge::LaunchImageRow* image_;
@@ -185,7 +216,7 @@ bool asks_for_cuda(const FileView& view) {
 
 /// A devcontainer on CUDA, or with wheels that bring it, that gets no GPU.
 void judge_devcontainer(const Project& project, const std::vector<FileView>& views,
-                        const ProjectFile& file, FindingSink& sink) {
+                        const ProjectFile& file, const Elsewhere& elsewhere, FindingSink& sink) {
   if (speaks_of_gpus(file.source.text()) || is_for_other_device(file.source.project_path())) return;
   for (const text::YamlNode* document : file.yaml->documents) {
     const text::YamlNode& top = *document;
@@ -217,7 +248,7 @@ void judge_devcontainer(const Project& project, const std::vector<FileView>& vie
     Finding& found = sink.add("gpu-not-requested", file, place.span,
                               "the devcontainer is made for a GPU, and asks for none");
     found.evidence = {why, "containers.dev, metadata reference: hostRequirements.gpu, runArgs"};
-    found.pedantic = !sure;
+    found.pedantic = !sure || elsewhere.by_default;
     found.fix = fmt::format(
         "write \"hostRequirements\": {{\"gpu\": \"optional\"}}, or {} \"--gpus\", \"all\"",
         top.find("runArgs") == nullptr ? "\"runArgs\" with" : "add to \"runArgs\"");
@@ -228,13 +259,14 @@ void judge_devcontainer(const Project& project, const std::vector<FileView>& vie
 
 void judge_gpu_requests(const Project& project, const std::vector<FileView>& views,
                         FindingSink& sink) {
+  const Elsewhere elsewhere(project);
   for (const auto& file : project.files) {
     if (file->kind == FileKind::kDevcontainer) {
-      if (file->yaml) judge_devcontainer(project, views, *file, sink);
+      if (file->yaml) judge_devcontainer(project, views, *file, elsewhere, sink);
       continue;
     }
     for (const Workload& workload : file->workloads)
-      GpuRequestRules(sink, project, *file, workload, views).run();
+      GpuRequestRules(sink, project, *file, workload, views, elsewhere).run();
   }
 }
 

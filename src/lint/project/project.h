@@ -39,6 +39,7 @@ enum class FileKind : std::uint8_t {
   kMakefile,
   kWorkflow,
   kDevcontainer,
+  kDaemon,  ///< of Docker's engine
   kUnknown,
 };
 

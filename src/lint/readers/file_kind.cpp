@@ -274,6 +274,8 @@ constexpr KindRow kKinds[] = {
        return is_one_of(file.name, {"devcontainer.json", ".devcontainer.json"});
      },
      read_devcontainer},
+    {FileKind::kDaemon, "daemon", [](const Candidate& file) { return file.name == "daemon.json"; },
+     nullptr},
     {FileKind::kCompose, "compose",
      [](const Candidate& file) { return is_compose_name(file.name); }, read_compose},
     {FileKind::kKubernetes, "kubernetes", nullptr, read_kubernetes},
