@@ -44,6 +44,18 @@ TEST_F(FixesOfPlaces, AListIsNotEmptied) {
   EXPECT_EQ(of("90"), "begin with CUDA 11.8 or newer, or name a GPU that the base compiles for");
 }
 
+TEST_F(FixesOfPlaces, AListIsOneFinding) {
+  const Finding one = found("cuda-architectures", "Dockerfile",
+                            "FROM nvidia/cuda:13.1.2-devel-ubuntu24.04\n"
+                            "RUN cmake -DCMAKE_CUDA_ARCHITECTURES=\"37;52;61;70;80\" .\n");
+  EXPECT_EQ(one.message,
+            "CUDA 13.1 of the base no longer compiles for 37: 11.8 was the last, for 52, 61, 70: "
+            "12.9 was the last");
+  EXPECT_EQ(
+      one.fix,
+      "take 37, 52, 61, 70 out of CMAKE_CUDA_ARCHITECTURES, or begin with CUDA 11.8 or older");
+}
+
 TEST_F(FixesOfPlaces, WhatIsCompiledIsNotTakenFromACache) {
   const Finding one = found("package-cache-in-layer", "Dockerfile",
                             "FROM nvidia/cuda:12.8.1-devel-ubuntu24.04\n"

@@ -50,13 +50,39 @@ bool brings_toolkit(const Listed& at) {
       [&](std::string_view word) { return commands_mention(*at.view, at.stage->index, word); });
 }
 
-/// What is to change: the list, unless nothing would be left of it, or the base.
-std::string without(const Listed& at, const ArchitectureList& list, std::string_view item,
-                    std::string_view base) {
-  if (at.name == "nvcc") return fmt::format("leave {} out, or begin with {}", item, base);
-  return list.items.size() == 1
-             ? fmt::format("begin with {}, or name a GPU that the base compiles for", base)
-             : fmt::format("take {} out of {}, or begin with {}", item, at.name, base);
+/// Entries of a list that the base's CUDA does not compile for, with the release that decides it.
+struct Refused {
+  std::string release, evidence;
+  std::vector<std::string> items;
+};
+
+void refuse(std::vector<Refused>& by, const std::string& release, const std::string& evidence,
+            const std::string& item) {
+  auto at = std::ranges::find(by, release, &Refused::release);
+  if (at == by.end()) at = by.insert(by.end(), {release, evidence, {}});
+  at->items.push_back(item);
+}
+
+/// `verb` and `limit` say it of one release: "no longer compiles", "was the last".
+void tell(const Listed& at, const ArchitectureList& list, const std::vector<Refused>& refused,
+          std::string_view verb, std::string_view limit, std::string_view base, FindingSink& sink) {
+  if (refused.empty()) return;
+  const Brought& cuda = at.stage->image.cuda;
+  std::string message = fmt::format("CUDA {} of the base {}", major_minor(cuda.value), verb);
+  std::vector<std::string> items;
+  for (const Refused& one : refused) {
+    message += fmt::format("{} for {}: {} {}", &one == &refused.front() ? "" : ",",
+                           fmt::join(one.items, ", "), one.release, limit);
+    items.insert(items.end(), one.items.begin(), one.items.end());
+  }
+  Finding& found = sink.add(at.rule, *at.view->file, at.span, std::move(message));
+  found.evidence = {refused.front().evidence, cuda.evidence};
+  const std::string gone = fmt::format("{}", fmt::join(items, ", "));
+  // Of the list something is to be left.
+  found.fix = at.name == "nvcc" ? fmt::format("leave {} out, or begin with {}", gone, base)
+              : items.size() == list.items.size()
+                  ? fmt::format("begin with {}, or name a GPU that the base compiles for", base)
+                  : fmt::format("take {} out of {}, or begin with {}", gone, at.name, base);
 }
 
 void judge_toolkit(const Listed& at, const ArchitectureList& list, FindingSink& sink) {
@@ -64,35 +90,33 @@ void judge_toolkit(const Listed& at, const ArchitectureList& list, FindingSink& 
   if (!cuda.known() || brings_toolkit(at)) return;
   const std::string toolkit = major_minor(cuda.value);
   std::vector<std::string> said;
+  std::vector<Refused> later, ended;
+  std::string first, last;  // of the toolkits that compile for all of these
   for (const ListedArchitecture& item : list.items) {
     if (item.architecture.empty() || item.architecture.starts_with("gfx")) continue;
     const std::string architecture = plain(item.architecture);
     if (std::ranges::find(said, architecture) != said.end()) continue;
     said.push_back(architecture);
     const auto* row = at.view->project->knowledge->architectures.find(architecture);
-    std::string message, fix;
-    std::string evidence = cuda.evidence;
     if (row == nullptr) {
-      fix = "write one that the base's CUDA compiles for";
-      message = fmt::format("{} names {}, which is not an architecture that the table knows",
-                            at.name, item.text);
+      Finding& found =
+          sink.add(at.rule, *at.view->file, at.span,
+                   fmt::format("{} names {}, which is not an architecture that the table knows",
+                               at.name, item.text));
+      found.evidence = {cuda.evidence};
+      found.fix = "write one that the base's CUDA compiles for";
     } else if (!row->first_cuda.empty() && compare_versions(toolkit, row->first_cuda) < 0) {
-      message = fmt::format("CUDA {} of the base cannot compile for {}: {} was the first", toolkit,
-                            item.text, row->first_cuda);
-      evidence = row->source;
-      fix = without(at, list, item.text, fmt::format("CUDA {} or newer", row->first_cuda));
+      refuse(later, row->first_cuda, row->source, item.text);
+      if (first.empty() || compare_versions(row->first_cuda, first) > 0) first = row->first_cuda;
     } else if (!row->last_cuda.empty() && compare_versions(toolkit, row->last_cuda) > 0) {
-      message = fmt::format("CUDA {} of the base no longer compiles for {}: {} was the last",
-                            toolkit, item.text, row->last_cuda);
-      evidence = row->source;
-      fix = without(at, list, item.text, fmt::format("CUDA {} or older", row->last_cuda));
-    } else {
-      continue;
+      refuse(ended, row->last_cuda, row->source, item.text);
+      if (last.empty() || compare_versions(row->last_cuda, last) < 0) last = row->last_cuda;
     }
-    Finding& found = sink.add(at.rule, *at.view->file, at.span, std::move(message));
-    found.evidence = {evidence, cuda.evidence};
-    found.fix = std::move(fix);
   }
+  tell(at, list, later, "cannot compile", "was the first", fmt::format("CUDA {} or newer", first),
+       sink);
+  tell(at, list, ended, "no longer compiles", "was the last", fmt::format("CUDA {} or older", last),
+       sink);
 }
 
 bool serves(const ListedArchitecture& item, const std::string& gpu) {
