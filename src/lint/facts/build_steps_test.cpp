@@ -120,7 +120,7 @@ TEST_F(BuildSteps, EnvironmentsOfPython) {
   EXPECT_EQ(of("python3 -m virtualenv -p python3.11 env"), Paths{"/w/env"});
   EXPECT_EQ(of("python3 -m venv --upgrade-deps --prompt p /opt/a"), Paths{"/opt/a"});
   EXPECT_EQ(of("uv venv --seed --python 3.12 /opt/a"), Paths{"/opt/a"});
-  EXPECT_EQ(of("python3 -m build venv"), Paths{});
+  EXPECT_EQ(of("python3 -m build venv /opt/a"), Paths{});
   EXPECT_EQ(of("uv venv"), Paths{});
 }
 
