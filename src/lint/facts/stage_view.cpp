@@ -5,6 +5,7 @@
 #include "base/ascii.h"
 #include "base/parallel.h"
 #include "lint/facts/purpose.h"
+#include "lint/facts/sure_installs.h"
 #include "lint/facts/table_facts.h"
 #include "lint/facts/torch_installs.h"
 #include "lint/source/blanks.h"
@@ -192,6 +193,9 @@ std::vector<FileView> views_of(const Project& project) {
       stage.image = image_of_stage(*view.dockerfile, at, project.knowledge->images);
       stage.final = std::ranges::find(final_lineage, at) != final_lineage.end();
       stage.reachable = at < reachable.size() && reachable[at];
+      stage.index_set_from = index_set_from(*stage.stage);
+      if (const auto parent = stage.stage->parent; parent && *parent < at)
+        stage.index_set_from = std::min(stage.index_set_from, view.stages[*parent].index_set_from);
       view.stages.push_back(std::move(stage));
     }
     view.installs = installs_of(view, lists);
@@ -213,22 +217,25 @@ std::vector<Setting> settings_of(const FileView& view, std::size_t stage,
   return out;
 }
 
+bool mentions(const Instruction& step, const std::function<bool(std::string_view)>& said) {
+  for (const ShellCommand& command : step.commands)
+    if (std::ranges::any_of(command.words,
+                            [&](const ShellWord& word) { return said(word.text); }) ||
+        std::ranges::any_of(command.redirections,
+                            [&](const ShellRedirection& one) { return said(one.target.text); }))
+      return true;
+  return step.keyword != Keyword::kRun &&
+         std::ranges::any_of(step.words, [&](const Word& word) { return said(word.text); });
+}
+
 bool commands_mention(const FileView& view, std::size_t stage, std::string_view text,
                       const Instruction* before) {
+  const auto said = [&](std::string_view word) { return word.contains(text); };
   for (const std::size_t one : view.dockerfile->lineage(stage))
-    for (const Instruction& instruction : view.dockerfile->stages[one].instructions) {
+    for (const Instruction& step : view.dockerfile->stages[one].instructions)
       // The instruction itself counts: it may add a source and install from it.
-      if (before != nullptr && instruction.span.begin > before->span.begin) continue;
-      for (const ShellCommand& command : instruction.commands) {
-        for (const ShellWord& word : command.words)
-          if (word.text.find(text) != std::string::npos) return true;
-        for (const ShellRedirection& redirection : command.redirections)
-          if (redirection.target.text.find(text) != std::string::npos) return true;
-      }
-      for (const Word& word : instruction.words)
-        if (instruction.keyword != Keyword::kRun && word.text.find(text) != std::string::npos)
-          return true;
-    }
+      if ((before == nullptr || step.span.begin <= before->span.begin) && mentions(step, said))
+        return true;
   return false;
 }
 

@@ -2,6 +2,7 @@
 // installs, and where a variable is set.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -20,6 +21,7 @@ struct StageView {
   bool own_base = false;   ///< FROM names that base itself, no other stage
   bool final = false;      ///< it is the last stage, or one that the last is built on
   bool reachable = false;  ///< the last stage needs it
+  std::size_t index_set_from = std::string_view::npos;  ///< of it and those it is built on
 };
 
 struct FileView {
@@ -51,6 +53,9 @@ struct Setting {
 /// Values that are not known are left out.
 std::vector<Setting> settings_of(const FileView& view, std::size_t stage,
                                  std::span<const std::string_view> names);
+
+/// Whether a word of a step's commands, or of another instruction, is one that is asked for.
+bool mentions(const Instruction& step, const std::function<bool(std::string_view)>& said);
 
 /// True where a word of a command of the stage, or of those that it is built on, contains the text.
 /// `before` ends the search; null: none.

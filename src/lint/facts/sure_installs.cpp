@@ -1,6 +1,7 @@
 #include "lint/facts/sure_installs.h"
 
 #include <algorithm>
+#include <array>
 #include <initializer_list>
 
 #include "lint/facts/build_steps.h"
@@ -86,12 +87,34 @@ bool is_constrained(const PackageList& list, const Install* install) {
              });
 }
 
+namespace {
+
+bool names_index_settings(std::string_view word) {
+  constexpr auto kNames = std::to_array<std::string_view>(
+      {"pip.conf", "pip.ini", "pip config", ".config/pip", "/.pip", "uv.toml", "PIP_INDEX",
+       "PIP_EXTRA", "PIP_FIND", "UV_INDEX", "UV_DEFAULT_INDEX", "UV_EXTRA", "UV_FIND",
+       "UV_TORCH_BACKEND", "PIP_NO_INDEX"});
+  return std::ranges::any_of(kNames, [&](std::string_view name) { return word.contains(name); });
+}
+
+/// `pip config set` too, in words of its own.
+bool may_set_index(const Instruction& step) {
+  return mentions(step, names_index_settings) ||
+         std::ranges::any_of(commands_of(step), [](const StepCommand& command) {
+           return command.has("config") &&
+                  (command.program.starts_with("pip") || command.has("pip"));
+         });
+}
+
+}  // namespace
+
+std::size_t index_set_from(const Stage& stage) {
+  const auto at = std::ranges::find_if(stage.instructions, may_set_index);
+  return at == stage.instructions.end() ? std::string_view::npos : at->span.begin;
+}
+
 bool may_have_other_index(const FileView& view, const Install& install) {
-  for (const std::string_view word :
-       {"pip.conf", "pip.ini", "pip config", ".config/pip", "/.pip", "uv.toml", "PIP_INDEX",
-        "PIP_EXTRA", "PIP_FIND", "UV_INDEX", "UV_DEFAULT_INDEX", "UV_EXTRA", "UV_FIND",
-        "UV_TORCH_BACKEND", "PIP_NO_INDEX"})
-    if (commands_mention(view, install.stage, word, install.instruction)) return true;
+  if (view.stages[install.stage].index_set_from <= install.instruction->span.begin) return true;
   const Environment& known = environment_of(*install.instruction);
   if (std::ranges::any_of(known, [](const auto& one) {
         return one.first.starts_with("PIP_") || one.first.starts_with("UV_")
@@ -100,12 +123,6 @@ bool may_have_other_index(const FileView& view, const Install& install) {
                    : false;
       }))
     return true;
-  // `pip config set` in words of its own.
-  for (const std::size_t one : view.dockerfile->lineage(install.stage))
-    for (const Instruction& step : view.dockerfile->stages[one].instructions)
-      for (const StepCommand& command : commands_of(step))
-        if ((command.program.starts_with("pip") || command.has("pip")) && command.has("config"))
-          return true;
   if (std::ranges::any_of(mount_targets(*install.instruction), [](std::string_view target) {
         return target.contains("pip.conf") || target.contains("uv.toml");
       }))

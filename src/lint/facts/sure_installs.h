@@ -28,6 +28,9 @@ bool knows_all_installs(const FileView& view, std::size_t stage);
 /// option or a variable of the command that installs it (null: none does).
 bool is_constrained(const PackageList& list, const Install* install);
 
+/// Where the first step of a stage stands that may give its installers another index; npos: none.
+std::size_t index_set_from(const Stage& stage);
+
 /// What may name an index that is not in the command or its lists: a configuration, a variable that
 /// another step sets.
 bool may_have_other_index(const FileView& view, const Install& install);

@@ -2,6 +2,8 @@
 // and with the base.
 #include <algorithm>
 #include <array>
+#include <map>
+#include <set>
 
 #include "base/ascii.h"
 #include "base/format.h"
@@ -62,10 +64,13 @@ bool has_own_channel(const PackageList& list) {
 
 /// A step gives conda a configuration, which may name such channels.
 bool configures_channels(const FileView& view, std::size_t stage) {
-  for (const std::string_view word : {"condarc", ".mambarc", "channel_alias", "default_channels"})
-    if (commands_mention(view, stage, word)) return true;
+  const auto names_settings = [](std::string_view word) {
+    return word.contains("condarc") || word.contains(".mambarc") ||
+           word.contains("channel_alias") || word.contains("default_channels");
+  };
   for (const std::size_t one : view.dockerfile->lineage(stage))
     for (const Instruction& step : view.dockerfile->stages[one].instructions) {
+      if (mentions(step, names_settings)) return true;
       if (step.keyword == Keyword::kEnv &&
           std::ranges::any_of(step.pairs, [](const KeyValue& pair) {
             return is_one_of(pair.key.text,
@@ -190,6 +195,9 @@ void judge(const Project& project, const PackageList& list, const ProjectFile& f
     if (no_such_toolkit(list, file, sink) || cuda) return;
   }
   CudaClaim first;
+  std::map<const PackageRequest*, std::string> torches;
+  for (const Framework& one : frameworks_of(list, project.knowledge->frameworks))
+    if (one.package == "torch") torches.emplace(one.request, one.cuda.value);
   for (const PackageRequest& request : list.packages) {
     const bool conda = request.manager == PackageManager::kConda;
     std::string cuda;
@@ -197,10 +205,8 @@ void judge(const Project& project, const PackageList& list, const ProjectFile& f
       cuda = cuda_of_conda(request);
     } else {
       cuda = cuda_of_package(request);
-      if (cuda.empty() && request.name == "torch") {
-        for (const Framework& one : frameworks_of(list, project.knowledge->frameworks))
-          if (one.request == &request) cuda = one.cuda.value;
-      }
+      if (const auto torch = torches.find(&request); cuda.empty() && torch != torches.end())
+        cuda = torch->second;
     }
     if (cuda.empty()) continue;
     if (first.request == nullptr) {
@@ -261,17 +267,23 @@ void judge(const Project& project, const PackageList& list, const ProjectFile& f
 
 void judge_versions_conda(const Project& project, const std::vector<FileView>& views,
                           FindingSink& sink) {
-  std::vector<const PackageList*> seen;
+  std::set<const PackageList*> seen;
   for (const FileView& view : views)
-    for (const Install& install : view.installs)
-      for (const PackageList* list : lists_of(install)) {
-        seen.push_back(list);
-        judge(project, *list, file_of(install, *list, *view.file),
-              &view.stages[install.stage].image, loads_system_cuda(view, install.stage),
-              configures_channels(view, install.stage), sink);
+    for (const StageView& stage : view.stages) {
+      const bool loads_system = loads_system_cuda(view, stage.index);
+      const bool own_channels = configures_channels(view, stage.index);
+      std::set<const PackageList*> judged;  // a file says the same to each step that installs it
+      for (const Install& install : view.installs) {
+        if (install.stage != stage.index) continue;
+        for (const PackageList* list : lists_of(install))
+          if (judged.insert(list).second)
+            judge(project, *list, file_of(install, *list, *view.file), &stage.image, loads_system,
+                  own_channels, sink);
       }
+      seen.merge(judged);
+    }
   for (const auto& file : project.files)
-    if (file->packages && std::ranges::find(seen, &*file->packages) == seen.end())
+    if (file->packages && !seen.contains(&*file->packages))
       judge(project, *file->packages, *file, nullptr, false, false, sink);
 }
 

@@ -57,9 +57,9 @@ void old_key_fetched(const FileView& view, const StageView& stage, FindingSink& 
   // Beside the new one, or the package that brings it, the old key is idle.
   for (const std::string_view word : {"3bf863cc", "3BF863CC", "cuda-keyring"})
     if (commands_mention(view, stage.index, word)) return;
+  const bool adds = adds_repository(view, stage);
   // NVIDIA's repository of its tools is signed with it still.
-  if (commands_mention(view, stage.index, "/devtools/repos") && !adds_repository(view, stage))
-    return;
+  if (!adds && commands_mention(view, stage.index, "/devtools/repos")) return;
   const auto judge = [&](std::string_view word, Span span, bool summed) {
     // A key's number is read in any case.
     if (!holds(to_lower(word), kOldKey)) return;
@@ -77,8 +77,7 @@ void old_key_fetched(const FileView& view, const StageView& stage, FindingSink& 
     const std::string own = directory_of_base(stage);
     // NVIDIA's own images were built again, and have the new one.
     const bool other = starts_with_any(named, {"ubuntu", "debian"}) && named != own;
-    if (!own.empty() && !adds_repository(view, stage) &&
-        (other || stage.image.repository == "nvidia/cuda")) {
+    if (!own.empty() && !adds && (other || stage.image.repository == "nvidia/cuda")) {
       found.message =
           "7fa2af80 is the key that NVIDIA withdrew in April 2022, and no repository of NVIDIA's "
           "that has it is asked: it is idle";
