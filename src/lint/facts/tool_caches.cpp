@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "base/ascii.h"
 #include "base/format.h"
@@ -104,8 +105,8 @@ bool compiles_wheels(const Install& install, const ShellCommand* command) {
          });
 }
 
-bool empties(const Instruction& run, std::string_view directory, std::string_view tool,
-             bool unknown) {
+std::size_t emptied_at(const Instruction& run, std::string_view directory, std::string_view tool,
+                       bool unknown) {
   // What poetry downloads lies in a directory of its own.
   const std::string packages = fmt::format("{}/artifacts", directory);
   const auto removes = [&](std::string path) {
@@ -114,21 +115,11 @@ bool empties(const Instruction& run, std::string_view directory, std::string_vie
     if (holds(path, "$")) return unknown;
     return !path.empty() && (lies_in(directory, path) || path == packages);
   };
-  for (const StepCommand& command : commands_of(run)) {
+  const auto empties = [&](const StepCommand& command) {
     if (command.program == "rm" &&
         std::ranges::any_of(command.arguments,
                             [&](const Argument& word) { return removes(word.text); }))
       return true;
-    // trap 'rm -rf ~/.cache' EXIT; a function that it names may remove anything.
-    if (command.program == "trap" && command.has("EXIT") && !command.arguments.empty()) {
-      const std::vector<std::string_view> words =
-          parts_of(command.arguments.front().text, " \t\n;&|\"");
-      const bool removal = std::ranges::find(words, "rm") != words.end();
-      if (removal ? std::ranges::any_of(
-                        words, [&](std::string_view word) { return removes(std::string(word)); })
-                  : unknown)
-        return true;
-    }
     if (command.program == "find" && command.has("-delete") && !command.arguments.empty() &&
         lies_in(directory, normal_path(command.arguments.front().text)))
       return true;
@@ -136,14 +127,33 @@ bool empties(const Instruction& run, std::string_view directory, std::string_vie
     if (unknown &&
         (command.program.contains("clean") || (command.program == "find" && command.has(".cache"))))
       return true;
-    const bool cache = command.has("cache");
-    if (holds(command.program, tool) && cache &&
-        (command.has("purge") || command.has("clean") || command.has("remove")))
-      return true;
-    if (command.program.starts_with("python") && command.has(tool) && cache && command.has("purge"))
-      return true;
-  }
-  return false;
+    return is_purge(command, tool);
+  };
+  // trap 'rm -rf ~/.cache' EXIT; a function that it names may remove anything.
+  const auto at_exit = [&](const StepCommand& command) {
+    if (command.program != "trap" || !command.has("EXIT") || command.arguments.empty())
+      return false;
+    const std::vector<std::string_view> words =
+        parts_of(command.arguments.front().text, " \t\n;&|\"");
+    const bool removal = std::ranges::find(words, "rm") != words.end();
+    return removal ? std::ranges::any_of(
+                         words, [&](std::string_view word) { return removes(std::string(word)); })
+                   : unknown;
+  };
+  std::size_t out = 0;
+  for (const StepCommand& command : commands_of(run))
+    if (at_exit(command))
+      return run.span.end;
+    else if (empties(command))
+      out = std::max(out, command.shell->span.begin);
+  return out;
+}
+
+bool is_purge(const StepCommand& command, std::string_view tool) {
+  if (!command.has("cache")) return false;
+  return (holds(command.program, tool) &&
+          (command.has("purge") || command.has("clean") || command.has("remove"))) ||
+         (command.program.starts_with("python") && command.has(tool) && command.has("purge"));
 }
 
 std::string mount_owner(const std::string& user) {
@@ -152,45 +162,52 @@ std::string mount_owner(const std::string& user) {
                           : fmt::format("uid=…,gid=… (the numbers of {})", user);
 }
 
-namespace {
-
-/// PyPI's torch comes with what requires it: nothing before brought one, or may have.
-bool may_bring_torch(const FileView& view, const Install& install) {
-  const GpuImage& base = view.stages[install.stage].image;
-  if (base.framework.value == "torch" || !install.command.indexes.empty() ||
-      install.command.has_option("--no-deps") || install.command.manager != PackageManager::kPip ||
-      (base.repository.contains('/') && base.repository != "nvidia/cuda" &&
-       !base.distribution.known()) ||
-      commands_mention(view, install.stage, "torch", install.instruction))
-    return false;
-  return std::ranges::none_of(view.installs_in(install.stage), [&](const Install* other) {
-    if (other->command.span.begin >= install.command.span.begin ||
-        is_of_system(other->command.manager))
-      return false;
-    if (other->files.size() < other->command.requirement_files.size() ||
-        other->command.verb == "sync")
-      return true;
-    return std::ranges::any_of(lists_of(*other), [](const PackageList* list) {
-      return std::ranges::any_of(list->packages, [](const PackageRequest& request) {
-        return request.name.starts_with("torch") || brings_torch(request.name);
-      });
-    });
-  });
+Downloads::Downloads(const FileView& view, std::size_t stage) : view_(view) {
+  for (const std::size_t one : view.dockerfile->lineage(stage))
+    for (const Instruction& step : view.dockerfile->stages[one].instructions)
+      if (step.span.begin < torch_named_ &&
+          mentions(step, [](std::string_view word) { return word.contains("torch"); }))
+        torch_named_ = step.span.begin;
+  std::set<const PackageList*> seen;
+  for (const Install* install : view.installs_in(stage)) {
+    const std::size_t place = install->command.span.begin;
+    const bool python = !is_of_system(install->command.manager);
+    if (python && (install->files.size() < install->command.requirement_files.size() ||
+                   install->command.verb == "sync"))
+      torch_brought_ = std::min(torch_brought_, place);
+    for (const ProjectFile* file : install->files) files_.try_emplace(file, place);
+    for (const PackageList* list : lists_of(*install)) {
+      if (!seen.insert(list).second) continue;
+      for (const PackageRequest& request : list->packages) {
+        packages_.try_emplace(request.name, place);
+        if (python && (request.name.starts_with("torch") || brings_torch(request.name)))
+          torch_brought_ = std::min(torch_brought_, place);
+      }
+    }
+  }
 }
 
-}  // namespace
+/// PyPI's torch comes with what requires it: nothing before brought one, or may have.
+bool Downloads::may_bring_torch(const Install& install) const {
+  const GpuImage& base = view_.stages[install.stage].image;
+  return base.framework.value != "torch" && install.command.indexes.empty() &&
+         !install.command.has_option("--no-deps") &&
+         install.command.manager == PackageManager::kPip &&
+         (!base.repository.contains('/') || base.repository == "nvidia/cuda" ||
+          base.distribution.known()) &&
+         torch_named_ > install.instruction->span.begin &&
+         torch_brought_ >= install.command.span.begin;
+}
 
-bool brings_much(const FileView& view, const Install& install) {
-  const GpuImage& base = view.stages[install.stage].image;
-  const auto before = view.installs_in(install.stage);
-  const bool torch_comes = may_bring_torch(view, install);
+bool Downloads::brings_much(const Install& install) const {
+  const GpuImage& base = view_.stages[install.stage].image;
+  const std::size_t place = install.command.span.begin;
+  const bool torch_comes = may_bring_torch(install);
   for (const PackageList* list : lists_of(install)) {
+    const bool of_file = list != &install.command;
     // An earlier step has installed this file.
-    if (list != &install.command && std::ranges::any_of(before, [&](const Install* other) {
-          return other->command.span.begin < install.command.span.begin &&
-                 std::ranges::find(other->files, &file_of(install, *list, *view.file)) !=
-                     other->files.end();
-        }))
+    if (const auto first = files_.find(&file_of(install, *list, *view_.file));
+        of_file && first != files_.end() && first->second < place)
       continue;
     for (const PackageRequest& request : list->packages) {
       // Their torch is what weighs.
@@ -199,14 +216,9 @@ bool brings_much(const FileView& view, const Install& install) {
       // A wheel that lies in the image is not downloaded.
       const bool local = !request.url.empty() && !request.url.contains("://");
       // What an earlier list of packages brought meets the project's own ranges.
+      const auto first = packages_.find(request.name);
       const bool met =
-          list != &install.command && request.version.empty() &&
-          std::ranges::any_of(before, [&](const Install* other) {
-            return other->command.span.begin < install.command.span.begin &&
-                   std::ranges::any_of(
-                       lists_of(*other),
-                       [&](const PackageList* had) { return had->find(request.name) != nullptr; });
-          });
+          of_file && request.version.empty() && first != packages_.end() && first->second < place;
       const bool alone = install.command.has_option("--no-deps") &&
                          is_one_of(request.name, {"sglang", "torchvision", "torchaudio"});
       const bool brings = torch_comes && list->indexes.empty() && brings_torch(request.name) &&
@@ -215,7 +227,7 @@ bool brings_much(const FileView& view, const Install& install) {
           !is_of_branch(request) && !is_for_processor(install, *list, request) &&
           !is_without_kernels(install, request) &&
           !(request.specifier.empty() &&
-            holds_extension(*view.project->knowledge, base.repository, request.name)))
+            holds_extension(*view_.project->knowledge, base.repository, request.name)))
         return true;
     }
   }

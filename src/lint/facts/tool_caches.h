@@ -1,6 +1,7 @@
 // Caches of package managers, as data/build_files.json has them, in the steps of a Dockerfile.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -23,16 +24,35 @@ bool keeps_copies(const Instruction& run, const ShellCommand* command, const Pac
 /// names: pip and uv take such a wheel from their cache in a later build too, whatever that is for.
 bool compiles_wheels(const Install& install, const ShellCommand* command);
 
-/// A RUN that empties a directory, or all of one above it. Of a path that is not known nobody can
-/// tell: `unknown` is the answer.
-bool empties(const Instruction& run, std::string_view directory, std::string_view tool,
-             bool unknown);
+/// Where the last command of a RUN stands that empties a directory, or all of one above it; 0: none
+/// does. Of a path that is not known nobody can tell: `unknown` is the answer.
+std::size_t emptied_at(const Instruction& run, std::string_view directory, std::string_view tool,
+                       bool unknown);
+
+/// pip cache purge, uv cache clean, python -m pip cache purge.
+bool is_purge(const StepCommand& command, std::string_view tool);
 
 /// What gives a mount, which is root's, to the user of a step; empty: it needs nothing, or the user
 /// is not known. Only of a user by number it is what is to be written.
 std::string mount_owner(const std::string& user);
 
-/// Whether hundreds of megabytes are downloaded that the base does not hold.
-bool brings_much(const FileView& view, const Install& install);
+/// What the installs of a stage download, each beside what those before it brought.
+class Downloads {
+ public:
+  Downloads(const FileView& view, std::size_t stage);
+
+  /// Whether an install downloads hundreds of megabytes that the base does not hold.
+  bool brings_much(const Install& install) const;
+
+ private:
+  bool may_bring_torch(const Install& install) const;
+
+  const FileView& view_;
+  /// Where the first step stands that speaks of torch, and the first install that may bring it.
+  std::size_t torch_named_ = std::string_view::npos, torch_brought_ = std::string_view::npos;
+  /// Where each is first installed.
+  std::map<const ProjectFile*, std::size_t> files_;
+  std::map<std::string_view, std::size_t> packages_;
+};
 
 }  // namespace flense::lint

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <map>
 #include <set>
 
 #include "base/ascii.h"
@@ -30,34 +31,6 @@ bool configures_pip(const FileView& view, const Instruction& step) {
          holds(text, "PIP_CONFIG_FILE");
 }
 
-/// Whether a step before made the user's home, which `useradd` alone does not: pip keeps nothing
-/// where it may not write.
-bool has_home(const FileView& view, const StageSteps& steps, const Step& step) {
-  if (is_root(step.user)) return true;
-  const auto& row = view.stages.back().image.row;
-  if (row != nullptr && row->user == step.user) return true;
-  if (environment_of(*step.instruction).contains("HOME")) return true;
-  return std::ranges::any_of(steps.all(), [&](const Step& other) {
-    if (other.instruction == step.instruction || other.instruction->keyword != Keyword::kRun)
-      return false;
-    return std::ranges::any_of(commands_of(*other.instruction), [&](const StepCommand& command) {
-      const bool named = command.has(step.user) || command.has(step.home);
-      if (command.program == "adduser")
-        return named && !command.has("--no-create-home") && !command.has("-H");
-      if (command.program == "useradd")
-        return named && std::ranges::any_of(command.arguments, [](const Argument& word) {
-                 return word.text == "--create-home" ||
-                        (word.text.starts_with('-') && !word.text.starts_with("--") &&
-                         holds(word.text, "m"));
-               });
-      return command.program == "chown" &&
-             std::ranges::any_of(command.arguments, [&](const Argument& word) {
-               return word.text.starts_with(step.home);
-             });
-    });
-  });
-}
-
 /// Images of jetson-containers and of Red Hat's Python (s2i: PIP_NO_CACHE_DIR=off), which set what
 /// pip does.
 bool sets_pip(const GpuImage& base) {
@@ -76,10 +49,10 @@ enum class UserOfBase : std::uint8_t {
   kOther,    ///< there are signs of another user than root
 };
 
-UserOfBase user_of_base(const FileView& view, const StageSteps& steps, const Step& step) {
+/// Of a step without a USER of its own.
+UserOfBase user_of_base(const FileView& view, const StageSteps& steps) {
   const GpuImage& image = view.stages.back().image;
-  if (!is_root(step.user) || image.row != nullptr || image.official ||
-      image.repository.ends_with("nvidia/cuda") ||
+  if (image.row != nullptr || image.official || image.repository.ends_with("nvidia/cuda") ||
       is_one_of(image.repository, {"ubuntu", "debian", "python", "fedora", "centos", "rockylinux",
                                    "almalinux", "amazonlinux", "buildpack-deps"}))
     return UserOfBase::kKnown;
@@ -107,16 +80,6 @@ UserOfBase user_of_base(const FileView& view, const StageSteps& steps, const Ste
   return UserOfBase::kUnknown;
 }
 
-/// A later step of the stage empties it: removed-in-later-layer says what that is worth.
-bool emptied_later(const StageSteps& steps, const Instruction& run, std::string_view directory,
-                   std::string_view tool) {
-  return std::ranges::any_of(steps.all(), [&](const Step& other) {
-    return other.instruction->keyword == Keyword::kRun &&
-           other.instruction->span.begin > run.span.begin &&
-           empties(*other.instruction, directory, tool, false);
-  });
-}
-
 /// docker/dockerfile:1.0 and 1.1 have no mounts, but for their experimental channel; nor have
 /// builders other than BuildKit, or they take no notice of them.
 bool has_mounts(const FileView& view) {
@@ -130,27 +93,6 @@ bool has_mounts(const FileView& view) {
   if (tag == syntax.npos || syntax.contains("experimental") || syntax.contains("labs")) return true;
   const std::string_view minor = std::string_view(syntax).substr(tag + 20);
   return first_number(minor).value_or(2) >= 2;
-}
-
-/// A copy, a volume or a link is where the cache would be.
-bool is_replaced(const StageSteps& steps, const Instruction& run, std::string_view directory) {
-  const auto covers = [&](const Step& step, std::string_view word, const std::string& below) {
-    const std::string path = path_of(step, word, below);
-    return path.contains("cache") && (lies_in(directory, path) || lies_in(path, directory));
-  };
-  return std::ranges::any_of(steps.all(), [&](const Step& step) {
-    const Instruction& one = *step.instruction;
-    if (one.span.begin > run.span.begin) return false;
-    if (!one.words.empty() && (one.copies() || one.keyword == Keyword::kVolume))
-      return covers(step, one.words.back().text, step.directory);
-    bool links = false;
-    if (one.keyword == Keyword::kRun)
-      each_command(step, [&](const StepCommand& command, const std::string& below) {
-        links = links || (command.program == "ln" && !command.arguments.empty() &&
-                          covers(step, command.arguments.back().text, below));
-      });
-    return links;
-  });
 }
 
 /// "pip install $PIP_OPTIONS": what the variable holds is not known.
@@ -171,51 +113,171 @@ bool is_installer(const StepCommand& command) {
          (command.program.starts_with("python") && command.has("-m"));
 }
 
-/// Whether a mount at a directory hides and changes nothing of a step's or the image's files: by
-/// its name it is a cache alone, and nobody else has to do with it, or in this step with what it
-/// lies in. A mount point cannot be removed, and leaves no directory behind.
-bool hides_nothing(const FileView& view, const StageSteps& steps, const Step& step,
-                   std::string_view target) {
-  const std::size_t cache = target.find("cache");
-  if (cache == target.npos || !std::ranges::all_of(target, [](char c) {
-        return is_alphanumeric(c) || std::string_view("/._-+@").contains(c);
-      }))
-    return false;
-  const std::size_t begin = target.rfind('/', cache) + 1;
-  const std::string_view name = target.substr(begin, target.find('/', cache) - begin);
-  return std::ranges::none_of(steps.all(), [&](const Step& other) {
-    const Instruction& one = *other.instruction;
-    if (one.keyword == Keyword::kCopy || one.keyword == Keyword::kAdd ||
-        one.keyword == Keyword::kWorkdir)
-      return view.text(one.span).contains(name);
-    if (one.keyword != Keyword::kRun) return false;
-    bool touches = false;
-    each_command(other, [&](const StepCommand& command, const std::string& directory) {
-      if (is_installer(command)) return;
-      touches = touches || view.text(command.shell->span).contains(name);
-      if (other.instruction != step.instruction || is_one_of(command.program, {"cd", "pushd"}))
-        return;
-      for (const Argument& word : command.arguments) {
-        const std::string path = path_of(other, word.text, directory);
-        const std::string_view plain = std::string_view(path).substr(0, path.find_first_of("*?["));
-        touches = touches || (plain.size() > 1 && target.starts_with(plain));
-      }
-    });
-    return touches;
-  });
-}
+/// What the steps of a stage do about caches, asked for each install.
+class CacheSteps {
+ public:
+  CacheSteps(const FileView& view, const StageSteps& steps)
+      : view_(view), steps_(steps), user_(user_of_base(view, steps)) {
+    std::set<std::pair<const Instruction*, PackageManager>> installs;
+    for (const Install* install : view.installs_in(view.stages.size() - 1))
+      installs.emplace(install->instruction, install->command.manager);
+    const auto fills = [&](const Instruction& run, PackageManager manager) {
+      return installs.contains({&run, manager});
+    };
+    for (const Step& step : steps.all()) {
+      const Instruction& one = *step.instruction;
+      if (pip_set_from_ == std::string_view::npos && configures_pip(view, one))
+        pip_set_from_ = one.span.begin;
+      if (!one.words.empty() && (one.copies() || one.keyword == Keyword::kVolume))
+        takes_place(step, one.words.back().text, step.directory);
+      if (one.keyword != Keyword::kRun) continue;
+      const bool pip = fills(one, PackageManager::kPip), uv = fills(one, PackageManager::kUv);
+      each_command(step, [&](const StepCommand& command, const std::string& below) {
+        if (command.program == "ln" && !command.arguments.empty())
+          takes_place(step, command.arguments.back().text, below);
+        if (is_one_of(command.program, {"adduser", "useradd", "chown"}))
+          owners_.push_back(&command);
+        if (command.program == "rm")
+          for (const Argument& word : command.arguments)
+            if (std::string path = path_of(step, word.text, below); !path.empty())
+              removals_.push_back({one.span.begin, std::move(path), !pip, !uv});
+      });
+    }
+  }
 
-/// One list of one manager for each RUN of the final image.
+  UserOfBase user(const Step& step) const {
+    return is_root(step.user) ? user_ : UserOfBase::kKnown;
+  }
+
+  bool pip_is_set(const Instruction& run) const { return pip_set_from_ <= run.span.begin; }
+
+  /// Whether a step made the user's home, which `useradd` alone does not: pip keeps nothing where
+  /// it may not write.
+  bool has_home(const Step& step) const {
+    if (is_root(step.user)) return true;
+    const auto& row = view_.stages.back().image.row;
+    if (row != nullptr && row->user == step.user) return true;
+    if (environment_of(*step.instruction).contains("HOME")) return true;
+    return std::ranges::any_of(owners_, [&](const StepCommand* one) {
+      const StepCommand& command = *one;
+      // Its own step installs into it, whoever that makes.
+      if (step.instruction->span.begin <= command.shell->span.begin &&
+          command.shell->span.begin < step.instruction->span.end)
+        return false;
+      const bool named = command.has(step.user) || command.has(step.home);
+      if (command.program == "adduser")
+        return named && !command.has("--no-create-home") && !command.has("-H");
+      if (command.program == "useradd")
+        return named && std::ranges::any_of(command.arguments, [](const Argument& word) {
+                 return word.text == "--create-home" ||
+                        (word.text.starts_with('-') && !word.text.starts_with("--") &&
+                         holds(word.text, "m"));
+               });
+      return std::ranges::any_of(command.arguments, [&](const Argument& word) {
+        return word.text.starts_with(step.home);
+      });
+    });
+  }
+
+  /// A later step that installs nothing itself deletes it: removed-in-later-layer says what that is
+  /// worth, of these tools.
+  bool deleted_later(const Instruction& run, std::string_view directory,
+                     std::string_view tool) const {
+    return std::ranges::any_of(removals_, [&](const Removal& one) {
+      return one.place > run.span.begin &&
+             ((tool == "pip" && one.of_pip) || (tool == "uv" && one.of_uv)) &&
+             lies_in(directory, one.path);
+    });
+  }
+
+  /// A copy of a cache, a volume or a link is where the cache would be.
+  bool is_replaced(const Instruction& run, std::string_view directory) const {
+    return std::ranges::any_of(places_, [&](const auto& one) {
+      return one.first <= run.span.begin &&
+             (lies_in(directory, one.second) || lies_in(one.second, directory));
+    });
+  }
+
+  /// Whether a mount at a directory hides and changes nothing of a step's or the image's files: by
+  /// its name it is a cache alone, and nobody else has to do with it, or in this step with what it
+  /// lies in. A mount point cannot be removed, and leaves no directory behind.
+  bool hides_nothing(const Step& step, std::string_view target) {
+    const std::size_t cache = target.find("cache");
+    if (cache == target.npos || !std::ranges::all_of(target, [](char c) {
+          return is_alphanumeric(c) || std::string_view("/._-+@").contains(c);
+        }))
+      return false;
+    const std::size_t begin = target.rfind('/', cache) + 1;
+    const std::string_view name = target.substr(begin, target.find('/', cache) - begin);
+    auto at = named_.find(name);
+    if (at == named_.end()) at = named_.emplace(name, is_named(name)).first;
+    bool touches = at->second;
+    if (!touches)
+      each_command(step, [&](const StepCommand& command, const std::string& directory) {
+        if (is_installer(command) || is_one_of(command.program, {"cd", "pushd"})) return;
+        for (const Argument& word : command.arguments) {
+          const std::string path = path_of(step, word.text, directory);
+          const std::string_view plain =
+              std::string_view(path).substr(0, path.find_first_of("*?["));
+          touches = touches || (plain.size() > 1 && target.starts_with(plain));
+        }
+      });
+    return !touches;
+  }
+
+ private:
+  struct Removal {
+    std::size_t place = 0;  ///< of its step
+    std::string path;
+    bool of_pip = false, of_uv = false;  ///< the step installs nothing by it
+  };
+
+  void takes_place(const Step& step, std::string_view word, const std::string& below) {
+    const Instruction& one = *step.instruction;
+    // A file beside the cache leaves it as it is.
+    if (one.copies() &&
+        std::ranges::none_of(one.words.begin(), one.words.end() - 1,
+                             [](const Word& from) { return holds(from.text, "cache"); }))
+      return;
+    if (std::string path = path_of(step, word, below); path.contains("cache"))
+      places_.emplace_back(one.span.begin, std::move(path));
+  }
+
+  /// Whether a step speaks of a directory, other than an installer that is told of it.
+  bool is_named(std::string_view name) const {
+    return std::ranges::any_of(steps_.all(), [&](const Step& step) {
+      const Instruction& one = *step.instruction;
+      if (one.keyword == Keyword::kCopy || one.keyword == Keyword::kAdd ||
+          one.keyword == Keyword::kWorkdir)
+        return view_.text(one.span).contains(name);
+      return one.keyword == Keyword::kRun &&
+             std::ranges::any_of(commands_of(one), [&](const StepCommand& command) {
+               return command.program != "cd" && !is_installer(command) &&
+                      view_.text(command.shell->span).contains(name);
+             });
+    });
+  }
+
+  const FileView& view_;
+  const StageSteps& steps_;
+  UserOfBase user_;
+  std::size_t pip_set_from_ = std::string_view::npos;
+  std::vector<const StepCommand*> owners_;
+  std::vector<Removal> removals_;
+  std::vector<std::pair<std::size_t, std::string>> places_;  ///< by the place of the step
+  std::map<std::string, bool, std::less<>> named_;           ///< is_named()
+};
+
+/// The lists of one manager in one RUN of the final image.
 struct CachedInstall {
-  const Install* install;
+  std::vector<const Install*> installs;
   const Step* step;
-  const ShellCommand* command;
   const knowledge::ToolCacheRow* tool;
 };
 
 std::vector<CachedInstall> cached_installs(const FileView& view, const StageSteps& steps) {
   std::vector<CachedInstall> out;
-  std::set<std::pair<const Instruction*, std::string>> said;
+  std::map<std::pair<const Instruction*, std::string>, std::size_t> groups;
   for (const Install* install : view.installs_in(view.stages.size() - 1)) {
     const Step* step = steps.find(install->instruction);
     const auto* tool = tool_of(view, install->command);
@@ -233,43 +295,50 @@ std::vector<CachedInstall> cached_installs(const FileView& view, const StageStep
     if (install->command.has_option("--no-index") ||
         variable_at(*install->instruction, command, "PIP_NO_INDEX").set)
       continue;
-    if (!said.emplace(install->instruction, tool->tool).second) continue;
-    out.push_back({install, step, command, tool});
+    const auto [group, fresh] = groups.try_emplace({install->instruction, tool->tool}, out.size());
+    if (fresh) out.push_back({{}, step, tool});
+    out[group->second].installs.push_back(install);
   }
   return out;
 }
 
-void left_in_layer(const FileView& view, const StageSteps& steps, FindingSink& sink) {
+void left_in_layer(const FileView& view, const StageSteps& steps, const Downloads& downloads,
+                   FindingSink& sink) {
   if (!is_gpu_file(view) ||
       view.stages.back().image.repository.starts_with("mcr.microsoft.com/windows"))
     return;
+  CacheSteps caches(view, steps);
+  const bool mountable = has_mounts(view);
   for (const CachedInstall& one : cached_installs(view, steps)) {
-    const Instruction& run = *one.install->instruction;
+    const Install* install = one.installs.front();
+    const Instruction& run = *install->instruction;
+    const ShellCommand* command = command_at(run, install->command.span);
     const auto* row = view.stages.back().image.row;
     const bool moved = row != nullptr && row->moves_caches;  // by variables of the base
-    const UserOfBase user = user_of_base(view, steps, *one.step);
+    const UserOfBase user = caches.user(*one.step);
     const bool unknown = user != UserOfBase::kKnown;
     const std::string directory =
-        moved || unknown ? std::string() : cache_directory(*one.step, one.command, *one.tool);
+        moved || unknown ? std::string() : cache_directory(*one.step, command, *one.tool);
     const std::vector<CacheMount> mounts = cache_mounts(run);
     // A mount for the tool that misses its directory is a separate finding.
     const bool mounted = std::ranges::any_of(mounts, [&](const CacheMount& mount) {
       return mount.target.empty() || directory.empty() || lies_in(directory, mount.target) ||
              holds(mount.target, one.tool->tool);
     });
-    if (mounted || lies_in(directory, "/dev") || empties(run, directory, one.tool->tool, true))
-      continue;
+    if (mounted || lies_in(directory, "/dev")) continue;
+    // What is installed behind the command that empties it stays.
+    const std::size_t emptied = emptied_at(run, directory, one.tool->tool, true);
+    const auto kept = std::ranges::find_if(
+        one.installs, [&](const Install* other) { return other->command.span.begin >= emptied; });
+    if (kept == one.installs.end()) continue;
+    install = *kept;
+    command = command_at(run, install->command.span);
     const auto covers = [&](const std::string& target) { return lies_in(directory, target); };
     if (std::ranges::any_of(mount_targets(run), covers)) continue;
-    if (!has_home(view, steps, *one.step) || emptied_later(steps, run, directory, one.tool->tool) ||
-        is_replaced(steps, run, directory))
+    if (!caches.has_home(*one.step) || caches.deleted_later(run, directory, one.tool->tool) ||
+        caches.is_replaced(run, directory) || (one.tool->tool == "pip" && caches.pip_is_set(run)))
       continue;
-    if (one.tool->tool == "pip" && std::ranges::any_of(steps.all(), [&](const Step& before) {
-          return before.instruction->span.begin <= run.span.begin &&
-                 configures_pip(view, *before.instruction);
-        }))
-      continue;
-    Span span = one.install->command.span;
+    Span span = install->command.span;
     Finding& found = sink.add(
         "package-cache-in-layer", *view.file, span,
         fmt::format("{} keeps every wheel that it downloads in {}, inside this layer",
@@ -280,12 +349,12 @@ void left_in_layer(const FileView& view, const StageSteps& steps, FindingSink& s
                     one.tool->options.empty() ? "option against it" : one.tool->options.front(),
                     one.tool->off.empty() ? "variable" : one.tool->off.front())};
     found.pedantic =
-        !brings_much(view, *one.install) ||
+        !downloads.brings_much(*install) ||
         (directory.empty() && !moved && user != UserOfBase::kUnknown) ||
-        may_have_options(run, one.command) ||
+        may_have_options(run, command) ||
         // Wheels that lie in the image, and an address that old pips keep nothing of.
         std::ranges::any_of(
-            one.install->command.indexes,
+            install->command.indexes,
             [](const Word& index) { return starts_with_any(index.text, {"/", ".", "http://"}); }) ||
         sets_pip(view.stages.back().image);
     // poetry's environments lie in its cache too.
@@ -297,8 +366,7 @@ void left_in_layer(const FileView& view, const StageSteps& steps, FindingSink& s
     found.fix =
         fmt::format("write RUN {} …, which also keeps the downloads for the next build{}", mount,
                     one.tool->options.empty() ? "" : "; or add " + one.tool->options.front());
-    const bool mountable = has_mounts(view);
-    const bool compiled = compiles_wheels(*one.install, one.command);
+    const bool compiled = compiles_wheels(*install, command);
     // What the step does to the directory it would do to the mount.
     const bool prepared =
         !directory.empty() && std::ranges::any_of(commands_of(run), [&](const StepCommand& other) {
@@ -311,8 +379,8 @@ void left_in_layer(const FileView& view, const StageSteps& steps, FindingSink& s
       found.evidence.emplace_back("from a mount a later build would take what this one compiled");
       continue;
     }
-    if (!is_root(one.step->user) || directory.empty() || run.exec_form || one.command == nullptr ||
-        !mountable || !hides_nothing(view, steps, *one.step, target))
+    if (!is_root(one.step->user) || directory.empty() || run.exec_form || command == nullptr ||
+        !mountable || !caches.hides_nothing(*one.step, target))
       continue;
     const Span place = behind_keyword(run);
     found.edits.push_back({place, " " + mount});
@@ -332,7 +400,8 @@ bool is_alternative(const Instruction& run, const ShellCommand& command) {
   return false;
 }
 
-void conda_clean(const FileView& view, const StageSteps& steps, FindingSink& sink) {
+void conda_clean(const FileView& view, const StageSteps& steps, const Downloads& downloads,
+                 FindingSink& sink) {
   std::set<const Instruction*> said;
   // The last conda command of a RUN: whatever cleans up comes after it.
   std::vector<const Install*> lasts;
@@ -343,6 +412,14 @@ void conda_clean(const FileView& view, const StageSteps& steps, FindingSink& sin
     else
       lasts.back() = install;
   }
+  std::size_t last_clean = 0;
+  for (const Step& step : steps.all())
+    if (!said.contains(step.instruction) &&
+        std::ranges::any_of(commands_of(*step.instruction), is_conda_clean))
+      last_clean = step.instruction->span.begin;
+  const bool from_cache = commands_mention(view, view.stages.size() - 1, "--offline") ||
+                          commands_mention(view, view.stages.size() - 1, "--download-only") ||
+                          commands_mention(view, view.stages.size() - 1, "/pkgs");
   for (const Install* install : lasts) {
     const Instruction& run = *install->instruction;
     if (steps.find(&run) == nullptr) continue;
@@ -354,6 +431,7 @@ void conda_clean(const FileView& view, const StageSteps& steps, FindingSink& sin
     if (mounted) continue;
     bool cleans = false;
     for (const StepCommand& command : commands_of(run)) {
+      if (command.shell->span.begin < install->command.span.begin) continue;
       cleans = cleans || is_conda_clean(command);
       if (command.program == "rm")
         for (const Argument& word : command.arguments) cleans = cleans || holds(word.text, "/pkgs");
@@ -373,20 +451,15 @@ void conda_clean(const FileView& view, const StageSteps& steps, FindingSink& sin
     found.evidence = {"no conda clean in the step, and no cache mount at the packages' directory",
                       "conda documentation, conda clean"};
     // Who cleans in a later step, which installs nothing itself, wants it gone.
-    const bool cleans_later = std::ranges::any_of(steps.all(), [&](const Step& other) {
-      return other.instruction->span.begin > run.span.begin && !said.contains(other.instruction) &&
-             std::ranges::any_of(commands_of(*other.instruction), is_conda_clean);
-    });
+    const bool cleans_later = last_clean > run.span.begin;
     if (cleans_later) found.evidence.push_back("the clean of a later step only hides them");
-    found.pedantic = !cleans_later && !brings_much(view, *install);
+    found.pedantic = !cleans_later && !downloads.brings_much(*install);
     // conda before 4.6 has no -f, which takes no more than what the environment has by links.
     found.fix = fmt::format("add && {} clean -ay to the same RUN", program);
     // Behind || it may not run, and what is installed without a network comes from the cache.
     if (command == nullptr || command->depth > 0 || run.exec_form ||
         program.find_first_of("$ \t") != std::string::npos || is_alternative(run, *command) ||
-        commands_mention(view, view.stages.size() - 1, "--offline") ||
-        commands_mention(view, view.stages.size() - 1, "--download-only") ||
-        commands_mention(view, view.stages.size() - 1, "/pkgs"))
+        from_cache)
       continue;
     if (command->joined_by == "&&" || command->joined_by.empty())
       found.edits.push_back(
@@ -400,8 +473,9 @@ void judge_cache(const Project& /*project*/, const std::vector<FileView>& views,
                  FindingSink& sink) {
   for (const FileView& view : views) {
     const StageSteps last(view, view.stages.size() - 1);
-    left_in_layer(view, last, sink);
-    conda_clean(view, last, sink);
+    const Downloads downloads(view, view.stages.size() - 1);
+    left_in_layer(view, last, downloads, sink);
+    conda_clean(view, last, downloads, sink);
   }
 }
 

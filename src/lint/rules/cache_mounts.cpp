@@ -106,7 +106,7 @@ void unused_mounts(const FileView& view, const StageView& stage, const StageStep
     for (const CacheMount& mount : cache_mounts(run)) {
       if (!lies_in(directory, mount.target)) continue;
       const std::string off = switched_off(run, command, install->command, *tool);
-      const bool emptied = off.empty() && empties(run, directory, tool->tool, false);
+      const bool emptied = off.empty() && emptied_at(run, directory, tool->tool, false) != 0;
       // One at ~/.cache is for other programs too.
       const bool wide = directory != mount.target && !lies_in(mount.target, directory) &&
                         !holds(mount.target, tool->tool);

@@ -1,5 +1,7 @@
 // Layers that undo or repeat what an earlier layer holds.
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "base/ascii.h"
 #include "base/format.h"
@@ -44,7 +46,15 @@ class Layers {
  public:
   Layers(const FileView& view, const StageSteps& steps, const SentFiles& sent,
          const std::vector<Written>& written, FindingSink& sink)
-      : view_(view), steps_(steps), sent_(sent), sink_(sink), written_(written) {}
+      : view_(view),
+        steps_(steps),
+        sent_(sent),
+        sink_(sink),
+        written_(written),
+        downloads_(view, view.stages.size() - 1) {
+    for (const Install* install : view.installs_in(view.stages.size() - 1)) fills(*install);
+    for (const Step& step : steps.all()) fills_lists(*step.instruction);
+  }
 
   void run() {
     for (const Step& step : steps_.all()) {
@@ -67,13 +77,6 @@ class Layers {
     return found;
   }
 
-  /// rm -rf DIR && git clone URL DIR: it makes room.
-  bool made_anew(const Step& step, const std::string& path) const {
-    return std::ranges::any_of(written_, [&](const Written& one) {
-      return one.step == step.instruction && lies_in(one.path, path);
-    });
-  }
-
   /// Two branches of builds: which of them run is not known.
   static unsigned depth_of(const Written& one) {
     const ShellCommand* command = command_at(*one.step, one.span);
@@ -83,13 +86,17 @@ class Layers {
   void removed(const Step& step, const StepCommand& command, const std::string& directory) {
     for (const Argument& word : command.arguments) {
       const std::string path = path_of(step, word.text, directory);
+      // rm -rf DIR && git clone URL DIR: it makes room.
+      const bool made_anew = std::ranges::any_of(written_, [&](const Written& one) {
+        return one.step == step.instruction && lies_in(one.path, path);
+      });
       if (path.empty() || path == "/" || lies_in(path, "/var")) {
         if (!path.empty() && removed_cache(step, word.span, path)) return;
         continue;
       }
       if (removed_cache(step, word.span, path)) return;
       for (const Written& one : written_) {
-        if (!is_before(one.step, step) || made_anew(step, path) ||
+        if (made_anew || !is_before(one.step, step) ||
             (command.shell->depth > 0 && depth_of(one) > 0))
           continue;
         const bool part = lies_in(path, one.path);
@@ -149,90 +156,84 @@ class Layers {
     });
   }
 
-  /// `RUN apt-get update` alone, some steps before.
-  const Instruction* update_before(const Step& step, std::string& what) const {
-    if (updates(*step.instruction)) return nullptr;
-    for (const Step& other : steps_.all()) {
-      const Instruction& run = *other.instruction;
-      if (run.keyword != Keyword::kRun || !is_before(&run, step) || run.flag("mount") != nullptr ||
-          !updates(run))
-        continue;
-      const bool removes = std::ranges::any_of(commands_of(run), [](const StepCommand& command) {
-        return command.program == "rm" &&
-               std::ranges::any_of(command.arguments, [](const Argument& word) {
-                 return word.text.starts_with("/var/lib/apt");
-               });
-      });
-      if (removes) continue;
-      what = "apt-get update fills /var/lib/apt/lists";
-      return &run;
-    }
-    return nullptr;
+  /// `RUN apt-get update` alone, which leaves its lists.
+  void fills_lists(const Instruction& run) {
+    if (run.keyword != Keyword::kRun || run.flag("mount") != nullptr || !updates(run)) return;
+    const bool removes = std::ranges::any_of(commands_of(run), [](const StepCommand& command) {
+      return command.program == "rm" &&
+             std::ranges::any_of(command.arguments, [](const Argument& word) {
+               return word.text.starts_with("/var/lib/apt");
+             });
+    });
+    if (!removes) updates_.push_back(&run);
   }
 
   /// Directories that package managers fill.
+  void fills(const Install& install) {
+    const PackageList& list = install.command;
+    const Instruction& run = *install.instruction;
+    const bool first = managers_.emplace(&run, list.manager).second;
+    const bool pip = list.manager == PackageManager::kPip || list.manager == PackageManager::kUv;
+    if (run.flag("mount") != nullptr || (!first && !pip)) return;
+    const auto* tool = view_.project->knowledge->build.cache(to_string(list.manager));
+    const Step* own = steps_.find(&run);
+    if (pip && tool != nullptr && own != nullptr) {
+      const ShellCommand* at = command_at(run, list.span);
+      const std::string directory = cache_directory(*own, at, *tool);
+      const auto [emptied, fresh] = emptied_.try_emplace({&run, tool->tool + directory}, 0);
+      if (fresh) emptied->second = emptied_at(run, directory, tool->tool, false);
+      if (!directory.empty() && switched_off(run, at, list, *tool).empty() &&
+          emptied->second <= list.span.begin)
+        fills_.push_back({&install, directory, tool->tool,
+                          keeps_copies(run, at, list) && downloads_.brings_much(install)});
+    } else if (list.manager == PackageManager::kApt) {
+      const auto& commands = commands_of(run);
+      const bool removes = std::ranges::any_of(commands, [](const StepCommand& command) {
+        return command.program == "rm" &&
+               std::ranges::any_of(command.arguments, [](const Argument& word) {
+                 return word.text.starts_with("/var/lib/apt/lists");
+               });
+      });
+      if (!removes &&
+          std::ranges::any_of(commands, [](const StepCommand& one) { return one.has("update"); }))
+        fills_.push_back({&install, "/var/lib/apt/lists", "apt-get update", false});
+    } else if (list.manager == PackageManager::kConda) {
+      fills_.push_back({&install, {}, list.program, true});
+    }
+  }
+
   bool removed_cache(const Step& step, Span span, const std::string& path) {
     const Instruction* maker = nullptr;
-    std::string what;
+    std::string_view what;
     bool much = false;
-    const auto installs = view_.installs_in(view_.stages.size() - 1);
-    for (const Install* install : installs) {
-      const PackageList& list = install->command;
+    const auto& commands = commands_of(*step.instruction);
+    // This very step may have run the update too.
+    const bool updates_here = std::ranges::any_of(
+        commands, [](const StepCommand& command) { return command.has("update"); });
+    for (const Fill& fill : fills_) {
+      const PackageManager manager = fill.install->command.manager;
+      if (much || !is_before(fill.install->instruction, step)) break;
       // The step cleans up after itself.
-      if (std::ranges::any_of(installs, [&](const Install* own) {
-            return own->instruction == step.instruction && own->command.manager == list.manager;
-          }))
+      if (managers_.contains({step.instruction, manager}) ||
+          (manager == PackageManager::kApt && updates_here) ||
+          (fill.directory.empty() ? !path.ends_with("/pkgs") : !lies_in(fill.directory, path)))
         continue;
-      if (!is_before(install->instruction, step) || (maker != nullptr && much)) continue;
-      if (install->instruction->flag("mount") != nullptr ||
-          view_.text(install->instruction->span).contains(" cache purge"))
-        continue;
-      const bool pip = list.manager == PackageManager::kPip || list.manager == PackageManager::kUv;
-      const auto* tool = view_.project->knowledge->build.cache(to_string(list.manager));
-      const Step* own = steps_.find(install->instruction);
-      if (pip && tool != nullptr && own != nullptr) {
-        const ShellCommand* at = command_at(*install->instruction, list.span);
-        const bool off = !switched_off(*install->instruction, at, list, *tool).empty();
-        if (!off && lies_in(cache_directory(*own, at, *tool), path)) {
-          maker = install->instruction;
-          what = fmt::format("{} fills {}", tool->tool, path);
-          much = brings_much(view_, *install) && keeps_copies(*install->instruction, at, list);
-        }
-      }
-      if (list.manager == PackageManager::kApt && lies_in("/var/lib/apt/lists", path)) {
-        const bool own_removal =
-            std::ranges::any_of(commands_of(*install->instruction), [](const StepCommand& command) {
-              return command.program == "rm" &&
-                     std::ranges::any_of(command.arguments, [](const Argument& word) {
-                       return word.text.starts_with("/var/lib/apt/lists");
-                     });
-            });
-        const bool updates =
-            std::ranges::any_of(commands_of(*install->instruction),
-                                [](const StepCommand& command) { return command.has("update"); });
-        // This very step may have run the update too.
-        const bool here =
-            std::ranges::any_of(commands_of(*step.instruction),
-                                [](const StepCommand& command) { return command.has("update"); });
-        if (updates && !own_removal && !here) {
-          maker = install->instruction;
-          what = "apt-get update fills /var/lib/apt/lists";
-        }
-      }
-      if (list.manager == PackageManager::kConda && path.ends_with("/pkgs") &&
-          install->instruction != step.instruction) {
-        maker = install->instruction;
-        what = fmt::format("{} fills {}", list.program, path);
-        much = true;
-      }
+      maker = fill.install->instruction;
+      what = fill.by;
+      much = fill.much;
     }
-    if (maker == nullptr && lies_in("/var/lib/apt/lists", path)) maker = update_before(step, what);
+    if (maker == nullptr && lies_in("/var/lib/apt/lists", path) && !updates(*step.instruction) &&
+        !updates_.empty() && is_before(updates_.front(), step)) {
+      maker = updates_.front();
+      what = "apt-get update";
+    }
     if (maker == nullptr) return false;
-    Finding& found =
-        report(span, fmt::format("{} stays in the layer that filled it: this only hides it", path),
-               maker, what);
+    Finding& found = report(
+        span, fmt::format("{} stays in the layer that filled it: this only hides it", path), maker,
+        fmt::format("{} fills {}", what,
+                    what.starts_with("apt-get") ? std::string("/var/lib/apt/lists") : path));
     // 40 MB, beside gigabytes of CUDA.
-    found.pedantic = what.starts_with("apt-get") || !much;
+    found.pedantic = !much;
     found.fix =
         "empty it in the same RUN, or mount a cache there: --mount=type=cache,target=" + path;
     return true;
@@ -263,13 +264,15 @@ class Layers {
 
   void purged(const Step& step, const StepCommand& command) {
     if (!command.has("purge") && !command.has("remove")) return;
+    std::set<std::string_view> named;
+    for (const Argument& word : command.arguments) named.insert(word.text);
     for (const Install* install : view_.installs_in(view_.stages.size() - 1)) {
       if (install->command.manager != PackageManager::kApt ||
           !is_before(install->instruction, step))
         continue;
       for (const PackageRequest& request : install->command.packages) {
+        if (!named.contains(request.name)) continue;
         const auto word = std::ranges::find(command.arguments, request.name, &Argument::text);
-        if (word == command.arguments.end()) continue;
         Finding& found =
             report(word->span,
                    fmt::format("{} stays in the layer that installed it: this only hides its "
@@ -304,6 +307,19 @@ class Layers {
   const SentFiles& sent_;
   FindingSink& sink_;
   const std::vector<Written>& written_;
+  /// A directory that an install leaves filled.
+  struct Fill {
+    const Install* install = nullptr;
+    std::string directory;  ///< empty: one that ends with "/pkgs"
+    std::string by;
+    bool much = false;
+  };
+
+  Downloads downloads_;
+  std::vector<Fill> fills_;
+  std::vector<const Instruction*> updates_;
+  std::set<std::pair<const Instruction*, PackageManager>> managers_;
+  std::map<std::pair<const Instruction*, std::string>, std::size_t> emptied_;
   const Instruction* told_ = nullptr;  ///< of what the base brought
   std::size_t asked_ = 0;
 };
