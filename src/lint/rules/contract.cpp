@@ -208,16 +208,62 @@ void driver_capabilities(const FileView& view, const StageSteps& steps, FindingS
   }
 }
 
-/// `commands`: of the step, or of the script that it runs.
+/// A command that takes a package away again: by its name, or by a pattern for it.
+bool takes_away(const StepCommand& command, std::string_view package) {
+  if (!(is_one_of(command.program, {"apt-get", "apt", "aptitude", "dnf", "microdnf", "yum"}) &&
+        (command.has("purge") || command.has("remove") || command.has("erase"))) &&
+      !(is_one_of(command.program, {"rpm", "dpkg"}) &&
+        (command.has("-e") || command.has("--erase") || command.has("-r") || command.has("-P") ||
+         command.has("--remove") || command.has("--purge"))))
+    return false;
+  return std::ranges::any_of(command.arguments, [&](const Argument& word) {
+    // apt takes "^nvidia-.*" too.
+    std::string pattern = word.text.substr(word.text.starts_with('^') ? 1 : 0);
+    if (pattern.ends_with('$')) pattern.pop_back();
+    for (std::size_t at = pattern.find(".*"); at != pattern.npos; at = pattern.find(".*", at))
+      pattern.erase(at, 1);
+    return knowledge::matches_pattern(pattern, package);
+  });
+}
+
+/// The system of a machine, or packages for one: the image's driver is the machine's. Those of WSL
+/// hold no driver.
+bool holds_machine(const FileView& view) {
+  const auto lineage = view.dockerfile->lineage(view.stages.size() - 1);
+  if (has_part(view.text(view.dockerfile->stages[lineage.back()].base.span), "/:@._-${}",
+               {"bootc", "balena", "balenalib", "warewulf"}))
+    return true;
+  const auto is_of_kernel = [](std::string_view word) {
+    return starts_with_any(word, {"linux-headers", "linux-image", "kernel-devel", "akmod", "dracut",
+                                  "warewulf"}) ||
+           word.contains("/repos/wsl-ubuntu/");
+  };
+  return std::ranges::any_of(lineage, [&](std::size_t stage) {
+    return std::ranges::any_of(
+        view.dockerfile->stages[stage].instructions, [&](const Instruction& step) {
+          return mentions(step, is_of_kernel) ||
+                 std::ranges::any_of(commands_of(step), [](const StepCommand& command) {
+                   return is_one_of(command.program, {"bootc", "dracut", "akmods"});
+                 });
+        });
+  });
+}
+
+/// `commands`: of the step, or of the script that it runs. `machine`: holds_machine().
 Finding* driver_packages(const FileView& view, const ProjectFile& file, const PackageList& list,
-                         const std::vector<StepCommand>& commands, FindingSink& sink) {
+                         const std::vector<StepCommand>& commands, bool machine,
+                         FindingSink& sink) {
   if (list.manager != PackageManager::kApt && list.manager != PackageManager::kDnf) return nullptr;
   const PackageRequest* first = nullptr;
   const knowledge::NamePatternRow* row = nullptr;
   std::string names;
   for (const PackageRequest& request : list.packages) {
     const auto* one = find_pattern(view.project->knowledge->build.driver_packages, request.name);
-    if (one == nullptr) continue;
+    // The step takes it away again.
+    if (one == nullptr || std::ranges::any_of(commands, [&](const StepCommand& command) {
+          return command.shell->span.begin > list.span.begin && takes_away(command, request.name);
+        }))
+      continue;
     if (first == nullptr) {
       first = &request;
       row = one;
@@ -225,15 +271,6 @@ Finding* driver_packages(const FileView& view, const ProjectFile& file, const Pa
     names += (names.empty() ? "" : ", ") + request.name;
   }
   if (first == nullptr) return nullptr;
-  // The step takes it away again.
-  if (std::ranges::any_of(commands, [](const StepCommand& command) {
-        return starts_with_any(command.program, {"apt", "dnf", "yum"}) &&
-               (command.has("purge") || command.has("remove")) &&
-               std::ranges::any_of(command.arguments, [](const Argument& word) {
-                 return word.text.contains("nvidia") || word.text.contains("cuda");
-               });
-      }))
-    return nullptr;
   Finding& found = sink.add(
       "driver-package-installed", file, first->span,
       fmt::format("{} brings {} into the image; the driver must be the host's", names, row->what));
@@ -241,11 +278,10 @@ Finding* driver_packages(const FileView& view, const ProjectFile& file, const Pa
   if (!names.starts_with("amdgpu"))
     found.evidence.emplace_back("libcuda of the image against another kernel module: error 803");
   // The container gets these only where it asks for them.
-  std::string asks;
-  if (!view.file->source.text().contains("NVIDIA_DRIVER_CAPABILITIES"))
-    asks = row->pattern.contains("code-")  ? "video"
-           : row->pattern.contains("-gl-") ? "graphics"
-                                           : "";
+  std::string asks = row->pattern.contains("code-")  ? "video"
+                     : row->pattern.contains("-gl-") ? "graphics"
+                                                     : "";
+  if (view.file->source.text().contains("NVIDIA_DRIVER_CAPABILITIES")) asks.clear();
   if (!asks.empty()) asks = ", with ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility," + asks;
   found.fix = row->pattern.starts_with("cuda")
                   ? "take packages that bring no driver: cuda-libraries-…, or cuda-toolkit-… where "
@@ -256,14 +292,8 @@ Finding* driver_packages(const FileView& view, const ProjectFile& file, const Pa
                         "/dev/kfd and /dev/dri",
                         names)
                   : fmt::format("delete {}: containers get the host's files{}", names, asks);
-  // An image that is built for its host's driver, loads it on its node, or is the system of a
-  // machine; the packages of WSL hold no driver.
-  found.pedantic =
-      file.source.slice(first->span).contains('$') ||
-      std::ranges::any_of(
-          std::to_array<std::string_view>({"linux-headers", "kernel-devel", "linux-image", "bootc",
-                                           "warewulf", "akmod", "dracut", "wsl-ubuntu", "balena"}),
-          [&](std::string_view word) { return view.file->source.text().contains(word); });
+  // An image that is built for its host's driver.
+  found.pedantic = machine || file.source.slice(first->span).contains('$');
   return &found;
 }
 
@@ -321,8 +351,10 @@ Finding* driver_installer(const ProjectFile& file, const StepCommand& command, F
 }
 
 void driver(const FileView& view, const StageSteps& steps, FindingSink& sink) {
+  const bool machine = holds_machine(view);
   for (const Install* install : view.installs_in(view.stages.size() - 1))
-    driver_packages(view, *view.file, install->command, commands_of(*install->instruction), sink);
+    driver_packages(view, *view.file, install->command, commands_of(*install->instruction), machine,
+                    sink);
   for (const Step& step : steps.all())
     for (const StepCommand& command : commands_of(*step.instruction))
       driver_installer(*view.file, command, sink);
@@ -335,7 +367,7 @@ void driver(const FileView& view, const StageSteps& steps, FindingSink& sink) {
     };
     for (const PackageList& list :
          package_commands(script.file->source, script.commands, *script.environment))
-      weigh(driver_packages(view, *script.file, list, commands, sink), list.span);
+      weigh(driver_packages(view, *script.file, list, commands, machine, sink), list.span);
     for (const StepCommand& command : commands)
       weigh(driver_installer(*script.file, command, sink), command.shell->span);
   }
