@@ -1,5 +1,6 @@
 // GPUs in Kubernetes manifests: resources, pulls, ephemeral storage.
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/ascii.h"
@@ -61,11 +62,30 @@ bool is_whole(std::string_view text) {
          (point == text.size() || of(text.substr(point + 1), "0"));
 }
 
+/// The limit of a container's ephemeral storage; 0: none.
+std::uint64_t storage_limit(const YamlNode& container) {
+  return std::min(
+      quantity(container["resources"]["limits"]["ephemeral-storage"].text_or()).value_or(0),
+      std::uint64_t{1} << 50);
+}
+
+std::uint64_t storage_of(const YamlNode& pod) {
+  std::uint64_t out = 0;
+  for (const YamlNode* container : pod["containers"].items) out += storage_limit(*container);
+  return out;
+}
+
 class ContainerRules {
  public:
+  /// `storage`: storage_of() the pod.
   ContainerRules(FindingSink& sink, const Project& project, const ProjectFile& file,
-                 const Workload& workload)
-      : sink_(sink), project_(project), file_(file), workload_(workload), node_(*workload.node) {}
+                 const Workload& workload, std::uint64_t storage)
+      : sink_(sink),
+        project_(project),
+        file_(file),
+        workload_(workload),
+        node_(*workload.node),
+        storage_(storage) {}
 
   void run() {
     unknown_resource();
@@ -189,9 +209,14 @@ class ContainerRules {
     return std::ranges::any_of(project_.files, [&](const auto& file) {
       return std::ranges::any_of(file->workloads, [&](const Workload& other) {
         return other.pod != nullptr && other.pod != workload_.pod && other.gpus.empty() &&
-               variable(other, "NVIDIA_VISIBLE_DEVICES") != nullptr;
+               takes_gpus(variable(other, "NVIDIA_VISIBLE_DEVICES"));
       });
     });
+  }
+
+  /// What comes from elsewhere is a scheduler's.
+  static bool takes_gpus(const Variable* set) {
+    return set != nullptr && set->value && !is_one_of(*set->value, {"", "void", "none"});
   }
 
   void visible_devices() {
@@ -201,8 +226,7 @@ class ContainerRules {
     // AMD's plugin sets no variable: ROCR_VISIBLE_DEVICES only narrows what it has mounted.
     constexpr std::string_view kName = "NVIDIA_VISIBLE_DEVICES";
     const Variable* set = variable(workload_, kName);
-    // One that comes from elsewhere is a scheduler's.
-    if (set == nullptr || !set->value || is_one_of(*set->value, {"", "void", "none"})) return;
+    if (!takes_gpus(set)) return;
     Finding& found = sink_.add(
         "kubernetes-visible-devices", file_, set->span,
         workload_.gpus.empty()
@@ -239,38 +263,38 @@ class ContainerRules {
 
   void ephemeral_storage() {
     const YamlNode& limit = node_["resources"]["limits"]["ephemeral-storage"];
-    auto allowed = quantity(limit.text_or());
-    if (!limit.is_scalar() || !allowed) return;
+    const auto own = quantity(limit.text_or());
+    if (!limit.is_scalar() || !own) return;
     // The volumes of a pod count against the limits of all its containers.
-    for (const YamlNode* other : (*workload_.pod)["containers"].items)
-      if (other != &node_)
-        *allowed += std::min(
-            quantity((*other)["resources"]["limits"]["ephemeral-storage"].text_or()).value_or(0),
-            std::uint64_t{1} << 50);
+    const std::uint64_t together =
+        workload_.init_container ? storage_ + storage_limit(node_) : storage_;
     std::uint64_t volumes = 0;
     for (const WorkloadMount& mount : workload_.mounts)
       if (mount.kind == MountKind::kEmptyDir && mount.bytes)
         volumes += std::min(*mount.bytes, std::uint64_t{1} << 50);
-    if (volumes > *allowed) {
+    if (volumes > together) {
       Finding& found =
           sink_.add("kubernetes-ephemeral-storage", file_, word_of(limit).span,
                     fmt::format("{} may use {} of ephemeral storage, and its emptyDir volumes {}",
-                                title(workload_), human_bytes(*allowed), human_bytes(volumes)));
+                                title(workload_), human_bytes(together), human_bytes(volumes)));
       storage_words(found, fmt::format("above {}, or lower the sizeLimit of its volumes",
                                        human_bytes(volumes)));
       return;
     }
     constexpr std::uint64_t kSmallModel = std::uint64_t{8} << 30;
-    if (*allowed >= kSmallModel || workload_.gpus.empty()) return;
+    if (workload_.gpus.empty()) return;
     for (const NamedPath& one : named_paths(workload_, *project_.knowledge)) {
       if (one.means != "model" || !is_hub_model(one.value) || is_small_model(one.value)) continue;
       const std::string cache = cache_directory();
       const WorkloadMount* mount = cache.empty() ? nullptr : mount_of(workload_, cache);
       if (cache.empty() || (mount != nullptr && mount->kind != MountKind::kEmptyDir)) return;
+      // What a container writes beside the volumes counts against its own limit.
+      const std::uint64_t allowed = mount == nullptr ? *own : together;
+      if (allowed >= kSmallModel) return;
       Finding& found =
           sink_.add("kubernetes-ephemeral-storage", file_, word_of(limit).span,
                     fmt::format("{} downloads {} into ephemeral storage that is limited to {}",
-                                title(workload_), one.value, human_bytes(*allowed)));
+                                title(workload_), one.value, human_bytes(allowed)));
       storage_words(found, "above the model's size, or put the model on a persistentVolumeClaim");
       return;
     }
@@ -324,6 +348,7 @@ class ContainerRules {
   const ProjectFile& file_;
   const Workload& workload_;
   const YamlNode& node_;
+  const std::uint64_t storage_;
 };
 
 /// A quota for GPUs counts requests alone.
@@ -359,9 +384,12 @@ void judge_kubernetes_gpu(const Project& project, const std::vector<FileView>& /
   for (const auto& file : project.files) {
     if (file->kind != FileKind::kKubernetes) continue;
     quotas(*file, sink);
+    std::map<const YamlNode*, std::uint64_t> storage;  // of each pod
     for (const Workload& workload : file->workloads) {
       if (workload.node == nullptr || workload.pod == nullptr) continue;
-      ContainerRules(sink, project, *file, workload).run();
+      const auto [pod, fresh] = storage.try_emplace(workload.pod, 0);
+      if (fresh) pod->second = storage_of(*workload.pod);
+      ContainerRules(sink, project, *file, workload, pod->second).run();
     }
   }
 }
