@@ -248,7 +248,7 @@ std::optional<UnusedCuda> unused_cuda_of(const FileView& view) {
   for (const std::size_t one : view.dockerfile->lineage(last)) {
     const auto& platform = view.dockerfile->stages[one].platform;
     // PyPI's torch for Arm has no CUDA of its own.
-    if (platform && (platform->contains("arm") || platform->contains("aarch"))) return std::nullopt;
+    if (platform && is_arm_platform(*platform)) return std::nullopt;
     out.sure =
         out.sure && std::ranges::none_of(view.dockerfile->stages[one].instructions, may_hold_users);
   }

@@ -45,9 +45,8 @@ bool is_for_jetson(const FileView& view) {
   if (image.platform == "jetson") return true;
   if (image.vendor.known()) return false;
   const std::string_view text = view.file->source.text();
-  return std::ranges::any_of(
-      std::to_array<std::string_view>({"L4T", "l4t", "jetson", "tegra", "aarch64-linux-gnu"}),
-      [&](std::string_view word) { return text.contains(word); });
+  return text.contains("aarch64-linux-gnu") ||
+         has_part(text, " \t\r\n/._-:=\"'${}()[],;@|&<>", {"l4t", "jetson", "tegra"});
 }
 bool is_compat(std::string_view path) {
   while (path.ends_with('/')) path.remove_suffix(1);

@@ -166,21 +166,35 @@ bool comment_says(const SourceText& source, std::size_t place,
       parts_of(source.slice({from, place}), "\n"), [&](std::string_view line) {
         const std::string low = to_lower(trim_space(line));
         return low.starts_with('#') && std::ranges::all_of(words, [&](std::string_view word) {
-                 return low.contains(word);
+                 return std::ranges::any_of(std::to_array<std::string_view>({"", "s", "d"}),
+                                            [&](std::string_view end) {
+                                              return has_words(low, fmt::format("{}{}", word, end));
+                                            });
                });
       });
 }
 
 bool names_arm(std::string_view path) {
-  return has_part(path, "/._-",
-                  {"arm", "arm64", "arm64v8", "aarch64", "jetson", "rpi", "sbsa", "gh200", "gb10",
-                   "m1", "apple", "mac"});
+  if (has_part(path, "/._-",
+               {"arm64", "arm64v8", "aarch64", "jetson", "rpi", "sbsa", "gh200", "gb10"}))
+    return true;
+  // Words of other things too: a robot's arm, an apple-detector.
+  const std::string low = to_lower(path);
+  return std::ranges::any_of(parts_of(low, "/._"), [](std::string_view part) {
+    for (const std::string_view docker : {"dockerfile-", "docker-"})
+      if (part.starts_with(docker)) part.remove_prefix(docker.size());
+    return is_one_of(part, {"arm", "m1", "apple", "mac"});
+  });
+}
+
+bool is_arm_platform(std::string_view platform) {
+  return has_part(platform, "/", {"arm", "arm64", "aarch64"});
 }
 
 bool is_for_arm(const FileView& view, const StageView& stage) {
   return names_arm(view.file->source.project_path()) ||
-         view.text(stage.stage->base.span).contains("arm64") ||
-         (stage.stage->platform && stage.stage->platform->contains("arm"));
+         has_part(view.text(stage.stage->base.span), "/:._-@", {"arm64", "arm64v8", "aarch64"}) ||
+         (stage.stage->platform && is_arm_platform(*stage.stage->platform));
 }
 
 bool is_nvidia_final(const FileView& view, std::string& why) {

@@ -40,7 +40,8 @@ bool builds_one_layer(const Project& project);
 /// The comments in the lines above a place, one blank line apart at most; empty: none.
 std::string_view comments_above(const SourceText& source, Span span);
 
-/// A comment not far above a place has all these words, which are in lower case.
+/// A comment not far above a place has all these words, which are in lower case, or their forms
+/// with "s" and "d".
 bool comment_says(const SourceText& source, std::size_t place,
                   std::initializer_list<std::string_view> words);
 
@@ -51,6 +52,9 @@ inline bool is_gpu_file(const FileView& view) {
 
 /// A file for Arm's processors, by its path.
 bool names_arm(std::string_view path);
+
+/// "linux/arm64".
+bool is_arm_platform(std::string_view platform);
 
 /// A stage for 64-bit Arm, by the file's name or its platform.
 bool is_for_arm(const FileView& view, const StageView& stage);

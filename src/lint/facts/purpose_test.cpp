@@ -8,6 +8,15 @@ namespace flense::lint {
 
 namespace {
 
+TEST(Purpose, ARobotsArmIsNoProcessor) {
+  for (const std::string_view path : {"docker/arm/Dockerfile", "Dockerfile.arm", "Dockerfile-arm",
+                                      "app-arm64/Dockerfile", "jetson-nano/Dockerfile"})
+    EXPECT_TRUE(names_arm(path)) << path;
+  for (const std::string_view path :
+       {"robot-arm/Dockerfile", "robot-arm.Dockerfile", "alarm/Dockerfile", "apple-detector/a"})
+    EXPECT_FALSE(names_arm(path)) << path;
+}
+
 TEST(Purpose, ADockerfileThatOnlyCommentsOfComposeNameIsOutOfUse) {
   const auto knowledge = *knowledge::Knowledge::load();
   const std::string from = "FROM python:3.12-slim\n",

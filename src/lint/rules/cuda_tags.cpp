@@ -241,9 +241,13 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
   // "pinned to the cluster's driver, do not upgrade"
   const std::string said = to_lower(comments_above(use.file->source, use.span));
   const bool held = std::ranges::any_of(
-      std::to_array<std::string_view>({"not bump", "not upgrade", "not update", "not change",
-                                       "n't bump", "n't upgrade", "n't update", "n't change"}),
-      [&](std::string_view word) { return said.contains(word); });
+      std::to_array<std::string_view>({"bump", "upgrade", "update", "change"}),
+      [&](std::string_view verb) {
+        return std::ranges::any_of(
+            std::to_array<std::string_view>({"not", "cannot", "don't", "can't", "won't", "mustn't",
+                                             "shouldn't", "doesn't", "dont"}),
+            [&](std::string_view no) { return has_words(said, fmt::format("{} {}", no, verb)); });
+      });
   found.pedantic = use.replaced || ((use.looks || held) && !deleted);
   if (!row->document.empty()) found.evidence.push_back(row->document);
   if (!use.pattern.empty()) found.evidence.push_back(fmt::format("FROM {}", use.pattern));

@@ -138,8 +138,9 @@ bool removes_stub(const StageSteps& steps) {
   return std::ranges::any_of(steps.all(), [](const Step& step) {
     return std::ranges::any_of(commands_of(*step.instruction), [](const StepCommand& command) {
       return command.program == "rm" &&
-             std::ranges::any_of(command.arguments,
-                                 [](const Argument& word) { return word.text.contains("/stubs"); });
+             std::ranges::any_of(command.arguments, [](const Argument& word) {
+               return has_part(word.text, "/", {"stubs"});
+             });
     });
   });
 }
@@ -148,6 +149,10 @@ void library_path(const FileView& view, const StageSteps& steps, FindingSink& si
   const std::string_view file = view.file->source.text();
   const bool unloaded = is_for_jetson(view) || links_compat_itself(view);
   const std::vector<EnvironmentLine> paths = library_paths(view, steps);
+  // The toolkit's stub has not the name that programs load.
+  const bool idle_stub =
+      !paths.empty() && (!commands_mention(view, view.stages.size() - 1, "stubs/libcuda.so.1") ||
+                         removes_stub(steps));
   for (const EnvironmentLine& env : paths) {
     bool driver_first = driver_goes_first(paths, env);
     for (const std::string_view part : split(env.raw, ':')) {
@@ -166,10 +171,9 @@ void library_path(const FileView& view, const StageSteps& steps, FindingSink& si
             "take {} off ENV LD_LIBRARY_PATH, and give it to the command that links alone: "
             "LIBRARY_PATH, -L, or LD_LIBRARY_PATH within its RUN",
             plain);
-        // The toolkit's stub has not the name that programs load; who speaks of it wants it.
+        // Who speaks of it wants it.
         found.pedantic =
-            !commands_mention(view, view.stages.size() - 1, "stubs/libcuda.so.1", nullptr) ||
-            removes_stub(steps) || comment_says(view.file->source, env.step->span.begin, {"stub"});
+            idle_stub || comment_says(view.file->source, env.step->span.begin, {"stub"});
         if (const Span cut = with_colon(file, span); !cut.empty()) found.edits.push_back({cut, ""});
       } else if (is_compat(plain) && !driver_first &&
                  // What the entry point of NVIDIA's images links to is in lib.real.

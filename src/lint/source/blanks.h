@@ -72,6 +72,17 @@ inline std::vector<std::string_view> parts_of(std::string_view text, std::string
   }
 }
 
+/// Whether a text, in lower case, has these words, with no letter or digit at either side.
+inline bool has_words(std::string_view text, std::string_view words) {
+  for (std::size_t at = text.find(words); at != text.npos; at = text.find(words, at + 1)) {
+    const std::size_t end = at + words.size();
+    if ((at == 0 || !is_alphanumeric(text[at - 1])) &&
+        (end == text.size() || !is_alphanumeric(text[end])))
+      return true;
+  }
+  return false;
+}
+
 /// Whether a part of a path or name is, in any case, one of `words`, which are in lower case.
 inline bool has_part(std::string_view text, std::string_view separators,
                      std::initializer_list<std::string_view> words) {
