@@ -6,6 +6,7 @@
 
 #include "base/ascii.h"
 #include "base/format.h"
+#include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
 #include "lint/facts/purpose.h"
 #include "lint/rules/rules.h"
@@ -29,11 +30,30 @@ constexpr auto kUnchecked = std::to_array<Unchecked>({
     {"AllowUnauthenticated", "AllowUnauthenticated"},
 });
 
+/// An address of a network that the internet does not reach (RFC 1918, 3927, 4193), or of the
+/// machine itself.
+bool is_private_address(std::string_view host) {
+  if (host.contains(':'))
+    return host == "::1" || starts_with_any(to_lower(host), {"fc", "fd", "fe80:"});
+  const auto parts = parts_of(host, ".");
+  if (parts.size() != 4 || !std::ranges::all_of(parts, [](std::string_view part) {
+        return all_digits(part) && part.size() <= 3;
+      }))
+    return false;
+  const std::uint64_t second = first_number(parts[1]).value_or(0);
+  return is_one_of(parts[0], {"10", "127"}) || (parts[0] == "192" && second == 168) ||
+         (parts[0] == "172" && second >= 16 && second < 32) || (parts[0] == "169" && second == 254);
+}
+
 /// The machine itself or one of the house: a name without a dot, or of a network of its own.
+/// `host`: with its port, or without.
 bool is_near_host(std::string_view host) {
+  if (host.starts_with('['))
+    host = host.substr(1, std::min(host.find(']'), host.size()) - 1);
+  else
+    host = host.substr(0, host.find(':'));
   return !host.empty() && !host.contains('$') &&
-         (!host.contains('.') ||
-          starts_with_any(host, {"127.", "10.", "192.168.", "172.16.", "172.17.", "169.254."}) ||
+         (is_private_address(host) || host.find_first_of(".:") == host.npos ||
           ends_with_any(host, {".local", ".internal", ".lan", ".svc", ".intranet"}));
 }
 
@@ -41,7 +61,8 @@ bool is_near(std::string_view url) {
   const std::size_t scheme = url.find("://");
   if (scheme == url.npos) return false;
   url.remove_prefix(scheme + 3);
-  return is_near_host(url.substr(0, url.find_first_of(":/")));
+  url = url.substr(0, url.find_first_of("/?#"));
+  return is_near_host(url.substr(url.rfind('@') + 1));  // behind USER:PASSWORD@
 }
 
 /// Packages by their https addresses alone: dnf checks no signatures of these anyway, and this is
@@ -304,9 +325,7 @@ void judge_hosts(std::string_view file, std::string_view hosts, Finding& found) 
     found.fix = "name the index by https:// and delete it, where the server has a certificate";
     found.pedantic = true;
   }
-  found.pedantic =
-      found.pedantic || hosts.contains('$') || all(is_renamed) ||
-      all([](std::string_view host) { return is_near_host(host.substr(0, host.find(':'))); });
+  found.pedantic = found.pedantic || hosts.contains('$') || all(is_renamed) || all(is_near_host);
 }
 
 /// The command names its index, which is another host: a left-over.
