@@ -45,8 +45,11 @@ bool is_for_jetson(const FileView& view) {
   if (image.platform == "jetson") return true;
   if (image.vendor.known()) return false;
   const std::string_view text = view.file->source.text();
-  return text.contains("aarch64-linux-gnu") ||
-         has_part(text, " \t\r\n/._-:=\"'${}()[],;@|&<>", {"l4t", "jetson", "tegra"});
+  // Paths of both processors are of an image for either.
+  const std::size_t last = view.stages.size() - 1;
+  return has_part(text, " \t\r\n/._-:=\"'${}()[],;@|&<>", {"l4t", "jetson", "tegra"}) ||
+         (commands_mention(view, last, "aarch64-linux-gnu") &&
+          !commands_mention(view, last, "x86_64-linux-gnu"));
 }
 bool is_compat(std::string_view path) {
   while (path.ends_with('/')) path.remove_suffix(1);

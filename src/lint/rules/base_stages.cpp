@@ -81,10 +81,30 @@ bool links_statically(const FileView& view, std::size_t stage) {
   });
 }
 
+/// "cu118", "cuda12", "cuda_v11", "libcublas.so.12": the name of a CUDA, or of a library of it,
+/// with a version.
+bool names_cuda(std::string_view path) {
+  const auto parts = parts_of(path, "/._-");
+  for (std::size_t at = 0; at < parts.size(); ++at) {
+    std::string_view part = parts[at];
+    if (starts_with_any(part, {"libcu", "libnv"}) &&
+        path.find_first_of("0123456789", static_cast<std::size_t>(part.data() - path.data())) !=
+            path.npos)
+      return true;
+    if (!part.starts_with("cu")) continue;
+    part.remove_prefix(part.starts_with("cuda") ? 4 : 2);
+    // "cuda-12.4"
+    if (part.empty() && at + 1 < parts.size() && parts[at].size() == 4) part = parts[at + 1];
+    if (part.starts_with('v')) part.remove_prefix(1);
+    if (part.ends_with('x')) part.remove_suffix(1);  // "cuda12x"
+    if (all_digits(part)) return true;
+  }
+  return false;
+}
+
 /// "/lib/cuda_v11": the libraries of that CUDA lie there too; or a folder without programs.
 bool is_of_own_cuda(std::string_view path) {
-  const std::size_t name = path.rfind("cu");
-  return (name != path.npos && path.find_first_of("0123456789", name) != path.npos) ||
+  return names_cuda(path) ||
          has_part(path, "/", {"web", "www", "html", "doc", "docs", "assets", "public", "frontend"});
 }
 
@@ -321,7 +341,9 @@ void platforms(const FileView& view, FindingSink& sink) {
     const bool sbsa = stage.stage->image && stage.stage->image->tag.starts_with('r') &&
                       first_number(std::string_view(stage.stage->image->tag).substr(1)) >= 38;
     // A compiler for the other processor takes that one's files.
-    if (commands_mention(view, stage.index, "-linux-gnu") ||
+    if (commands_mention(
+            view, stage.index,
+            jetson || platform == "arm64" ? "x86_64-linux-gnu" : "aarch64-linux-gnu") ||
         commands_mention(view, stage.index, "qemu"))
       continue;
     each_word(*stage.stage, [&](std::string_view word, Span span) {
