@@ -4,6 +4,7 @@
 
 #include "base/format.h"
 #include "base/version_numbers.h"
+#include "lint/facts/build_steps.h"
 #include "lint/facts/purpose.h"
 #include "lint/facts/table_facts.h"
 #include "lint/rules/rules.h"
@@ -32,18 +33,62 @@ bool installs_from_system(const FileView& view, const StageView& stage) {
   });
 }
 
+/// A copy that may replace the lists of sources: not one of keys or of apt's settings.
+bool may_copy_sources(std::string_view text) {
+  if (text.contains("yum.repos.d") || text.contains("sources.list")) return true;
+  return text.contains("/etc/apt") &&
+         std::ranges::none_of(
+             std::to_array<std::string_view>(
+                 {"keyrings", "trusted.gpg", "apt.conf", "auth.conf", "preferences"}),
+             [&](std::string_view part) { return text.contains(part); });
+}
+
+/// `sed -i s/archive.ubuntu.com/mirror.example.com/ /etc/apt/sources.list`: a mirror may keep what
+/// the servers had. CentOS's own, and its list of them, are gone as well.
+bool names_mirror(const StepCommand& command) {
+  const auto lists = [](std::string_view word) {
+    return word.contains("sources.list") || word.contains("yum.repos.d");
+  };
+  const bool writes =
+      std::ranges::any_of(command.arguments,
+                          [&](const Argument& word) { return lists(word.text); }) ||
+      std::ranges::any_of(command.shell->redirections,
+                          [&](const ShellRedirection& one) { return lists(one.target.text); });
+  return writes && std::ranges::any_of(command.arguments, [](const Argument& word) {
+           std::string text = word.text;
+           for (const std::string_view gone :
+                {"mirrorlist", "mirror.centos.org", "mirror\\.centos\\.org"})
+             for (std::size_t at = text.find(gone); at != text.npos; at = text.find(gone, at))
+               text.erase(at, gone.size());
+           return text.contains("mirror");
+         });
+}
+
 /// The sources are rewritten to the archive, which keeps what the servers had, or to a mirror,
 /// which may.
 bool uses_archive(const FileView& view, std::size_t stage) {
-  for (const Instruction& copy : view.dockerfile->stages[stage].instructions)
-    if (copy.copies() &&
-        (view.text(copy.span).contains("/etc/apt") || view.text(copy.span).contains("yum.repos.d")))
+  for (const Instruction& step : view.dockerfile->stages[stage].instructions)
+    if ((step.copies() && may_copy_sources(view.text(step.span))) ||
+        std::ranges::any_of(commands_of(step), names_mirror))
       return true;
   return std::ranges::any_of(
       std::to_array<std::string_view>({"vault.centos.org", "archive.debian.org",
                                        "snapshot.debian.org", "old-releases.ubuntu.com",
-                                       "centos-vault", "debian-archive", "vault.epel", "mirror"}),
+                                       "/centos-vault", "/debian-archive", "vault.epel"}),
       [&](std::string_view word) { return commands_mention(view, stage, word); });
+}
+
+/// Ubuntu Pro brings updates for years more.
+bool attaches_pro(const FileView& view, std::size_t stage) {
+  if (commands_mention(view, stage, "esm.ubuntu.com")) return true;
+  return std::ranges::any_of(view.dockerfile->lineage(stage), [&](std::size_t one) {
+    return std::ranges::any_of(view.dockerfile->stages[one].instructions, [](const auto& step) {
+      return std::ranges::any_of(commands_of(step), [](const StepCommand& command) {
+        return is_one_of(command.program, {"pro", "ua", "ubuntu-advantage"}) &&
+               command.has("attach");
+      });
+    });
+  });
 }
 
 void past_its_life(const FileView& view, const StageView& stage, FindingSink& sink) {
@@ -65,7 +110,7 @@ void past_its_life(const FileView& view, const StageView& stage, FindingSink& si
         gpu = gpu || std::ranges::any_of(list->packages, [](const PackageRequest& request) {
                 return is_gpu_package(request.name);
               });
-  if (!gpu) return;
+  if (!gpu || attaches_pro(view, stage.index)) return;
   const std::string gone = servers_gone_since(*view.project->knowledge, row->distribution);
   Finding& found = sink.add(
       "base-end-of-life", *view.file, stage.stage->base.span,
