@@ -4,6 +4,7 @@
 #include <array>
 #include <set>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "knowledge/table_rows.h"
 #include "lint/facts/final_environment.h"
@@ -297,13 +298,32 @@ Finding* driver_packages(const FileView& view, const ProjectFile& file, const Pa
   return &found;
 }
 
+/// Options of makeself's and NVIDIA's installers that show or unpack what they hold.
+bool only_looks(const StepCommand& command) {
+  const auto is_option = [](const Argument& one) { return one.text.starts_with('-'); };
+  // sh -x FILE: the shell's own come first.
+  const auto begin = is_shell(command.program)
+                         ? std::ranges::find_if_not(command.arguments, is_option)
+                         : command.arguments.begin();
+  return std::any_of(begin, command.arguments.end(), [](const Argument& one) {
+    // Installers up to CUDA 9 take options with one dash too.
+    const std::string_view option =
+        std::string_view(one.text).substr(one.text.starts_with("--") ? 1 : 0);
+    return is_one_of(option.substr(0, option.find('=')),
+                     {"-extract", "-tar", "-check", "-list", "-info", "-lsm", "-noexec", "-help",
+                      "-h", "-x", "-extract-only", "-version", "-A", "-advanced-options"});
+  });
+}
+
 Finding* driver_installer(const ProjectFile& file, const StepCommand& command, FindingSink& sink) {
+  if (only_looks(command)) return nullptr;
   // Under another name it is known by its options.
   const bool no_module = command.has("--no-kernel-module") || command.has("--no-kernel-modules");
   const bool quiet = command.has("--ui=none") && (command.has("-s") || command.has("--silent"));
   const auto runs = [&](std::string_view word) {
-    return (word.ends_with(".run") && (word.contains("NVIDIA-Linux-") || no_module || quiet)) ||
-           (no_module && word.contains('$'));
+    return (word.ends_with(".run") && !to_lower(word).contains("nsight") &&
+            (word.contains("NVIDIA-Linux-") || no_module || quiet)) ||
+           (no_module && word.contains('$') && to_lower(word).contains("nvidia"));
   };
   // The toolkit's installer holds a driver and installs it unless told what to install.
   const auto toolkit = [&](std::string_view word) {
@@ -313,8 +333,7 @@ Finding* driver_installer(const ProjectFile& file, const StepCommand& command, F
               // Installers up to CUDA 9 take options with one dash too.
               const std::string_view option =
                   std::string_view(one.text).substr(one.text.starts_with("--") ? 1 : 0);
-              return option.starts_with("-toolkit") || option.starts_with("-samples") ||
-                     option.starts_with("-extract") || option == "-help";
+              return option.starts_with("-toolkit") || option.starts_with("-samples");
             }));
   };
   const auto of_toolkit = std::ranges::find_if(command.arguments, [&](const Argument& one) {
@@ -336,8 +355,6 @@ Finding* driver_installer(const ProjectFile& file, const StepCommand& command, F
     return is_shell(command.program) && runs(one.text);
   });
   if (!program && at == command.arguments.end()) return nullptr;
-  // Taken apart, not installed.
-  if (command.has("-x") || command.has("--extract-only")) return nullptr;
   Finding& found =
       sink.add("driver-package-installed", file, program ? command.program_span : at->span,
                "this installs NVIDIA's driver into the image; it must be the "
