@@ -293,6 +293,23 @@ const Variable* variable(const Workload& workload, std::string_view name) {
   return nullptr;
 }
 
+std::vector<std::pair<Word, Word>> build_arguments(const Workload& workload) {
+  std::vector<std::pair<Word, Word>> out;
+  if (workload.node == nullptr) return out;
+  const text::YamlNode& stated = (*workload.node)["build"]["args"];
+  for (const text::YamlMember& member : stated.members)
+    out.emplace_back(Word{member.key, span_of(member.at)}, word_of(*member.value));
+  for (const text::YamlNode* item : stated.items) {
+    const std::size_t equals = item->text.find('=');
+    const std::string name = item->text.substr(0, equals);
+    out.emplace_back(
+        Word{name, span_of(item->at)},
+        Word{equals == item->text.npos ? "${" + name + "}" : item->text.substr(equals + 1),
+             span_of(item->at)});
+  }
+  return out;
+}
+
 bool speaks_of_gpu_memory(std::string_view text) {
   const std::string low = to_lower(text);
   const auto has = [&](auto... words) { return (low.contains(words) || ...); };

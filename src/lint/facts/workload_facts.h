@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "lint/project/project.h"
@@ -66,6 +67,9 @@ bool is_patched(const Project& project, const Workload& workload,
                 std::initializer_list<std::string_view> keys);
 
 const Variable* variable(const Workload& workload, std::string_view name);
+
+/// The args: of a Compose service's build; "${NAME}" where the caller's environment has the value.
+std::vector<std::pair<Word, Word>> build_arguments(const Workload& workload);
 
 /// What people write in a comment beside a limit that they take for the GPU's.
 bool speaks_of_gpu_memory(std::string_view text);

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "knowledge/table_rows.h"
@@ -13,6 +14,7 @@
 #include "lint/facts/layer_paths.h"
 #include "lint/facts/placed_lists.h"
 #include "lint/facts/sure_installs.h"
+#include "lint/facts/workload_facts.h"
 #include "lint/packages/requirement_text.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
@@ -120,7 +122,31 @@ bool is_of_others(const GpuImage& image) {
                                              "mcr.microsoft.com/", "osrf/"});
 }
 
-/// Whether the distribution of the base is an argument's that another file of the project names: it
+/// Whether a file of the project gives a build this argument.
+bool gives_argument(const ProjectFile& file, std::string_view name) {
+  const auto has = [&](const std::vector<std::pair<Word, Word>>& args) {
+    return std::ranges::any_of(args, [&](const auto& one) { return one.first.text == name; });
+  };
+  const auto builds = [&](const std::vector<BuildTarget>& all) {
+    return std::ranges::any_of(all, [&](const BuildTarget& one) { return has(one.args); });
+  };
+  if (builds(file.targets) || builds(file.names.builds) || builds(file.names.matrix_builds) ||
+      std::ranges::any_of(file.workloads,
+                          [&](const Workload& one) { return has(build_arguments(one)); }))
+    return true;
+  // A builder that is not known, or options in a variable.
+  if (!is_script(file.kind) && file.kind != FileKind::kWorkflow) return false;
+  const std::string_view text = file.source.text();
+  const auto is_letter_of_name = [&](std::size_t at) {
+    return at < text.size() && (is_alphanumeric(text[at]) || text[at] == '_');
+  };
+  for (std::size_t at = text.find(name); at != text.npos; at = text.find(name, at + 1))
+    if ((at == 0 || !is_letter_of_name(at - 1)) && !is_letter_of_name(at + name.size()))
+      return true;
+  return false;
+}
+
+/// Whether the distribution of the base is an argument's that another file of the project gives: it
 /// may give another one.
 bool may_be_given(const FileView& view, std::size_t stage) {
   const std::string& own = view.stages[stage].image.distribution.value;
@@ -133,9 +159,11 @@ bool may_be_given(const FileView& view, std::size_t stage) {
       continue;
     for (const Instruction& global : view.dockerfile->globals)
       for (const KeyValue& pair : global.pairs)
-        if (base.contains("$" + pair.key.text) || base.contains("${" + pair.key.text))
-          for (const auto& file : view.project->files)
-            if (!file->dockerfile && file->source.text().contains(pair.key.text)) return true;
+        if (uses_variable(base, pair.key.text) &&
+            std::ranges::any_of(view.project->files, [&](const auto& file) {
+              return gives_argument(*file, pair.key.text);
+            }))
+          return true;
   }
   return false;
 }

@@ -190,10 +190,8 @@ void given_bases(const Project& project, const ProjectFile& file, const std::str
     if (environment.contains(name.text)) environment[name.text] = interpolate(value.text);
   for (const Stage& stage : built->dockerfile->stages) {
     if (stage.parent) continue;
-    const auto at = std::ranges::find_if(args, [&](const auto& arg) {
-      return stage.base.text.contains("${" + arg.first.text) ||
-             stage.base.text.contains("$" + arg.first.text);
-    });
+    const auto at = std::ranges::find_if(
+        args, [&](const auto& arg) { return uses_variable(stage.base.text, arg.first.text); });
     if (at != args.end()) given.insert(&stage);
     const auto text = expand(stage.base.text, environment);
     const auto name = at == args.end() || !text ? std::nullopt : parse_image_name(*text);
@@ -233,21 +231,11 @@ GivenBases given_arguments(const Project& project, FindingSink& sink) {
     for (const BuildTarget& build : file->names.builds) command_line(build);
     for (const BuildTarget& build : file->names.matrix_builds) command_line(build);
     for (const Workload& workload : file->workloads) {
-      if (!workload.build_context || workload.node == nullptr) continue;
-      std::vector<std::pair<Word, Word>> args;
-      const text::YamlNode& stated = (*workload.node)["build"]["args"];
-      for (const text::YamlMember& member : stated.members)
-        args.emplace_back(Word{member.key, span_of(member.at)}, word_of(*member.value));
-      for (const text::YamlNode* item : stated.items) {
-        const std::string& pair = item->text;
-        if (const std::size_t equals = pair.find('='); equals != pair.npos)
-          args.emplace_back(Word{pair.substr(0, equals), span_of(item->at)},
-                            Word{pair.substr(equals + 1), span_of(item->at)});
-      }
+      if (!workload.build_context) continue;
       given_bases(project, *file,
                   path_below(path_below(own, workload.build_context->text),
                              workload.dockerfile ? workload.dockerfile->text : "Dockerfile"),
-                  args, given, sink);
+                  build_arguments(workload), given, sink);
     }
   }
   return given;

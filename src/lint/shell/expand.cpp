@@ -87,4 +87,12 @@ std::optional<std::string> expand(std::string_view text, const Environment& envi
   return expand_at(text, environment, 0);
 }
 
+bool uses_variable(std::string_view text, std::string_view name) {
+  for (std::size_t at = text.find('$'); at != text.npos; at = text.find('$', at + 1)) {
+    const std::size_t begin = at + 1 + (text.substr(at + 1).starts_with('{') ? 1 : 0);
+    if (!name.empty() && text.substr(begin, name_end(text, begin) - begin) == name) return true;
+  }
+  return false;
+}
+
 }  // namespace flense::lint

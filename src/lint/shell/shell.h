@@ -64,6 +64,9 @@ ShellText split_shell(std::string_view file, Span span, const ShellDialect& dial
 /// forms with a word, and as unknown for the others.
 std::optional<std::string> expand(std::string_view text, const Environment& environment);
 
+/// Whether a text holds $NAME or ${NAME…} of this name.
+bool uses_variable(std::string_view text, std::string_view name);
+
 /// The program's name without its folder; leading `sudo`, `env`, `exec`, `time`, `nice` and
 /// `command` with their options are stepped over. `first` is the index of that word.
 struct Program {
