@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "lint/packages/command_options.h"
+#include "lint/packages/marker.h"
 #include "lint/packages/packages.h"
 #include "lint/packages/requirement_text.h"
 #include "lint/packages/system.h"
@@ -130,7 +131,7 @@ void CommandReader::keep_options(const Options& options, PackageList& list) {
 
 void CommandReader::add_request(std::optional<PackageRequest> request, const Argument& word,
                                 PackageList& list) {
-  if (!request) return;
+  if (!request || !is_for_linux(request->marker)) return;
   request->manager = list.manager;
   request->path = source_.path();
   request->span = word.span;

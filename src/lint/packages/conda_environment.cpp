@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "lint/packages/marker.h"
 #include "lint/packages/packages.h"
 #include "lint/packages/requirement_text.h"
 #include "lint/source/toml_places.h"
@@ -76,9 +77,9 @@ class EnvironmentReader {
   void pip_line(std::string_view line) {
     const Span span = places_.item(line);
     if (!line.starts_with('-')) {
-      const std::size_t semicolon = line.find(';');
-      if (semicolon == line.npos || is_for_linux(line.substr(semicolon + 1)))
-        add(parse_requirement(line), PackageManager::kPip, span);
+      auto request = parse_requirement(line);
+      if (request && is_for_linux(request->marker))
+        add(std::move(request), PackageManager::kPip, span);
       return;
     }
     const std::size_t end = std::min(line.find_first_of(" ="), line.size());

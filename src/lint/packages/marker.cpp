@@ -57,9 +57,9 @@ class MarkerReader {
     const std::string_view op = sign();
     const std::string_view right = operand(quoted_right);
     if (failed_ || op.empty() || quoted_left == quoted_right) return true;
-    // '3.12' > python_version
-    if (quoted_left) return true;
-    return holds(left, op, right);
+    if (!quoted_left) return holds(left, op, right);
+    // 'darwin' == sys_platform; '3.12' > python_version is not turned round.
+    return op == "==" || op == "!=" ? holds(right, op, left) : true;
   }
 
   bool holds(std::string_view name, std::string_view op, std::string_view value) const {
@@ -74,6 +74,7 @@ class MarkerReader {
     for (const Known& one : kLinux)
       if (name == one.name) {
         const bool same = value == one.value || (name == "sys_platform" && value == "linux2");
+        if (op == "in" || op == "not in") return value.contains(one.value) == (op == "in");
         return op == "==" ? same : op == "!=" ? !same : true;
       }
     if (name == "extra" && place_.judges_extras && (op == "==" || op == "!="))

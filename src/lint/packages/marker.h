@@ -17,4 +17,9 @@ struct MarkerPlace {
 /// False where a marker does not hold there; true where it does, or cannot be told.
 bool may_hold(std::string_view marker, const MarkerPlace& place);
 
+/// False where a marker rules Linux out, whatever the rest of the place is.
+inline bool is_for_linux(std::string_view marker) {
+  return may_hold(marker, {});
+}
+
 }  // namespace flense::lint

@@ -17,6 +17,10 @@ TEST(Marker, Linux) {
   EXPECT_TRUE(may_hold("sys_platform == 'win32' or platform_machine == 'x86_64'", place));
   EXPECT_FALSE(may_hold("platform_machine == 'x86_64' and (sys_platform != 'linux')", place));
   EXPECT_TRUE(may_hold("platform_machine not in 'x86_64, aarch64'", place));
+  EXPECT_FALSE(may_hold("'darwin' == sys_platform", place));
+  EXPECT_TRUE(may_hold("'darwin' != sys_platform", place));
+  EXPECT_FALSE(may_hold("sys_platform in 'darwin win32'", place));
+  EXPECT_TRUE(may_hold("sys_platform not in 'darwin win32'", place));
 }
 
 TEST(Marker, Python) {

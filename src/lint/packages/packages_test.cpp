@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/format.h"
+#include "lint/packages/marker.h"
 #include "lint/packages/requirement_text.h"
 
 namespace flense::lint {
@@ -51,6 +52,10 @@ TEST(RequirementText, Requirements) {
   EXPECT_EQ(parse_requirement("a.b_C--d")->name, "a-b-c-d");
   EXPECT_EQ(parse_requirement("x (>=2,<3)")->specifier, ">=2,<3");
   EXPECT_EQ(parse_requirement("x==2.6.*")->version, "2.6");
+  EXPECT_EQ(parse_requirement("x==2.*")->version, "");
+  EXPECT_EQ(parse_requirement("x==2")->version, "2");
+  EXPECT_EQ(parse_requirement("x @ https://a.b/x.whl ; os_name == 'nt'")->marker,
+            "os_name == 'nt'");
   EXPECT_EQ(parse_requirement("x==${V}")->version, "");
   EXPECT_EQ(parse_requirement("x>=1,==1.5")->version, "1.5");
   EXPECT_EQ(parse_requirement("x @ https://a/b.whl ; python_version > '3'")->url,

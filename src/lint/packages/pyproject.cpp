@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "lint/packages/marker.h"
 #include "lint/packages/packages.h"
 #include "lint/packages/requirement_text.h"
 #include "lint/source/toml_places.h"
@@ -113,11 +114,7 @@ void PyprojectReader::requirements(const Json& items, const std::string& table,
     if (!item.is_string()) continue;
     const std::string_view text = item.text();
     const Span span = places_.value(text);
-    const std::size_t semicolon = text.find(" ;") == text.npos ? text.find(';') : text.find(" ;");
-    if (semicolon != text.npos && text.find("://") == text.npos &&
-        !is_for_linux(text.substr(semicolon + 1)))
-      continue;
-    if (auto request = parse_requirement(text)) {
+    if (auto request = parse_requirement(text); request && is_for_linux(request->marker)) {
       request->group = group;
       request->extra = extra;
       add(std::move(*request), span);

@@ -82,7 +82,10 @@ std::string fixed_version(std::string_view specifier) {
     std::string_view part = trim_space(specifier.substr(0, comma));
     if (part.starts_with("==")) {
       part.remove_prefix(part.starts_with("===") ? 3 : 2);
-      if (std::string version = version_of_pattern(trim_space(part)); !version.empty())
+      part = trim_space(part);
+      // "==2.*" leaves all of its minors.
+      if (std::string version = version_of_pattern(part);
+          version.contains('.') || !part.ends_with('*'))
         return version;
     }
     if (comma == std::string_view::npos) break;
@@ -107,6 +110,9 @@ std::optional<PackageRequest> parse_requirement(std::string_view text) {
   if (text.starts_with('@')) {
     text = trim_space(text.substr(1));
     out.url = text.substr(0, text.find_first_of(" \t"));
+    if (const std::string_view rest = trim_space(text.substr(out.url.size()));
+        rest.starts_with(';'))
+      out.marker = trim_space(rest.substr(1));
     return out;
   }
   if (const std::size_t semicolon = text.find(';'); semicolon != std::string_view::npos) {
@@ -203,31 +209,6 @@ bool exclude_each_other(std::string_view a, std::string_view b) {
   return false;
 }
 
-bool is_for_linux(std::string_view marker) {
-  if (const std::size_t either = marker.find(" or "); either != std::string_view::npos) {
-    return is_for_linux(marker.substr(0, either)) || is_for_linux(marker.substr(either + 4));
-  }
-  struct Test {
-    std::string_view variable, linux;
-  };
-  constexpr std::array<Test, 3> kTests{
-      {{"sys_platform", "linux"}, {"platform_system", "Linux"}, {"os_name", "posix"}}};
-  for (const auto& [variable, here] : kTests) {
-    const std::size_t at = marker.find(variable);
-    if (at == std::string_view::npos) continue;
-    std::string_view rest = trim_space(marker.substr(at + variable.size()));
-    const bool equal = rest.starts_with("==");
-    if (!equal && !rest.starts_with("!=")) continue;
-    rest = trim_space(rest.substr(2));
-    const char quote = rest.empty() ? '\0' : rest.front();
-    if (quote != '\'' && quote != '"') continue;
-    const std::string_view value = rest.substr(1, rest.find(quote, 1) - 1);
-    const bool linux_value = value == here || (variable == "sys_platform" && value == "linux2");
-    if (equal != linux_value) return false;
-  }
-  return true;
-}
-
 bool meets(std::string_view version, std::string_view specifier) {
   if (version.empty()) return true;
   while (!specifier.empty()) {
@@ -239,10 +220,11 @@ bool meets(std::string_view version, std::string_view specifier) {
     if (is_version(bound) && ((op == ">=" && order < 0) || (op == ">" && order <= 0) ||
                               (op == "<=" && order > 0) || (op == "<" && order >= 0)))
       return false;
-    // "~=2.10.0" is at least that, and 2.10.*.
+    // "~=2.10.0" is at least that, and 2.10.*, as "==2.10.*" is.
     const std::string_view series = bound.substr(0, std::min(bound.rfind('.'), bound.size()));
-    if (op == "~=" && is_version(bound) &&
-        (order < 0 || !(std::string(version) + ".").starts_with(std::string(series) + ".")))
+    const bool in_series = (std::string(version) + ".").starts_with(std::string(series) + ".");
+    if ((op == "~=" && is_version(bound) && (order < 0 || !in_series)) ||
+        (op == "==" && bound.ends_with(".*") && is_version(series) && !in_series))
       return false;
     if (comma == std::string_view::npos) break;
     specifier.remove_prefix(comma + 1);

@@ -20,7 +20,7 @@ std::optional<PackageRequest> parse_requirement(std::string_view text);
 std::optional<PackageRequest> parse_conda_spec(std::string_view text);
 
 /// The version that a specifier of Python fixes: "2.6.0+cu124" of "==2.6.0+cu124", "2.6" of
-/// "==2.6.*"; empty where it leaves a choice, or holds what is not known ("==${TORCH}").
+/// "==2.6.*"; empty where it leaves a choice ("==2.*"), or holds what is not known ("==${TORCH}").
 std::string fixed_version(std::string_view specifier);
 
 /// Whether a version meets a specifier of Python; true where that cannot be told.
@@ -28,8 +28,5 @@ bool meets(std::string_view version, std::string_view specifier);
 
 /// True where no machine meets both markers (PEP 508); false where that is too involved.
 bool exclude_each_other(std::string_view a, std::string_view b);
-
-/// False where a marker (PEP 508) rules Linux out; true where it does not, or is too involved.
-bool is_for_linux(std::string_view marker);
 
 }  // namespace flense::lint

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/format.h"
+#include "lint/packages/marker.h"
 #include "lint/packages/packages.h"
 #include "lint/packages/requirement_text.h"
 #include "lint/source/blanks.h"
