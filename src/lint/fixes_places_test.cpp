@@ -215,6 +215,14 @@ TEST_F(FixesOfPlaces, AVersionIsForTheCudaOfTheBase) {
       "write onnxruntime-gpu==1.23.*, which is for the base's CUDA 12");
   EXPECT_EQ(fix("gpu-wheel-unpinned", "FROM python:3.12-slim\n" + install),
             "write the version that works now, which pip freeze names");
+  // Another Python than the base's, for which that release has no wheel.
+  const std::string base = "FROM nvidia/cuda:12.4.1-cudnn-runtime-ubuntu22.04\n";
+  for (const std::string other :
+       {"RUN python3.9 -m pip install onnxruntime-gpu\n",
+        "RUN add-apt-repository ppa:deadsnakes/ppa && apt-get install -y python3.9\n"
+        "RUN pip3 install onnxruntime-gpu\n"})
+    EXPECT_EQ(fix("gpu-wheel-unpinned", base + other),
+              "write the version that works now, which pip freeze names");
 }
 
 TEST_F(FixesOfPlaces, ABaseOfPythonStaysOne) {

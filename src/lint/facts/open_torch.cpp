@@ -16,30 +16,6 @@ namespace flense::lint {
 
 namespace {
 
-/// The base's Python, unless another one is installed; empty: not known.
-std::string python_of(const ListUse& use) {
-  const auto brings = [](const PackageList& list) {
-    return list.manager == PackageManager::kConda ||
-           std::ranges::any_of(list.packages, [](const PackageRequest& request) {
-             return is_of_system(request.manager) && request.name.starts_with("python3.");
-           });
-  };
-  // ${PYTHON} -m pip
-  if (use.install != nullptr &&
-      use.view->text(use.install->command.span).substr(0, 3).contains('$'))
-    return {};
-  for (const Install* install : use.view->installs_in(use.stage))
-    if (brings(install->command)) return {};
-  for (const std::string_view word :
-       {"deadsnakes", "miniconda", "Miniconda", "miniforge", "Miniforge", "Python-3.", "astral"})
-    if (commands_mention(*use.view, use.stage, word)) return {};
-  for (const std::size_t one : use.view->dockerfile->lineage(use.stage))
-    for (const Instruction& run : use.view->dockerfile->stages[one].instructions)
-      for (const StepCommand& command : commands_of(run))
-        if (is_one_of(command.program, {"uv", "pyenv", "conda", "mamba", "micromamba"})) return {};
-  return use.base().python.value;
-}
-
 /// uv makes an environment of the distribution's Python, or brings a current one where nothing
 /// names another: no older one than 3.10.
 bool takes_current_python(const ListUse& use) {
@@ -58,12 +34,41 @@ bool takes_current_python(const ListUse& use) {
 /// A package with a version may require a torch of its time.
 bool may_be_bounded(const PackageList& list) {
   return std::ranges::any_of(list.packages, [](const PackageRequest& one) {
-    return !one.version.empty() && !one.name.starts_with("torch") &&
+    return (!one.version.empty() || has_upper_bound(one.specifier)) &&
+           !one.name.starts_with("torch") &&
            (brings_torch(one.name) || is_gpu_package(one.name) || one.name == "lmdeploy");
   });
 }
 
 }  // namespace
+
+std::string python_of(const ListUse& use) {
+  const auto brings = [](const PackageList& list) {
+    return list.manager == PackageManager::kConda ||
+           std::ranges::any_of(list.packages, [](const PackageRequest& request) {
+             return is_of_system(request.manager) && request.name.starts_with("python3.");
+           });
+  };
+  if (use.install != nullptr) {
+    // ${PYTHON} -m pip
+    if (use.view->text(use.install->command.span).substr(0, 3).contains('$')) return {};
+    // python3.9 -m pip, pip3.9
+    const ShellCommand* command = command_at(*use.install->instruction, use.install->command.span);
+    const std::string program = command == nullptr ? std::string() : program_of(*command).name;
+    if (const std::size_t at = program.find("3."); at != program.npos)
+      return is_version(program.substr(at)) ? program.substr(at) : std::string();
+  }
+  for (const Install* install : use.view->installs_in(use.stage))
+    if (brings(install->command)) return {};
+  for (const std::string_view word :
+       {"deadsnakes", "miniconda", "Miniconda", "miniforge", "Miniforge", "Python-3.", "astral"})
+    if (commands_mention(*use.view, use.stage, word)) return {};
+  for (const std::size_t one : use.view->dockerfile->lineage(use.stage))
+    for (const Instruction& run : use.view->dockerfile->stages[one].instructions)
+      for (const StepCommand& command : commands_of(run))
+        if (is_one_of(command.program, {"uv", "pyenv", "conda", "mamba", "micromamba"})) return {};
+  return use.base().python.value;
+}
 
 bool has_torch_backend(const ListUse& use) {
   return use.command->has_option("--torch-backend") ||
@@ -128,6 +133,11 @@ std::optional<OtherCuda> other_cuda(const knowledge::Knowledge& known,
       continue;
     const std::string& last = compare_versions(build.to, newest->to) > 0 ? newest->to : build.to;
     if (!meets(last, request.specifier)) continue;
+    // An older one may have no wheels for this Python.
+    const auto* row = known.frameworks.default_variant(last);
+    if (row != nullptr && !python.empty() && !row->last_python.empty() &&
+        compare_versions(python, row->last_python) > 0)
+      continue;
     const int order = fits == nullptr ? 1 : compare_versions(last, version);
     if (order > 0 || (order == 0 && cuda == out.base)) {
       fits = &build;

@@ -19,6 +19,10 @@ struct ListUse {
   const GpuImage& base() const { return view->stages[stage].image; }
 };
 
+/// The Python that a list is installed for: the one that the command names, or the base's, unless
+/// another one is installed; empty: not known.
+std::string python_of(const ListUse& use);
+
 /// uv takes torch for the CUDA that this variable names.
 bool has_torch_backend(const ListUse& use);
 

@@ -89,21 +89,56 @@ bool is_constrained(const PackageList& list, const Install* install) {
 
 namespace {
 
+/// PIP_EXTRA_INDEX_URL, UV_CONFIG_FILE: a variable that can name an index, or versions.
+bool is_of_indexes(std::string_view name) {
+  return starts_with_any(name, {"PIP_", "UV_"}) &&
+         std::ranges::any_of(
+             std::initializer_list<std::string_view>{"INDEX", "FIND_LINKS", "CONFIG", "BACKEND",
+                                                     "CONSTRAINT", "OVERRIDE", "REQUIREMENT"},
+             [&](std::string_view part) { return holds(name, part); });
+}
+
+bool is_configuration(std::string_view path) {
+  return std::ranges::any_of(
+      std::initializer_list<std::string_view>{"pip.conf", "pip.ini", ".config/pip", "/.pip",
+                                              "uv.toml"},
+      [&](std::string_view name) { return holds(path, name); });
+}
+
+/// `pip config set global.index-url URL`, or a command that writes such a file: of what the command
+/// does not say itself nobody knows what it holds.
+bool configures_indexes(const StepCommand& command) {
+  const bool sets = (command.program.starts_with("pip") || command.has("pip")) &&
+                    command.has("config") && command.has("set");
+  const auto& targets = command.shell->redirections;
+  const bool prints = is_one_of(command.program, {"echo", "printf"});
+  const bool writes =
+      std::ranges::any_of(command.arguments,
+                          [](const Argument& word) { return is_configuration(word.text); }) ||
+      std::ranges::any_of(
+          targets, [](const ShellRedirection& one) { return is_configuration(one.target.text); });
+  if (!sets && !writes) return false;
+  return (!sets && !prints) || std::ranges::any_of(command.arguments, [](const Argument& word) {
+           return std::ranges::any_of(
+               std::initializer_list<std::string_view>{"index", "find-links", "find_links",
+                                                       "constraint", "requirement", "$"},
+               [&](std::string_view part) { return holds(word.text, part); });
+         });
+}
+
 bool names_index_settings(std::string_view word) {
   constexpr auto kNames = std::to_array<std::string_view>(
-      {"pip.conf", "pip.ini", "pip config", ".config/pip", "/.pip", "uv.toml", "PIP_INDEX",
-       "PIP_EXTRA", "PIP_FIND", "UV_INDEX", "UV_DEFAULT_INDEX", "UV_EXTRA", "UV_FIND",
-       "UV_TORCH_BACKEND", "PIP_NO_INDEX"});
+      {"PIP_INDEX", "PIP_EXTRA", "PIP_FIND", "PIP_CONFIG", "PIP_NO_INDEX", "UV_INDEX",
+       "UV_DEFAULT_INDEX", "UV_EXTRA", "UV_FIND", "UV_CONFIG", "UV_TORCH_BACKEND"});
   return std::ranges::any_of(kNames, [&](std::string_view name) { return word.contains(name); });
 }
 
-/// `pip config set` too, in words of its own.
 bool may_set_index(const Instruction& step) {
   return mentions(step, names_index_settings) ||
-         std::ranges::any_of(commands_of(step), [](const StepCommand& command) {
-           return command.has("config") &&
-                  (command.program.starts_with("pip") || command.has("pip"));
-         });
+         (step.keyword == Keyword::kRun ? std::ranges::any_of(commands_of(step), configures_indexes)
+                                        : std::ranges::any_of(step.words, [](const Word& word) {
+                                            return is_configuration(word.text);
+                                          }));
 }
 
 }  // namespace
@@ -114,14 +149,9 @@ std::size_t index_set_from(const Stage& stage) {
 }
 
 bool may_have_other_index(const FileView& view, const Install& install) {
-  if (view.stages[install.stage].index_set_from <= install.instruction->span.begin) return true;
-  const Environment& known = environment_of(*install.instruction);
-  if (std::ranges::any_of(known, [](const auto& one) {
-        return one.first.starts_with("PIP_") || one.first.starts_with("UV_")
-                   ? holds(one.first, "INDEX") || holds(one.first, "FIND_LINKS") ||
-                         holds(one.first, "CONFIG") || holds(one.first, "BACKEND")
-                   : false;
-      }))
+  if (view.stages[install.stage].index_set_from <= install.instruction->span.begin ||
+      std::ranges::any_of(environment_of(*install.instruction),
+                          [](const auto& one) { return is_of_indexes(one.first); }))
     return true;
   if (std::ranges::any_of(mount_targets(*install.instruction), [](std::string_view target) {
         return target.contains("pip.conf") || target.contains("uv.toml");
@@ -129,9 +159,8 @@ bool may_have_other_index(const FileView& view, const Install& install) {
     return true;
   const ShellCommand* command = command_at(*install.instruction, install.command.span);
   return command == nullptr ||
-         std::ranges::any_of(command->assignments, [](const ShellAssignment& one) {
-           return one.name.starts_with("PIP_") || one.name.starts_with("UV_");
-         });
+         std::ranges::any_of(command->assignments,
+                             [](const ShellAssignment& one) { return is_of_indexes(one.name); });
 }
 
 }  // namespace flense::lint

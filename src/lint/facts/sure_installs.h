@@ -31,8 +31,8 @@ bool is_constrained(const PackageList& list, const Install* install);
 /// Where the first step of a stage stands that may give its installers another index; npos: none.
 std::size_t index_set_from(const Stage& stage);
 
-/// What may name an index that is not in the command or its lists: a configuration, a variable that
-/// another step sets.
+/// What may name an index, or versions, that are not in the command or its lists: a configuration,
+/// a variable that another step sets.
 bool may_have_other_index(const FileView& view, const Install& install);
 
 }  // namespace flense::lint

@@ -131,6 +131,21 @@ const knowledge::DefaultVariantRow* newest_torch_for(const knowledge::Knowledge&
   return !python.empty() && compare_versions(python, newest->last_python) <= 0 ? newest : nullptr;
 }
 
+std::string newest_for_cuda(const knowledge::Knowledge& known, std::string_view package,
+                            std::uint64_t cuda, std::string_view python) {
+  std::string out;
+  if (python.empty()) return out;
+  TableRows(known.tables, "framework_builds", "cuda").each([&](const Json& row) {
+    const std::string first = text_at(row, "python"), last = text_at(row, "last_python");
+    const std::string newest = text_at(row, "to");
+    if (text_at(row, "package") == package && first_number(text_at(row, "cuda")) == cuda &&
+        !first.empty() && compare_versions(python, first) >= 0 &&
+        compare_versions(python, last) <= 0 && (out.empty() || compare_versions(newest, out) > 0))
+      out = newest;
+  });
+  return out;
+}
+
 std::string last_torch_of(const knowledge::Knowledge& known, std::string_view variant,
                           std::string_view python) {
   std::string last;

@@ -1,6 +1,7 @@
 // Facts of the tables that lint alone asks for.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,6 +49,11 @@ std::vector<std::string> known_cuda_variants_of(const knowledge::Knowledge& know
 const knowledge::DefaultVariantRow* newest_torch_for(const knowledge::Knowledge& known,
                                                      std::string_view python,
                                                      std::string_view specifier = {});
+
+/// The newest release, as "1.23", of a package that takes its CUDA from the system, for a major of
+/// CUDA and a Python that it has wheels for; empty: not known.
+std::string newest_for_cuda(const knowledge::Knowledge& known, std::string_view package,
+                            std::uint64_t cuda, std::string_view python);
 
 /// The last torch of the index of one CUDA, where PyPI has a newer one for a Python ("3.10"; empty:
 /// a current one): "2.5" of cu121; empty: it has the newest too, or is not known.

@@ -7,6 +7,7 @@
 #include "base/format.h"
 #include "lint/facts/build_steps.h"
 #include "lint/facts/sure_installs.h"
+#include "lint/packages/requirement_text.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -85,13 +86,23 @@ bool brings_torchvision(std::string_view name) {
                           "segmentation-models-pytorch", "timm", "ultralytics"});
 }
 
+bool has_upper_bound(std::string_view specifier) {
+  return specifier.contains('<') || specifier.contains("~=");
+}
+
 bool holds_torch(const PackageList& list) {
   return std::ranges::any_of(list.packages, [](const PackageRequest& one) {
+    const bool held = !one.version.empty() || has_upper_bound(one.specifier);
+    // The newest that it lets in is older, and so is the torch which that one requires.
     const auto before = [&](std::string_view version) {
-      return !one.version.empty() && compare_versions(one.version, version) < 0;
+      return !one.version.empty()
+                 ? compare_versions(one.version, version) < 0
+                 : has_upper_bound(one.specifier) && !meets(version, one.specifier);
     };
-    if (is_one_of(one.name, {"vllm", "sglang"})) return !one.version.empty();
-    return one.name == "chatterbox-tts" || (one.name == "torchtext" && !one.version.empty()) ||
+    if (is_one_of(one.name, {"fairseq2", "fastai", "lmdeploy", "sglang", "torch-tensorrt",
+                             "torchtext", "vllm"}))
+      return held;
+    return one.name == "chatterbox-tts" || (one.name == "whisperx" && one.specifier.empty()) ||
            (one.name == "xformers" && before("0.0.35")) ||
            (one.name == "torchvision" && before("0.29.1")) ||
            (one.name == "torchaudio" && before("2.11"));

@@ -55,6 +55,9 @@ bool brings_torch(std::string_view name);
 /// A package of the list requires one torch alone.
 bool holds_torch(const PackageList& list);
 
+/// "<0.16", "~=2.1".
+bool has_upper_bound(std::string_view specifier);
+
 /// Packages that require torchvision.
 bool brings_torchvision(std::string_view name);
 

@@ -117,9 +117,11 @@ bool is_met(const ListUse& use, const PackageRequest& request) {
       return false;
     const bool before = other->command.span.begin < use.command->span.begin;
     return std::ranges::any_of(lists_of(*other), [&](const PackageList* list) {
-      return before ? list->find(request.name) != nullptr ||
-                          (family && (holds_torch(*list) || fixes(list, "torch")))
-                    : fixes(list, request.name);
+      // pip takes the lists of one command together.
+      if ((before || other == use.install) && family &&
+          (holds_torch(*list) || fixes(list, "torch")))
+        return true;
+      return before ? list->find(request.name) != nullptr : fixes(list, request.name);
     });
   });
 }
@@ -166,22 +168,26 @@ bool is_for_gpus(const ListUse& use, const PackageList& list) {
          });
 }
 
-/// The newest for the CUDA of the base, where the table has one and the Python is new enough.
+/// The newest for the CUDA and the Python of all that install it, where the table has one.
 std::string version_words(const knowledge::Knowledge& known, const PackageRequest& request,
                           const std::vector<ListUse>& open) {
-  const knowledge::NeededCudaRow* fits = nullptr;
-  const bool new_python =
-      !open.empty() && compare_versions(open.front().base().python.value, "3.10") >= 0;
-  const auto base = new_python ? first_number(open.front().base().cuda.value) : std::nullopt;
-  for (const knowledge::NeededCudaRow& row : known.frameworks.cuda)
-    if (row.package == request.name && base && first_number(row.cuda) == base &&
-        (fits == nullptr || compare_versions(row.to, fits->to) > 0))
-      fits = &row;
-  if (fits == nullptr || request.manager == PackageManager::kConda)
+  const bool conda = request.manager == PackageManager::kConda;
+  std::string version;
+  std::uint64_t base = 0;
+  for (const ListUse& use : open) {
+    base = first_number(use.base().cuda.value).value_or(0);
+    const std::string own = newest_for_cuda(known, request.name, base, python_of(use));
+    if (own.empty() || conda || (!version.empty() && own != version)) {
+      version.clear();
+      break;
+    }
+    version = own;
+  }
+  if (version.empty())
     return fmt::format("write the version that works now, which {} names",
-                       request.manager == PackageManager::kConda ? "conda list" : "pip freeze");
-  return fmt::format("write {}=={}.*, which is for the base's CUDA {}", request.name, fits->to,
-                     *base);
+                       conda ? "conda list" : "pip freeze");
+  return fmt::format("write {}=={}.*, which is for the base's CUDA {}", request.name, version,
+                     base);
 }
 
 /// `uses` are empty for a list that no image takes: it is somebody's notebook or test.
@@ -202,9 +208,9 @@ void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const 
     if (request.name == "pytorch" && list.manager != PackageManager::kConda &&
         request.manager != PackageManager::kConda)
       continue;
-    // "==${TORCH_VERSION}" names one, although it is not known here.
-    if (request.specifier.find('$') != std::string::npos ||
-        request.specifier.find("==") != std::string::npos)
+    // "==${TORCH_VERSION}" names one, although it is not known here; "==2.*" does not.
+    if (request.specifier.contains('$') ||
+        (request.specifier.contains("==") && !request.specifier.ends_with(".*")))
       continue;
     std::vector<ListUse> open = uses;
     std::erase_if(open, [&](const ListUse& use) { return is_met(use, request); });
