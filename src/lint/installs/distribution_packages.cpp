@@ -135,7 +135,8 @@ bool gives_argument(const ProjectFile& file, std::string_view name) {
                           [&](const Workload& one) { return has(build_arguments(one)); }))
     return true;
   // A builder that is not known, or options in a variable.
-  if (!is_script(file.kind) && file.kind != FileKind::kWorkflow) return false;
+  if (!is_script(file.kind) && file.kind != FileKind::kWorkflow && file.kind != FileKind::kUnknown)
+    return false;
   const std::string_view text = file.source.text();
   const auto is_letter_of_name = [&](std::size_t at) {
     return at < text.size() && (is_alphanumeric(text[at]) || text[at] == '_');

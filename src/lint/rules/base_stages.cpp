@@ -81,15 +81,15 @@ bool links_statically(const FileView& view, std::size_t stage) {
   });
 }
 
-/// "cu118", "cuda12", "cuda_v11", "libcublas.so.12": the name of a CUDA, or of a library of it,
-/// with a version.
+/// "cu118", "cuda12", "cuda_v11": a CUDA with its version; "libcublas.so.12" or a folder of the
+/// toolkit: its own libraries.
 bool names_cuda(std::string_view path) {
+  if (path.starts_with("/usr/local/cuda/")) return true;
   const auto parts = parts_of(path, "/._-");
   for (std::size_t at = 0; at < parts.size(); ++at) {
     std::string_view part = parts[at];
-    if (starts_with_any(part, {"libcu", "libnv"}) &&
-        path.find_first_of("0123456789", static_cast<std::size_t>(part.data() - path.data())) !=
-            path.npos)
+    if (starts_with_any(part, {"libcublas", "libcuda", "libcudnn", "libcufft", "libcupti",
+                               "libcurand", "libcusolver", "libcusparse", "libnv"}))
       return true;
     if (!part.starts_with("cu")) continue;
     part.remove_prefix(part.starts_with("cuda") ? 4 : 2);
@@ -330,6 +330,14 @@ void each_word(const Stage& stage, const Take& take) {
   }
 }
 
+/// "aarch64-linux-gnu" of GNU's compilers, of Arm's and of Rust's.
+bool names_triplet(const FileView& view, std::size_t stage, std::string_view processor) {
+  return std::ranges::any_of(
+      std::to_array<std::string_view>({"", "-none", "-unknown"}), [&](std::string_view vendor) {
+        return commands_mention(view, stage, fmt::format("{}{}-linux-gnu", processor, vendor));
+      });
+}
+
 void platforms(const FileView& view, FindingSink& sink) {
   for (const StageView& stage : view.stages) {
     const std::string written = stage.stage->platform.value_or("");
@@ -341,9 +349,7 @@ void platforms(const FileView& view, FindingSink& sink) {
     const bool sbsa = stage.stage->image && stage.stage->image->tag.starts_with('r') &&
                       first_number(std::string_view(stage.stage->image->tag).substr(1)) >= 38;
     // A compiler for the other processor takes that one's files.
-    if (commands_mention(
-            view, stage.index,
-            jetson || platform == "arm64" ? "x86_64-linux-gnu" : "aarch64-linux-gnu") ||
+    if (names_triplet(view, stage.index, jetson || platform == "arm64" ? "x86_64" : "aarch64") ||
         commands_mention(view, stage.index, "qemu"))
       continue;
     each_word(*stage.stage, [&](std::string_view word, Span span) {
