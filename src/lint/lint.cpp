@@ -85,24 +85,17 @@ const std::string* foreign_directory(const Project& project, std::string_view pa
 /// What an image weighs, or how its build could be better: of no interest while it cannot be built,
 /// for its base is gone, nor of one in which somebody works on the machine that builds it.
 bool waits_for_build(std::string_view rule) {
-  return is_one_of(rule, {"apt-key", "apt-recommends-gpu", "base-cuda-unused", "cache-mount-unused",
-                          "chown-in-own-layer", "conda-not-cleaned", "devel-final-stage",
-                          "dockerignore-coverage", "git-clone-full", "package-cache-in-layer",
-                          "removed-in-later-layer"});
+  return is_one_of(rule, {"apt-key", "base-cuda-unused", "cache-mount-unused", "chown-in-own-layer",
+                          "conda-not-cleaned", "devel-final-stage", "dockerignore-coverage",
+                          "git-clone-full", "package-cache-in-layer"});
 }
 
 /// The same of a Dockerfile of another time, which nobody builds: what it should have pinned or
 /// renewed neither.
 bool waits_for_file(std::string_view rule) {
   return waits_for_build(rule) ||
-         is_one_of(rule,
-                   {"cuda-tag-unsupported", "gpu-image-floating", "gpu-wheel-unpinned",
-                    "health-check-start-period", "torch-index-implicit", "torch-installed-twice"});
-}
-
-/// What one layer holds and another hides or repeats.
-bool is_of_layers(std::string_view rule) {
-  return is_one_of(rule, {"chown-in-own-layer", "removed-in-later-layer"});
+         is_one_of(rule, {"cuda-tag-unsupported", "gpu-image-floating", "torch-index-implicit",
+                          "torch-installed-twice"});
 }
 
 /// What ends a build or a start, also of an example; the rest is nothing to its reader, nor to a
@@ -218,7 +211,7 @@ Outcome lint(const Project& project, const LintRules& rules, const Policy& polic
     finding.pedantic =
         finding.pedantic || (row != nullptr && row->group == "pedantic") || is_put_aside(path) ||
         directory_above(project.retired, finding.path) != nullptr ||
-        (one_layer && is_of_layers(finding.rule)) ||
+        (one_layer && finding.rule == "chown-in-own-layer") ||
         (waits_for_build(finding.rule) &&
          (without_base.contains(finding.path) || (file != nullptr && is_devcontainer(*file)))) ||
         (waits_for_file(finding.rule) && of_another_time.contains(finding.path)) ||

@@ -3,11 +3,13 @@
 
 #include <algorithm>
 
+#include "lint/facts/build_steps.h"
 #include "lint/facts/cloned_paths.h"
 #include "lint/facts/gpu_image.h"
 #include "lint/facts/stage_view.h"
 #include "lint/packages/asked.h"
 #include "lint/shell/command_words.h"
+#include "lint/shell/reached.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -141,8 +143,12 @@ std::vector<Install> installs_of(const FileView& view, const ListFiles& files) {
       if (run.keyword != Keyword::kRun) continue;
       auto lists = package_commands(dockerfile.source, run.commands,
                                     run.environment ? *run.environment : kNone);
+      const std::vector<bool> reached =
+          lists.empty() ? std::vector<bool>() : surely_reached(run.commands);
       for (PackageList& list : lists) {
         Install made;
+        if (const ShellCommand* command = command_at(run, list.span))
+          made.conditional = !reached[static_cast<std::size_t>(command - run.commands.data())];
         for (const Word& named : list.requirement_files) {
           if (files.empty() || ++named_files > kMostNamed) break;
           if (is_changed_before(file, stage, run, named) || clones.hold(stage, run, named))

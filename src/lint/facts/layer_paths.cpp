@@ -62,48 +62,6 @@ bool is_small_name(std::string_view path) {
   return name.contains("keyring");
 }
 
-bool is_small_package(std::string_view name) {
-  return is_one_of(name, {"purge",
-                          "remove",
-                          "autoremove",
-                          "curl",
-                          "git",
-                          "sudo",
-                          "vim",
-                          "wget",
-                          "jq",
-                          "gnupg",
-                          "gnupg2",
-                          "unzip",
-                          "yasm",
-                          "nasm",
-                          "zip",
-                          "xz-utils",
-                          "libcap2-bin",
-                          "bzip2",
-                          "patch",
-                          "make",
-                          "autoconf",
-                          "automake",
-                          "autotools-dev",
-                          "libtool",
-                          "m4",
-                          "pkg-config",
-                          "pkgconf",
-                          "bison",
-                          "flex",
-                          "ninja-build",
-                          "nano",
-                          "less",
-                          "rsync",
-                          "openssh-client",
-                          "ca-certificates",
-                          "lsb-release",
-                          "apt-transport-https",
-                          "software-properties-common",
-                          "dirmngr"});
-}
-
 bool is_much(const Written& one, std::uint64_t bytes) {
   const std::string path = to_lower(one.path);
   const auto names = [&](std::initializer_list<std::string_view> parts) {

@@ -43,8 +43,6 @@ void each_command(const Step& step, Take&& take) {
 
 /// Scripts, keys and package lists: kilobytes.
 bool is_small_name(std::string_view path);
-/// Of a few megabytes at most; "remove" stands among the arguments.
-bool is_small_package(std::string_view name);
 /// What a step is known to fill with much: an environment, a model, a toolkit. `bytes`: 0 where
 /// they are not known.
 bool is_much(const Written& one, std::uint64_t bytes);

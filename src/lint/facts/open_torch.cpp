@@ -70,12 +70,17 @@ std::string python_of(const ListUse& use) {
   return use.base().python.value;
 }
 
+namespace {
+
+/// uv takes torch for the CUDA that this variable names.
 bool has_torch_backend(const ListUse& use) {
   return use.command->has_option("--torch-backend") ||
          (use.install != nullptr && use.command->manager == PackageManager::kUv &&
           environment_of(*use.install->instruction).contains("UV_TORCH_BACKEND"));
 }
 
+/// The distributions of CUDA 10 and before have a Python for which nothing new is built; others get
+/// one by a command.
 bool is_of_old_python(const ListUse& use) {
   const GpuImage& base = use.base();
   for (const std::string_view old :
@@ -86,9 +91,12 @@ bool is_of_old_python(const ListUse& use) {
          (base.python.known() && compare_versions(base.python.value, "3.8") < 0);
 }
 
+/// For Arm PyPI's torch is of another kind, and Jetson's is not there.
 bool is_for_arm(const ListUse& use) {
   return use.base().platform == "jetson" || is_for_arm(*use.view, use.view->stages[use.stage]);
 }
+
+}  // namespace
 
 std::optional<OtherCuda> other_cuda(const knowledge::Knowledge& known,
                                     const PackageRequest& request, const PackageList& list,

@@ -23,16 +23,6 @@ struct ListUse {
 /// another one is installed; empty: not known.
 std::string python_of(const ListUse& use);
 
-/// uv takes torch for the CUDA that this variable names.
-bool has_torch_backend(const ListUse& use);
-
-/// The distributions of CUDA 10 and before have a Python for which nothing new is built; others get
-/// one by a command.
-bool is_of_old_python(const ListUse& use);
-
-/// For Arm PyPI's torch is of another kind, and Jetson's is not there.
-bool is_for_arm(const ListUse& use);
-
 /// What pip takes where nothing says which torch: a build for another CUDA than the base's.
 struct OtherCuda {
   std::string base, wheel;  ///< "11.8", "13.2"

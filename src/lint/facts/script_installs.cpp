@@ -54,7 +54,7 @@ bool RunScript::surely_runs(Span command) const {
   const auto one = std::ranges::find(commands, command, &ShellCommand::span);
   return !conditional && one != commands.end() && one->depth == 0 &&
          std::ranges::none_of(one->words, &ShellWord::dynamic) &&
-         surely_reached(commands)[static_cast<std::size_t>(one - commands.begin())];
+         reached[static_cast<std::size_t>(one - commands.begin())];
 }
 
 std::vector<RunScript> scripts_run_by(const FileView& view) {
@@ -71,9 +71,10 @@ std::vector<RunScript> scripts_run_by(const FileView& view) {
         const ProjectFile* script = context_file(view, stage.index, root, path);
         if (script == nullptr || !read.insert(script).second) continue;
         const std::string_view text = script->source.text();
+        std::vector<ShellCommand> commands = split_shell(text, {0, text.size()}).commands;
+        std::vector<bool> reached = surely_reached(commands);
         out.push_back(
-            {script, stage.index, &environment_of(run),
-             split_shell(text, {0, text.size()}).commands,
+            {script, stage.index, &environment_of(run), std::move(commands), std::move(reached),
              !surely_reached(
                  run.commands)[static_cast<std::size_t>(command.shell - run.commands.data())]});
       }

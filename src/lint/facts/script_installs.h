@@ -20,7 +20,8 @@ struct RunScript {
   std::size_t stage = 0;
   const Environment* environment = nullptr;
   std::vector<ShellCommand> commands;
-  bool conditional = false;  ///< a condition of the RUN starts it
+  std::vector<bool> reached;  ///< surely_reached(commands)
+  bool conditional = false;   ///< a condition of the RUN starts it
 
   /// Every build runs the command at this place, as it is written.
   bool surely_runs(Span command) const;

@@ -6,21 +6,14 @@
 
 #include "lint/facts/build_steps.h"
 #include "lint/facts/script_installs.h"
-#include "lint/shell/reached.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
 
-bool is_conditional(const Install& install) {
-  const ShellCommand* command = command_at(*install.instruction, install.command.span);
-  const auto& all = install.instruction->commands;
-  return command == nullptr || !surely_reached(all)[static_cast<std::size_t>(command - all.data())];
-}
-
 bool surely_runs(const Install& install) {
   const ShellCommand* command = command_at(*install.instruction, install.command.span);
   return command != nullptr && command->depth == 0 &&
-         std::ranges::none_of(command->words, &ShellWord::dynamic) && !is_conditional(install);
+         std::ranges::none_of(command->words, &ShellWord::dynamic) && !install.conditional;
 }
 
 bool may_fail(const Instruction& run, Span command) {

@@ -9,9 +9,6 @@ namespace flense::lint {
 /// depends on but the steps before, and no variable.
 bool surely_runs(const Install& install);
 
-/// A branch, a loop, a test or an exit in front of it decides whether the command runs.
-bool is_conditional(const Install& install);
-
 /// What follows lets the command fail: `pip install flash-attn || echo "without it"`.
 bool may_fail(const Instruction& run, Span command);
 

@@ -243,7 +243,7 @@ void missing_packages(const FileView& view, FindingSink& sink) {
                             one.several() ? "s" : "", one.names));
       if (!sure)
         sure = !is_of_others(image) && !may_be_given(view, install.stage) &&
-               !may_fail(*install.instruction, install.command.span) && !is_conditional(install) &&
+               !may_fail(*install.instruction, install.command.span) && !install.conditional &&
                !may_have_other_sources(view, install);
       found.pedantic = !*sure;
       found.evidence = {one.row->source, image.distribution.evidence};

@@ -17,7 +17,6 @@
 #include "lint/facts/sure_installs.h"
 #include "lint/facts/table_facts.h"
 #include "lint/facts/torch_installs.h"
-#include "lint/packages/requirement_text.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
@@ -33,18 +32,6 @@ bool decides_cuda(std::string_view name) {
   return std::ranges::find(kNames, name) != kNames.end();
 }
 
-/// Packages that are of no use without a GPU.
-bool is_for_gpus_alone(std::string_view name) {
-  return is_one_of(
-      name, {"vllm", "sglang", "onnxruntime-gpu", "paddlepaddle-gpu", "pytorch-gpu", "tensorrt"});
-}
-
-/// An index of one CUDA alone, or one that whoever builds chooses.
-bool decides_for_torch(const SourceText& source, const Word& index) {
-  return !variant_of_index(index.text).empty() || index.text.contains('$') ||
-         source.slice(index.span).contains('$');
-}
-
 /// conda takes the build for the CUDA beside it.
 bool is_held_by_conda(const PackageRequest& request, const PackageList& list) {
   return request.manager == PackageManager::kConda &&
@@ -54,30 +41,12 @@ bool is_held_by_conda(const PackageRequest& request, const PackageList& list) {
          });
 }
 
-/// The index decides, jax[cuda13], the plugin of a CUDA beside it. `source` holds the indexes.
-bool is_cuda_decided(const PackageRequest& request, const PackageList& list,
-                     const SourceText& source, const std::vector<Word>& indexes) {
-  if (request.name.starts_with("jax"))
-    return std::ranges::any_of(
-        list.packages, [](const PackageRequest& one) { return !cuda_of_package(one).empty(); });
-  return std::ranges::any_of(indexes, [&](const Word& index) {
-    return index.text.contains("/redist/jp/") ||  // NVIDIA's for one JetPack
-           (request.name.starts_with("torch") && decides_for_torch(source, index));
-  });
-}
-
 /// Packages that PyPI builds without CUDA, unless an extra asks for it.
 bool is_for_processors(const PackageRequest& request) {
   return is_one_of(request.name, {"tensorflow", "jax", "jaxlib"}) &&
          std::ranges::none_of(request.extras, [](const std::string& extra) {
            return extra.contains("cuda") || extra.contains("rocm");
          });
-}
-
-/// Builds of every night have no versions to keep.
-bool takes_nightly(const PackageList& list) {
-  return std::ranges::any_of(list.indexes,
-                             [](const Word& index) { return index.text.contains("nightl"); });
 }
 
 /// torch of `pip install torch && pip uninstall torch`, and what a shell took the version off,
@@ -124,48 +93,6 @@ bool is_met(const ListUse& use, const PackageRequest& request) {
       return before ? list->find(request.name) != nullptr : fixes(list, request.name);
     });
   });
-}
-
-/// The command or an earlier one installs a list that is not known: it may hold the package with
-/// a version.
-bool may_be_met(const ListUse& use) {
-  return std::ranges::any_of(use.view->installs_in(use.stage), [&](const Install* before) {
-    return before->command.span.begin <= use.command->span.begin &&
-           before->files.size() < before->command.requirement_files.size();
-  });
-}
-
-/// "Dockerfile.gpu", "requirements/cuda.txt".
-bool is_named_for_gpus(std::string_view path) {
-  const std::string name = to_lower(file_name(path));
-  return has_part(name, "._-", {"gpu", "cuda", "nvidia", "rocm"}) ||
-         std::ranges::any_of(parts_of(name, "._-"),
-                             [](std::string_view part) { return part.starts_with("cuda1"); });
-}
-
-/// A base that nothing is known of may hold the package.
-bool is_unknown(const GpuImage& base) {
-  return !base.vendor.known() && !base.distribution.known() && base.repository.contains('/');
-}
-
-bool holds_cuda(const PackageList& list) {
-  return std::ranges::any_of(list.packages, [](const PackageRequest& one) {
-    return is_for_gpus_alone(one.name) || !cuda_of_package(one).empty() ||
-           one.name.starts_with("nvidia-cu");
-  });
-}
-
-/// Something says that the image is for GPUs: its base, a package, a file's name. A base that is
-/// not known may hold all of it.
-bool is_for_gpus(const ListUse& use, const PackageList& list) {
-  const GpuImage& base = use.base();
-  if (is_unknown(base)) return false;
-  return base.vendor.known() || is_named_for_gpus(use.view->file->source.path()) ||
-         is_named_for_gpus(list.path) || holds_cuda(list) ||
-         std::ranges::any_of(use.view->installs_in(use.stage), [](const Install* one) {
-           return std::ranges::any_of(lists_of(*one),
-                                      [](const PackageList* other) { return holds_cuda(*other); });
-         });
 }
 
 /// The newest for the CUDA and the Python of all that install it, where the table has one.
@@ -241,27 +168,7 @@ void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const 
     found.evidence = {request.specifier.empty()
                           ? "no version is written"
                           : "the specifier leaves a choice: " + request.specifier};
-    const auto pays = [&](const ListUse& use) {
-      return is_for_gpus(use, list) && !may_be_met(use) && !is_for_arm(use) &&
-             !(use.install != nullptr && may_have_other_index(*use.view, *use.install)) &&
-             !use.command->has_option("--no-index") &&
-             !(has_torch_backend(use) && request.name.starts_with("torch")) &&
-             !is_cuda_decided(request, list, use.view->file->source, use.command->indexes);
-    };
-    // A range is what a library asks for; an application is nothing without a version.
     const auto other = open.empty() ? std::nullopt : other_cuda(known, request, list, open.front());
-    const Install* by = open.empty() ? nullptr : open.front().install;
-    // A list of several images has a range for all of them.
-    const auto has_other_base = [](const ListUse& use) {
-      return use.base().repository != "nvidia/cuda";
-    };
-    found.pedantic = (!request.specifier.empty() &&
-                      (!other || other->older || by == nullptr || !surely_runs(*by) ||
-                       std::ranges::any_of(uses, has_other_base))) ||
-                     std::ranges::none_of(open, pays) || is_example(file.source.project_path()) ||
-                     takes_nightly(list) || file.source.slice(request.span).contains('$') ||
-                     is_cuda_decided(request, list, file.source, list.indexes) ||
-                     list.has_option("--no-deps") || list.has_option("--no-dependencies");
     found.fix = version_words(known, request, open);
     if (other) {
       const GpuImage& base = open.front().base();
@@ -288,8 +195,6 @@ void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const 
                request.name.starts_with("torch") && list.indexes.empty()) {
       found.fix =
           "write one version, of https://download.pytorch.org/whl/rocmX.Y: PyPI's is for CUDA";
-    } else if (!open.empty() && is_of_old_python(open.front())) {
-      found.pedantic = true;  // nothing newer will come
     }
     return;  // the others of the list follow from it
   }

@@ -133,26 +133,10 @@ Span with_colon(std::string_view text, Span span) {
   return {};
 }
 
-/// The name that programs load is taken away again.
-bool removes_stub(const StageSteps& steps) {
-  return std::ranges::any_of(steps.all(), [](const Step& step) {
-    return std::ranges::any_of(commands_of(*step.instruction), [](const StepCommand& command) {
-      return command.program == "rm" &&
-             std::ranges::any_of(command.arguments, [](const Argument& word) {
-               return has_part(word.text, "/", {"stubs"});
-             });
-    });
-  });
-}
-
 void library_path(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   const std::string_view file = view.file->source.text();
   const bool unloaded = is_for_jetson(view) || links_compat_itself(view);
   const std::vector<EnvironmentLine> paths = library_paths(view, steps);
-  // The toolkit's stub has not the name that programs load.
-  const bool idle_stub =
-      !paths.empty() && (!commands_mention(view, view.stages.size() - 1, "stubs/libcuda.so.1") ||
-                         removes_stub(steps));
   for (const EnvironmentLine& env : paths) {
     bool driver_first = driver_goes_first(paths, env);
     for (const std::string_view part : split(env.raw, ':')) {
@@ -171,9 +155,6 @@ void library_path(const FileView& view, const StageSteps& steps, FindingSink& si
             "take {} off ENV LD_LIBRARY_PATH, and give it to the command that links alone: "
             "LIBRARY_PATH, -L, or LD_LIBRARY_PATH within its RUN",
             plain);
-        // Who speaks of it wants it.
-        found.pedantic =
-            idle_stub || comment_says(view.file->source, env.step->span.begin, {"stub"});
         if (const Span cut = with_colon(file, span); !cut.empty()) found.edits.push_back({cut, ""});
       } else if (is_compat(plain) && !driver_first &&
                  // What the entry point of NVIDIA's images links to is in lib.real.
@@ -295,8 +276,6 @@ void stub_links(const FileView& view, const StageSteps& steps, FindingSink& sink
                                       "the loader's configuration names the stubs: a program that "
                                       "loads this libcuda ends with \"driver is a stub library\"");
             found.evidence = {redirection.target.text};
-            // The loader reads these files by name: the driver's directory comes before.
-            found.pedantic = file_name(redirection.target.text).starts_with('z');
           }
       }
       const Program program = program_of(command);
@@ -318,9 +297,6 @@ void stub_links(const FileView& view, const StageSteps& steps, FindingSink& sink
       Finding& found = sink.add("stubs-in-library-path", *view.file, stub->span,
                                 "the stub of libcuda is put where programs load it from");
       found.evidence = {target, "CUDA Installation Guide: stubs are for builds without a driver"};
-      // Linkers look for libcuda.so, programs for libcuda.so.1.
-      found.pedantic = file_name(target) == "libcuda.so" ||
-                       (!file_name(target).contains(".so") && !stub->text.ends_with(".so.1"));
     }
 }
 /// Where wheels or distributions put what they did not compile here.

@@ -23,6 +23,12 @@ using knowledge::matches_pattern;
 void recommends(const FileView& view, FindingSink& sink) {
   const auto& rows = view.project->knowledge->build.recommending_packages;
   const std::size_t last = view.stages.size() - 1;
+  std::size_t set_from = std::string_view::npos;
+  for (const std::size_t one : view.dockerfile->lineage(last))
+    for (const Instruction& step : view.dockerfile->stages[one].instructions)
+      if (step.span.begin < set_from &&
+          mentions(step, [](std::string_view word) { return holds(word, "Install-Recommends"); }))
+        set_from = step.span.begin;
   for (const Install* install : view.installs_in(last)) {
     const PackageList& list = install->command;
     if (list.manager != PackageManager::kApt || list.has_option("--no-install-recommends") ||
@@ -38,9 +44,7 @@ void recommends(const FileView& view, FindingSink& sink) {
       row = request.name.contains("keyring") ? nullptr : find_pattern(rows, request.name);
       if (row != nullptr) named = &request;
     }
-    if (named == nullptr ||
-        commands_mention(view, last, "Install-Recommends", install->instruction))
-      continue;
+    if (named == nullptr || set_from <= install->instruction->span.begin) continue;
     const ShellCommand* command = command_at(*install->instruction, list.span);
     Span verb = named->span;
     if (command != nullptr)

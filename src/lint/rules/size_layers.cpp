@@ -46,12 +46,7 @@ class Layers {
  public:
   Layers(const FileView& view, const StageSteps& steps, const SentFiles& sent,
          const std::vector<Written>& written, FindingSink& sink)
-      : view_(view),
-        steps_(steps),
-        sent_(sent),
-        sink_(sink),
-        written_(written),
-        downloads_(view, view.stages.size() - 1) {
+      : view_(view), steps_(steps), sent_(sent), sink_(sink), written_(written) {
     for (const Install* install : view.installs_in(view.stages.size() - 1)) fills(*install);
     for (const Step& step : steps.all()) fills_lists(*step.instruction);
   }
@@ -116,8 +111,6 @@ class Layers {
                    fmt::format("{} stays in the layer of {}: this only hides it{}", path, one.how,
                                bytes > 0 ? ", " + human_bytes(bytes) : ""),
                    one.step, fmt::format("{} writes {}", one.how, one.path));
-        // A part of something that was fetched or taken over, of no known size.
-        found.pedantic = inside || !is_much(one, bytes);
         found.fix =
             !copy ? "delete it in the same RUN that makes it, or make it in a stage of its own"
             : one.step->flag("from") != nullptr
@@ -184,8 +177,7 @@ class Layers {
       if (fresh) emptied->second = emptied_at(run, directory, tool->tool, false);
       if (!directory.empty() && switched_off(run, at, list, *tool).empty() &&
           emptied->second <= list.span.begin)
-        fills_.push_back({&install, directory, tool->tool,
-                          keeps_copies(run, at, list) && downloads_.brings_much(install)});
+        fills_.push_back({&install, directory, tool->tool});
     } else if (list.manager == PackageManager::kApt) {
       const auto& commands = commands_of(run);
       const bool removes = std::ranges::any_of(commands, [](const StepCommand& command) {
@@ -196,23 +188,22 @@ class Layers {
       });
       if (!removes &&
           std::ranges::any_of(commands, [](const StepCommand& one) { return one.has("update"); }))
-        fills_.push_back({&install, "/var/lib/apt/lists", "apt-get update", false});
+        fills_.push_back({&install, "/var/lib/apt/lists", "apt-get update"});
     } else if (list.manager == PackageManager::kConda) {
-      fills_.push_back({&install, {}, list.program, true});
+      fills_.push_back({&install, {}, list.program});
     }
   }
 
   bool removed_cache(const Step& step, Span span, const std::string& path) {
     const Instruction* maker = nullptr;
     std::string_view what;
-    bool much = false;
     const auto& commands = commands_of(*step.instruction);
     // This very step may have run the update too.
     const bool updates_here = std::ranges::any_of(
         commands, [](const StepCommand& command) { return command.has("update"); });
     for (const Fill& fill : fills_) {
       const PackageManager manager = fill.install->command.manager;
-      if (much || !is_before(fill.install->instruction, step)) break;
+      if (!is_before(fill.install->instruction, step)) break;
       // The step cleans up after itself.
       if (managers_.contains({step.instruction, manager}) ||
           (manager == PackageManager::kApt && updates_here) ||
@@ -220,7 +211,6 @@ class Layers {
         continue;
       maker = fill.install->instruction;
       what = fill.by;
-      much = fill.much;
     }
     if (maker == nullptr && lies_in("/var/lib/apt/lists", path) && !updates(*step.instruction) &&
         !updates_.empty() && is_before(updates_.front(), step)) {
@@ -232,8 +222,6 @@ class Layers {
         span, fmt::format("{} stays in the layer that filled it: this only hides it", path), maker,
         fmt::format("{} fills {}", what,
                     what.starts_with("apt-get") ? std::string("/var/lib/apt/lists") : path));
-    // 40 MB, beside gigabytes of CUDA.
-    found.pedantic = !much;
     found.fix =
         "empty it in the same RUN, or mount a cache there: --mount=type=cache,target=" + path;
     return true;
@@ -280,19 +268,7 @@ class Layers {
                                request.name),
                    install->instruction, "apt-get install " + request.name);
         found.cause = "purge";
-        // A module that pip could not replace is small; what it brought goes with it only where
-        // that is asked for.
-        const bool others =
-            std::ranges::any_of(commands_of(*step.instruction), [](const StepCommand& other) {
-              return other.has("autoremove") || other.has("--auto-remove") ||
-                     other.has("--autoremove");
-            });
-        found.pedantic = std::ranges::all_of(command.arguments, [&](const Argument& one) {
-          return one.text.starts_with('-') || is_small_package(one.text) ||
-                 (!others && one.text.starts_with("python3-"));
-        });
         if (is_replaced(step, command, request.name)) {
-          found.pedantic = true;
           found.fix = "leave it out of the install: another one takes its place";
           return;
         }
@@ -312,10 +288,8 @@ class Layers {
     const Install* install = nullptr;
     std::string directory;  ///< empty: one that ends with "/pkgs"
     std::string by;
-    bool much = false;
   };
 
-  Downloads downloads_;
   std::vector<Fill> fills_;
   std::vector<const Instruction*> updates_;
   std::set<std::pair<const Instruction*, PackageManager>> managers_;
