@@ -94,8 +94,8 @@ bool waits_for_build(std::string_view rule) {
 /// renewed neither.
 bool waits_for_file(std::string_view rule) {
   return waits_for_build(rule) ||
-         is_one_of(rule, {"cuda-tag-unsupported", "gpu-image-floating", "torch-index-implicit",
-                          "torch-installed-twice"});
+         is_one_of(rule, {"cuda-tag-unsupported", "gpu-image-floating", "gpu-wheel-unpinned",
+                          "torch-index-implicit", "torch-installed-twice"});
 }
 
 /// What ends a build or a start, also of an example; the rest is nothing to its reader, nor to a

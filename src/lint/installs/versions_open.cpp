@@ -95,6 +95,23 @@ bool is_met(const ListUse& use, const PackageRequest& request) {
   });
 }
 
+/// The command or an earlier one installs a list that is not known: it may hold the package with
+/// a version.
+bool may_be_met(const ListUse& use) {
+  return std::ranges::any_of(use.view->installs_in(use.stage), [&](const Install* before) {
+    return before->command.span.begin <= use.command->span.begin &&
+           before->files.size() < before->command.requirement_files.size();
+  });
+}
+
+/// Every build takes it from PyPI, for this one base.
+bool surely_takes_newest(const std::vector<ListUse>& uses) {
+  return uses.size() == 1 && uses.front().install != nullptr &&
+         uses.front().base().repository == "nvidia/cuda" && surely_runs(*uses.front().install) &&
+         !may_be_met(uses.front()) &&
+         !may_have_other_index(*uses.front().view, *uses.front().install);
+}
+
 /// The newest for the CUDA and the Python of all that install it, where the table has one.
 std::string version_words(const knowledge::Knowledge& known, const PackageRequest& request,
                           const std::vector<ListUse>& open) {
@@ -169,6 +186,10 @@ void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const 
                           ? "no version is written"
                           : "the specifier leaves a choice: " + request.specifier};
     const auto other = open.empty() ? std::nullopt : other_cuda(known, request, list, open.front());
+    // That a version is missing a careful owner may leave; what comes without one, and does not
+    // fit, is a fault.
+    found.pedantic = !other || other->older || !surely_takes_newest(uses) ||
+                     is_example(file.source.project_path());
     found.fix = version_words(known, request, open);
     if (other) {
       const GpuImage& base = open.front().base();

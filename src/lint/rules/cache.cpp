@@ -118,12 +118,6 @@ class CacheSteps {
  public:
   CacheSteps(const FileView& view, const StageSteps& steps)
       : view_(view), steps_(steps), user_(user_of_base(view, steps)) {
-    std::set<std::pair<const Instruction*, PackageManager>> installs;
-    for (const Install* install : view.installs_in(view.stages.size() - 1))
-      installs.emplace(install->instruction, install->command.manager);
-    const auto fills = [&](const Instruction& run, PackageManager manager) {
-      return installs.contains({&run, manager});
-    };
     for (const Step& step : steps.all()) {
       const Instruction& one = *step.instruction;
       if (pip_set_from_ == std::string_view::npos && configures_pip(view, one))
@@ -131,16 +125,11 @@ class CacheSteps {
       if (!one.words.empty() && (one.copies() || one.keyword == Keyword::kVolume))
         takes_place(step, one.words.back().text, step.directory);
       if (one.keyword != Keyword::kRun) continue;
-      const bool pip = fills(one, PackageManager::kPip), uv = fills(one, PackageManager::kUv);
       each_command(step, [&](const StepCommand& command, const std::string& below) {
         if (command.program == "ln" && !command.arguments.empty())
           takes_place(step, command.arguments.back().text, below);
         if (is_one_of(command.program, {"adduser", "useradd", "chown"}))
           owners_.push_back(&command);
-        if (command.program == "rm")
-          for (const Argument& word : command.arguments)
-            if (std::string path = path_of(step, word.text, below); !path.empty())
-              removals_.push_back({one.span.begin, std::move(path), !pip, !uv});
       });
     }
   }
@@ -176,17 +165,6 @@ class CacheSteps {
       return std::ranges::any_of(command.arguments, [&](const Argument& word) {
         return word.text.starts_with(step.home);
       });
-    });
-  }
-
-  /// A later step that installs nothing itself deletes it: removed-in-later-layer says what that is
-  /// worth, of these tools.
-  bool deleted_later(const Instruction& run, std::string_view directory,
-                     std::string_view tool) const {
-    return std::ranges::any_of(removals_, [&](const Removal& one) {
-      return one.place > run.span.begin &&
-             ((tool == "pip" && one.of_pip) || (tool == "uv" && one.of_uv)) &&
-             lies_in(directory, one.path);
     });
   }
 
@@ -226,12 +204,6 @@ class CacheSteps {
   }
 
  private:
-  struct Removal {
-    std::size_t place = 0;  ///< of its step
-    std::string path;
-    bool of_pip = false, of_uv = false;  ///< the step installs nothing by it
-  };
-
   void takes_place(const Step& step, std::string_view word, const std::string& below) {
     const Instruction& one = *step.instruction;
     // A file beside the cache leaves it as it is.
@@ -263,7 +235,6 @@ class CacheSteps {
   UserOfBase user_;
   std::size_t pip_set_from_ = std::string_view::npos;
   std::vector<const StepCommand*> owners_;
-  std::vector<Removal> removals_;
   std::vector<std::pair<std::size_t, std::string>> places_;  ///< by the place of the step
   std::map<std::string, bool, std::less<>> named_;           ///< is_named()
 };
@@ -335,8 +306,8 @@ void left_in_layer(const FileView& view, const StageSteps& steps, const Download
     command = command_at(run, install->command.span);
     const auto covers = [&](const std::string& target) { return lies_in(directory, target); };
     if (std::ranges::any_of(mount_targets(run), covers)) continue;
-    if (!caches.has_home(*one.step) || caches.deleted_later(run, directory, one.tool->tool) ||
-        caches.is_replaced(run, directory) || (one.tool->tool == "pip" && caches.pip_is_set(run)))
+    if (!caches.has_home(*one.step) || caches.is_replaced(run, directory) ||
+        (one.tool->tool == "pip" && caches.pip_is_set(run)))
       continue;
     Span span = install->command.span;
     Finding& found = sink.add(
