@@ -227,12 +227,59 @@ bool takes_away(const StepCommand& command, std::string_view package) {
   });
 }
 
+bool is_of_balena(std::string_view image) {
+  return has_part(image, "/:@._-${}", {"balena", "balenalib"});
+}
+
+/// balenaOS, which mounts no driver: one container of the device holds it, and the others its
+/// libraries. A base, a label or a file of the project says so.
+bool is_of_balena(const Project& project) {
+  const auto& files = project.files;
+  return std::ranges::any_of(
+             project.contexts,
+             [](const Context& context) {
+               return std::ranges::any_of(context.files, [](const ContextFile& file) {
+                 return is_one_of(file_name(file.path), {"balena.yml", "balena.yaml"});
+               });
+             }) ||
+         std::ranges::any_of(files, [](const auto& file) {
+           if (file->kind == FileKind::kCompose)
+             return file->source.text().contains("io.balena.features.");
+           return file->dockerfile &&
+                  std::ranges::any_of(file->dockerfile->stages, [&](const Stage& stage) {
+                    return is_of_balena(file->source.slice(stage.base.span));
+                  });
+         });
+}
+
+/// The project gives its containers NVIDIA's devices by hand, and nowhere asks for GPUs or mounts
+/// libraries: nothing brings them the host's files.
+bool starts_without_files(const Project& project) {
+  const auto brings = [](const WorkloadMount& mount) {
+    return !mount.source.starts_with("/dev/") &&
+           (holds(mount.source, "nvidia") || holds(mount.source, "libcuda"));
+  };
+  bool by_hand = false;
+  for (const auto& file : project.files) {
+    if (!file->dockerfile && file->source.text().contains("nvidia-docker")) return false;
+    for (const Workload& workload : file->workloads) {
+      if (!workload.gpus.empty() || workload.runtime ||
+          std::ranges::any_of(workload.mounts, brings))
+        return false;
+      by_hand = by_hand || std::ranges::any_of(workload.devices, [](const Word& device) {
+                  return device.text.starts_with("/dev/nvidia");
+                });
+    }
+  }
+  return by_hand;
+}
+
 /// The system of a machine, or packages for one: the image's driver is the machine's. Those of WSL
 /// hold no driver.
 bool holds_machine(const FileView& view) {
   const auto lineage = view.dockerfile->lineage(view.stages.size() - 1);
   if (has_part(view.text(view.dockerfile->stages[lineage.back()].base.span), "/:@._-${}",
-               {"bootc", "balena", "balenalib", "warewulf"}))
+               {"bootc", "warewulf"}))
     return true;
   const auto is_of_kernel = [](std::string_view word) {
     return starts_with_any(word, {"linux-headers", "linux-image", "kernel-devel", "akmod", "dracut",
@@ -250,10 +297,9 @@ bool holds_machine(const FileView& view) {
   });
 }
 
-/// `commands`: of the step, or of the script that it runs. `machine`: holds_machine().
+/// `commands`: of the step, or of the script that it runs. `own`: the image's driver may be meant.
 Finding* driver_packages(const FileView& view, const ProjectFile& file, const PackageList& list,
-                         const std::vector<StepCommand>& commands, bool machine,
-                         FindingSink& sink) {
+                         const std::vector<StepCommand>& commands, bool own, FindingSink& sink) {
   if (list.manager != PackageManager::kApt && list.manager != PackageManager::kDnf) return nullptr;
   const PackageRequest* first = nullptr;
   const knowledge::NamePatternRow* row = nullptr;
@@ -294,7 +340,7 @@ Finding* driver_packages(const FileView& view, const ProjectFile& file, const Pa
                         names)
                   : fmt::format("delete {}: containers get the host's files{}", names, asks);
   // An image that is built for its host's driver.
-  found.pedantic = machine || file.source.slice(first->span).contains('$');
+  found.pedantic = own || file.source.slice(first->span).contains('$');
   return &found;
 }
 
@@ -315,7 +361,8 @@ bool only_looks(const StepCommand& command) {
   });
 }
 
-Finding* driver_installer(const ProjectFile& file, const StepCommand& command, FindingSink& sink) {
+Finding* driver_installer(const ProjectFile& file, const StepCommand& command, bool without_files,
+                          FindingSink& sink) {
   if (only_looks(command)) return nullptr;
   // Under another name it is known by its options.
   const bool no_module = command.has("--no-kernel-module") || command.has("--no-kernel-modules");
@@ -347,6 +394,7 @@ Finding* driver_installer(const ProjectFile& file, const StepCommand& command, F
     found.evidence = {
         "CUDA Installation Guide, Runfile: --toolkit and --driver choose what is "
         "installed"};
+    found.pedantic = without_files;
     found.fix = "add --silent --toolkit, so that the toolkit alone is installed";
     return &found;
   }
@@ -361,20 +409,22 @@ Finding* driver_installer(const ProjectFile& file, const StepCommand& command, F
                "host's");
   found.evidence = {no_module ? "--no-kernel-module is an option of NVIDIA's installer of drivers"
                               : "NVIDIA-Linux-….run is the driver's installer"};
+  found.pedantic = without_files;
   found.fix =
       "delete the command, and the step where it does nothing else: containers get the host's "
       "files";
   return &found;
 }
 
-void driver(const FileView& view, const StageSteps& steps, FindingSink& sink) {
-  const bool machine = holds_machine(view);
+/// `without_files`: the project's containers get no files of the host's driver.
+void driver(const FileView& view, const StageSteps& steps, bool without_files, FindingSink& sink) {
+  const bool own = without_files || holds_machine(view);
   for (const Install* install : view.installs_in(view.stages.size() - 1))
-    driver_packages(view, *view.file, install->command, commands_of(*install->instruction), machine,
+    driver_packages(view, *view.file, install->command, commands_of(*install->instruction), own,
                     sink);
   for (const Step& step : steps.all())
     for (const StepCommand& command : commands_of(*step.instruction))
-      driver_installer(*view.file, command, sink);
+      driver_installer(*view.file, command, without_files, sink);
   for (const RunScript& script : scripts_run_by(view)) {
     if (!view.stages[script.stage].final) continue;
     std::size_t budget = 1U << 20;
@@ -384,9 +434,9 @@ void driver(const FileView& view, const StageSteps& steps, FindingSink& sink) {
     };
     for (const PackageList& list :
          package_commands(script.file->source, script.commands, *script.environment))
-      weigh(driver_packages(view, *script.file, list, commands, machine, sink), list.span);
+      weigh(driver_packages(view, *script.file, list, commands, own, sink), list.span);
     for (const StepCommand& command : commands)
-      weigh(driver_installer(*script.file, command, sink), command.shell->span);
+      weigh(driver_installer(*script.file, command, without_files, sink), command.shell->span);
   }
 }
 
@@ -450,13 +500,13 @@ void hsa_override(const FileView& view, const StageSteps& steps, FindingSink& si
 
 }  // namespace
 
-void judge_contract(const Project& /*project*/, const std::vector<FileView>& views,
-                    FindingSink& sink) {
+void judge_contract(const Project& project, const std::vector<FileView>& views, FindingSink& sink) {
+  const bool without_files = is_of_balena(project) || starts_without_files(project);
   for (const FileView& view : views) {
     const StageSteps steps(view, view.stages.size() - 1);
     visible_devices(view, steps, sink);
     driver_capabilities(view, steps, sink);
-    driver(view, steps, sink);
+    driver(view, steps, without_files, sink);
     hsa_override(view, steps, sink);
   }
 }
