@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/format.h"
+#include "lint/facts/build_steps.h"
 #include "lint/facts/workload_facts.h"
 #include "lint/facts/workload_purpose.h"
 #include "lint/rules/rules.h"
@@ -122,7 +123,7 @@ class IoRules {
   void missing_input(const NamedPath& one) {
     const bool checkpoint = one.means == "checkpoint";
     if ((!checkpoint && one.means != "model" && !(one.means == "data" && is_python())) ||
-        !knows_mounts() || !one.name.starts_with("--"))
+        !knows_mounts() || !one.name.starts_with("--") || is_filled(one.value))
       return;
     const knowledge::LaunchImageRow* image = known_image(workload_, *project_.knowledge);
     const bool published =
@@ -139,6 +140,15 @@ class IoRules {
     const std::string directory = directory_of(one.value);  // of a file
     const bool is_file = file_name(one.value).contains('.') && directory.size() > 1;
     found.fix = mount_words(is_file ? directory : one.value, "HOST_DIRECTORY");
+  }
+
+  /// What is mounted below the directory is in it.
+  bool is_filled(std::string_view directory) const {
+    const std::string path = normal_path(directory);
+    return std::ranges::any_of(workload_.mounts, [&](const WorkloadMount& mount) {
+      const std::string target = normal_path(mount.target);
+      return target.size() > path.size() && lies_in(target, path);
+    });
   }
 
   /// The command brings its files itself.
