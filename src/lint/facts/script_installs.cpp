@@ -91,4 +91,34 @@ std::vector<ScriptInstall> script_installs_of(const FileView& view) {
   return out;
 }
 
+CleaningScripts::CleaningScripts(const FileView& view)
+    : view_(view), root_(view.project->context_directory(*view.file)) {}
+
+const CleaningScripts::Script& CleaningScripts::script_in(const ProjectFile& file,
+                                                          const Environment& environment) {
+  const auto [at, fresh] = read_.try_emplace(&file);
+  if (fresh) {
+    const std::string_view text = file.source.text();
+    std::size_t budget = 1U << 20;
+    at->second.shell = split_shell(text, {0, text.size()}).commands;
+    at->second.commands = step_commands_of(at->second.shell, environment, budget);
+  }
+  return at->second;
+}
+
+std::optional<std::size_t> CleaningScripts::last_in(
+    std::size_t stage, const Instruction& run,
+    const std::function<bool(const StepCommand&)>& cleans) {
+  std::optional<std::size_t> out;
+  for (const StepCommand& command : commands_of(run)) {
+    const std::string path = script_of(command, run);
+    bool does = file_name(path.empty() ? command.program : path).contains("clean");
+    if (!path.empty() && ++asked_ <= kMostScripts)
+      if (const ProjectFile* file = context_file(view_, stage, root_, path))
+        does = std::ranges::any_of(script_in(*file, environment_of(run)).commands, cleans);
+    if (does) out = command.shell->span.begin;
+  }
+  return out;
+}
+
 }  // namespace flense::lint

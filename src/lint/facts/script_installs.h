@@ -1,6 +1,9 @@
 // What the scripts that a Dockerfile's RUN instructions call ask for.
 #pragma once
 
+#include <functional>
+#include <map>
+#include <optional>
 #include <vector>
 
 #include "lint/facts/stage_view.h"
@@ -31,5 +34,28 @@ struct RunScript {
 /// context; those that they call in turn are not read.
 std::vector<RunScript> scripts_run_by(const FileView& view);
 std::vector<ScriptInstall> script_installs_of(const FileView& view);
+
+/// What single steps clean up by the scripts that they call.
+class CleaningScripts {
+ public:
+  explicit CleaningScripts(const FileView& view);
+
+  /// Where the last command of a RUN stands that starts a script with such a command in it; of one
+  /// that the project does not hold, its name says so ("clean-layer.sh").
+  std::optional<std::size_t> last_in(std::size_t stage, const Instruction& run,
+                                     const std::function<bool(const StepCommand&)>& cleans);
+
+ private:
+  struct Script {
+    std::vector<ShellCommand> shell;
+    std::vector<StepCommand> commands;
+  };
+  const Script& script_in(const ProjectFile& file, const Environment& environment);
+
+  const FileView& view_;
+  std::string root_;
+  std::map<const ProjectFile*, Script> read_;
+  std::size_t asked_ = 0;
+};
 
 }  // namespace flense::lint

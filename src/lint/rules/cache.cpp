@@ -9,6 +9,7 @@
 #include "base/format.h"
 #include "lint/facts/layer_paths.h"
 #include "lint/facts/purpose.h"
+#include "lint/facts/script_installs.h"
 #include "lint/facts/table_facts.h"
 #include "lint/facts/tool_caches.h"
 #include "lint/rules/rules.h"
@@ -279,6 +280,7 @@ void left_in_layer(const FileView& view, const StageSteps& steps, const Download
       view.stages.back().image.repository.starts_with("mcr.microsoft.com/windows"))
     return;
   CacheSteps caches(view, steps);
+  CleaningScripts scripts(view);
   const bool mountable = has_mounts(view);
   for (const CachedInstall& one : cached_installs(view, steps)) {
     const Install* install = one.installs.front();
@@ -298,7 +300,14 @@ void left_in_layer(const FileView& view, const StageSteps& steps, const Download
     });
     if (mounted || lies_in(directory, "/dev")) continue;
     // What is installed behind the command that empties it stays.
-    const std::size_t emptied = emptied_at(run, directory, one.tool->tool, true);
+    const std::size_t emptied =
+        std::max(emptied_at(run, directory, one.tool->tool, true),
+                 scripts
+                     .last_in(install->stage, run,
+                              [&](const StepCommand& other) {
+                                return empties(other, directory, one.tool->tool, true);
+                              })
+                     .value_or(0));
     const auto kept = std::ranges::find_if(
         one.installs, [&](const Install* other) { return other->command.span.begin >= emptied; });
     if (kept == one.installs.end()) continue;
@@ -364,6 +373,14 @@ bool is_conda_clean(const StepCommand& command) {
          command.has("clean");
 }
 
+/// What takes conda's packages out of the layer.
+bool cleans_conda(const StepCommand& command) {
+  return is_conda_clean(command) ||
+         (command.program == "rm" &&
+          std::ranges::any_of(command.arguments,
+                              [](const Argument& word) { return holds(word.text, "/pkgs"); }));
+}
+
 /// A || B
 bool is_alternative(const Instruction& run, const ShellCommand& command) {
   for (std::size_t at = 1; at < run.commands.size(); ++at)
@@ -383,6 +400,7 @@ void conda_clean(const FileView& view, const StageSteps& steps, const Downloads&
     else
       lasts.back() = install;
   }
+  CleaningScripts scripts(view);
   std::size_t last_clean = 0;
   for (const Step& step : steps.all())
     if (!said.contains(step.instruction) &&
@@ -400,14 +418,13 @@ void conda_clean(const FileView& view, const StageSteps& steps, const Downloads&
              (packages.set && packages.value && lies_in(*packages.value, mount.target));
     });
     if (mounted) continue;
-    bool cleans = false;
-    for (const StepCommand& command : commands_of(run)) {
-      if (command.shell->span.begin < install->command.span.begin) continue;
-      cleans = cleans || is_conda_clean(command);
-      if (command.program == "rm")
-        for (const Argument& word : command.arguments) cleans = cleans || holds(word.text, "/pkgs");
-    }
-    if (cleans) continue;
+    const std::size_t begin = install->command.span.begin;
+    if (std::ranges::any_of(commands_of(run),
+                            [&](const StepCommand& command) {
+                              return command.shell->span.begin >= begin && cleans_conda(command);
+                            }) ||
+        scripts.last_in(install->stage, run, cleans_conda).value_or(0) >= begin)
+      continue;
     const ShellCommand* command = command_at(run, install->command.span);
     std::string program = install->command.program;
     if (command != nullptr) {
