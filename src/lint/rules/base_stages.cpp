@@ -308,6 +308,8 @@ void distroless(const FileView& view, const StageCopy& copy, FindingSink& sink) 
 
 /// "amd64" or "arm64" where the word names a file of that processor; empty: neither.
 std::string_view processor_of(std::string_view word) {
+  // A key is for all, whatever directory it lies in.
+  if (ends_with_any(word, {".pub", ".asc", ".gpg"})) return {};
   const bool file = word.find("://") != word.npos || word.ends_with(".whl") ||
                     word.ends_with(".deb") || word.ends_with(".sh") || word.ends_with(".run");
   if (!file) return {};
