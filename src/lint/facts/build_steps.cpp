@@ -225,6 +225,20 @@ bool compares_sums(const Instruction& run) {
   return makes && compares;
 }
 
+bool takes_files(const ShellCommand& command) {
+  std::size_t files = 0;
+  bool installs = false;
+  for (const ShellWord& word : command.words) {
+    const std::string_view text = word.text;
+    if (ends_with_any(text, {".deb", ".rpm"}) && !text.contains("://"))
+      ++files;
+    else if (installs && !text.starts_with('-'))
+      return false;
+    installs = installs || is_one_of(text, {"install", "localinstall"});
+  }
+  return files > 0;
+}
+
 bool is_root(std::string_view user) {
   return user == "root" || user == "0";
 }

@@ -49,6 +49,10 @@ inline const std::vector<StepCommand>& commands_of(const Instruction& instructio
 /// output against another text.
 bool compares_sums(const Instruction& run);
 
+/// Packages of the build's own by their paths alone: nobody signs these, and no repository has
+/// them.
+bool takes_files(const ShellCommand& command);
+
 /// The folder that `git clone` writes, as it is named; empty: the command clones nothing.
 std::string clone_target(const StepCommand& command);
 

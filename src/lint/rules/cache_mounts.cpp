@@ -281,7 +281,12 @@ void misplaced_mounts(const FileView& view, const StageView& stage, const StageS
 
 void apt_mounts(const FileView& view, const StageView& stage, FindingSink& sink) {
   const std::string& distribution = stage.image.distribution.value;
-  std::set<const Instruction*> said;
+  std::set<const Instruction*> said, downloads;
+  for (const Install& install : view.installs) {
+    if (install.stage != stage.index || install.command.manager != PackageManager::kApt) continue;
+    const ShellCommand* command = command_at(*install.instruction, install.command.span);
+    if (command == nullptr || !takes_files(*command)) downloads.insert(install.instruction);
+  }
   for (const Install& install : view.installs) {
     if (install.stage != stage.index || install.command.manager != PackageManager::kApt) continue;
     const Instruction& run = *install.instruction;
@@ -312,6 +317,8 @@ void apt_mounts(const FileView& view, const StageView& stage, FindingSink& sink)
                                   fmt::format("this empties {}, which the mount keeps for the next "
                                               "build",
                                               mount.target));
+        // Of a package that lies there the mount keeps nothing.
+        found.pedantic = archives && !downloads.contains(&run);
         found.evidence = {std::string(view.text(mount.flag->span))};
         found.fix = "delete the command: a mount is not part of the layer";
         if (archives && may_clean)
@@ -327,6 +334,7 @@ void apt_mounts(const FileView& view, const StageView& stage, FindingSink& sink)
           "empty");
       found.evidence = {stage.image.distribution.evidence,
                         "Dockerfile reference, RUN --mount=type=cache, example of apt"};
+      found.pedantic = !downloads.contains(&run);
       found.fix = "begin the step with rm -f /etc/apt/apt.conf.d/docker-clean";
       // apt, unlike apt-get, keeps no archive of what it has installed.
       const bool keeps = install.command.program != "apt";

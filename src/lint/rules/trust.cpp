@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "base/ascii.h"
@@ -76,21 +77,6 @@ bool takes_addresses(const ShellCommand& command) {
       return false;
   }
   return addresses > 0;
-}
-
-/// Packages of the build's own by their paths alone: nobody signs these.
-bool takes_files(const ShellCommand& command) {
-  std::size_t files = 0;
-  bool installs = false;
-  for (const ShellWord& word : command.words) {
-    const std::string_view text = word.text;
-    if (ends_with_any(text, {".deb", ".rpm"}) && !text.contains("://"))
-      ++files;
-    else if (installs && !text.starts_with('-'))
-      return false;
-    installs = installs || is_one_of(text, {"install", "localinstall"});
-  }
-  return files > 0;
 }
 
 /// The server of the one https repository that a command writes down, as a file of dnf's or a
@@ -188,8 +174,45 @@ bool only_updates(const ShellCommand& command) {
          !says(command, "install");
 }
 
+/// File names of .deb packages that a stage has by COPY.
+std::set<std::string, std::less<>> copied_packages(const FileView& view, const StageView& stage) {
+  std::set<std::string, std::less<>> out;
+  for (const std::size_t one : view.dockerfile->lineage(stage.index))
+    for (const Instruction& copy : view.dockerfile->stages[one].instructions)
+      if (copy.keyword == Keyword::kCopy)
+        for (const Word& word : copy.words)
+          if (word.text.ends_with(".deb")) out.emplace(file_name(word.text));
+  return out;
+}
+
+/// The package of a repository that lies on the disk ("libtool-repo_1.0_arm64.deb"), where commands
+/// up to one install it and add its key; empty: they do not.
+std::string_view repository_package(const Instruction& run, const ShellCommand& end) {
+  bool key = false;
+  std::string_view package;
+  for (const ShellCommand& command : run.commands) {
+    if (&command == &end) break;
+    const bool places = is_one_of(program_of(command).name, {"apt-key", "cp", "gpg", "install"});
+    const bool files = takes_files(command);
+    for (const ShellWord& word : command.words) {
+      key = key || (places && word.text.starts_with("/var/"));
+      if (files && word.text.ends_with(".deb") && file_name(word.text).contains("-repo"))
+        package = file_name(word.text);
+    }
+  }
+  return key ? package : std::string_view();
+}
+
 void signatures(const FileView& view, FindingSink& sink) {
-  for (const StageView& stage : view.stages)
+  for (const StageView& stage : view.stages) {
+    std::optional<std::set<std::string, std::less<>>> copied;  // asked once
+    // Of a repository on the disk, whose package is known, nobody can answer in its place.
+    const auto brings_repository = [&](const Instruction& run, const ShellCommand& command) {
+      const std::string_view package = repository_package(run, command);
+      if (package.empty() || compares_sums(run)) return !package.empty();
+      if (!copied) copied = copied_packages(view, stage);
+      return copied->contains(package);
+    };
     for (const Instruction& instruction : stage.stage->instructions) {
       // What lets one step's packages be installed is one cause, in however many of its commands.
       bool said = false;
@@ -242,10 +265,12 @@ void signatures(const FileView& view, FindingSink& sink) {
           // The keys of an old Debian have ended too; and a key may be what comes.
           found.pedantic =
               found.pedantic || installs_keys(command) ||
+              (at->word.starts_with("--") && brings_repository(instruction, command)) ||
               is_one_of(stage.image.distribution.value, {"debian7", "debian8", "debian9"});
         }
       }
     }
+  }
 }
 
 /// What makes a download trust any server; empty: nothing.
