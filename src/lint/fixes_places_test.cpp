@@ -195,11 +195,33 @@ TEST_F(FixesOfPlaces, ADirectoryOfTheHostIsNoVolume) {
 }
 
 TEST_F(FixesOfPlaces, AnOldKeyIsNotReplacedByAKeyring) {
-  EXPECT_EQ(fix("cuda-repository-key",
-                "FROM ubuntu:18.04\n"
-                "RUN apt-key adv --fetch-keys https://developer.download.nvidia.com/compute/"
-                "cuda/repos/ubuntu1804/x86_64/7fa2af80.pub\n"),
-            "write 3bf863cc in place of 7fa2af80");
+  const std::string base = "FROM ubuntu:18.04\n";
+  const std::string server = "https://developer.download.nvidia.com/compute/";
+  const std::string fetch =
+      "apt-key adv --fetch-keys " + server + "cuda/repos/ubuntu1804/x86_64/7fa2af80.pub";
+  const auto add = [&](const std::string& name) {
+    return "RUN echo \"deb " + server + name + "/repos/ubuntu1804/x86_64 /\" > /etc/apt/a.list\n";
+  };
+  const auto of = [&](const std::string& step) {
+    return fix("cuda-repository-key", base + "RUN " + step + "\n" + add("cuda"));
+  };
+  EXPECT_EQ(of(fetch), "write 3bf863cc in place of 7fa2af80");
+  // What is compared, and the repository that has the old key still.
+  const std::string compare = "FPR=ae09fe4bbd223a84b2ccfce3f60f4b3d7fa2af80 && " + fetch +
+                              " && apt-key adv --export -a $FPR > a.pub && sha256sum -c sums";
+  EXPECT_EQ(of(compare),
+            "write 3bf863cc in place of 7fa2af80, and change what the step compares: its "
+            "fingerprint in FPR and the checksum");
+  EXPECT_EQ(of(fetch + "\n" + add("machine-learning")),
+            "fetch 3bf863cc.pub of the repository's own directory beside it");
+  EXPECT_EQ(
+      of(compare + "\n" + add("machine-learning")),
+      "fetch 3bf863cc.pub of the repository's own directory beside it; what the step compares "
+      "(its fingerprint in FPR and the checksum) is the old key's: compare the new one's "
+      "too");
+  EXPECT_EQ(fix("cuda-repository-key", base + "RUN " + fetch + "\n"),
+            "delete it; where apt-get update then misses a key, fetch "
+            "…/compute/cuda/repos/ubuntu1804/x86_64/3bf863cc.pub");
 }
 
 TEST_F(FixesOfPlaces, AReleaseKeepsTheKindOfItsTag) {

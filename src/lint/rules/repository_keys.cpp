@@ -2,6 +2,7 @@
 // images that hold no other.
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "base/ascii.h"
 #include "base/format.h"
@@ -36,87 +37,149 @@ std::string directory_of_base(const StageView& stage) {
   return starts_with_any(out, {"ubuntu", "debian"}) ? out : std::string();
 }
 
-/// Whether a step adds a repository of NVIDIA's to the base's.
+/// Whether a step adds NVIDIA's repository of CUDA to the base's.
 bool adds_repository(const FileView& view, const StageView& stage) {
   const auto names = [](std::string_view word) {
-    return (holds(word, "nvidia.com") || holds(word, "cuda-repo")) && !word.ends_with(".pub") &&
-           !holds(word, "7fa2af80") && !holds(word, "/devtools/");
+    return (holds(word, "/compute/cuda/repos") || holds(word, "cuda-repo") ||
+            holds(word, "sources.list.d/cuda")) &&
+           !word.ends_with(".pub") && !holds(word, kOldKey);
   };
   for (const std::size_t one : view.dockerfile->lineage(stage.index))
     for (const Instruction& step : view.dockerfile->stages[one].instructions) {
       if (step.copies() && view.text(step.span).contains(".list")) return true;
       for (const ShellCommand& command : step.commands)
         if (std::ranges::any_of(command.words,
-                                [&](const ShellWord& word) { return names(word.text); }))
+                                [&](const ShellWord& word) { return names(word.text); }) ||
+            std::ranges::any_of(command.redirections, [&](const ShellRedirection& one) {
+              return names(one.target.text);
+            }))
           return true;
     }
   return false;
+}
+
+/// What a step compares the old key with, as a sentence names it; empty: nothing.
+std::string checks_of(const FileView& view, const Instruction& step) {
+  std::string out;
+  const auto is_fingerprint = [](std::string_view value) {
+    return value.size() >= 40 && to_lower(value).ends_with(kOldKey);
+  };
+  for (const ShellCommand& command : step.commands)
+    for (const ShellAssignment& one : command.assignments)
+      if (is_fingerprint(one.value.text)) out = one.name;
+  if (out.empty()) {
+    const Environment& environment = environment_of(step);
+    const auto at = std::ranges::find_if(
+        environment, [&](const auto& one) { return one.second && is_fingerprint(*one.second); });
+    if (at != environment.end() && uses_variable(view.text(step.span), at->first)) out = at->first;
+  }
+  if (!out.empty()) out = fmt::format("its fingerprint in {}", out);
+  if (compares_sums(step)) out += out.empty() ? "the checksum" : " and the checksum";
+  return out;
+}
+
+/// Where an old key is fetched.
+struct KeyStage {
+  const FileView& view;
+  const StageView& stage;
+  bool adds = false;          ///< adds_repository()
+  bool needed_still = false;  ///< by NVIDIA's repository machine-learning, which is added too
+  bool old_base = false;      ///< its base has the repository, and this key alone
+};
+
+/// The old key of which a word is the number or the address; `checks`: checks_of() its step.
+void judge_old_key(const KeyStage& of, std::string_view word, Span span, const std::string& checks,
+                   FindingSink& sink) {
+  // A key's number is read in any case.
+  if (!holds(to_lower(word), kOldKey)) return;
+  // dnf takes the new key from the repository's own file; the repository machine-learning still
+  // has this one, and a local one what its package of then brought.
+  for (const std::string_view other :
+       {"/rhel", "/fedora", "/sles", "/opensuse", "machine-learning", "/var/cuda-repo-"})
+    if (holds(word, other)) return;
+  Finding& found =
+      sink.add("cuda-repository-key", *of.view.file, span,
+               "7fa2af80 is the key that NVIDIA withdrew in April 2022: the repository's "
+               "signatures do not match it, and apt-get update fails");
+  found.evidence = {std::string(kNotice)};
+  const std::string_view named = directory_of_key(word);
+  const std::string own = directory_of_base(of.stage);
+  if (!of.adds && !of.old_base) {
+    found.pedantic = true;
+    // NVIDIA's own images were built again, and have the new one; a distribution's, and Jetson's,
+    // have not the repository.
+    if (!own.empty()) {
+      found.message =
+          "7fa2af80 is the key that NVIDIA withdrew in April 2022, and no repository of NVIDIA's "
+          "that has it is asked: it is idle";
+      found.fix = "delete it";
+      if (of.stage.image.platform != "jetson")
+        found.fix += fmt::format(
+            "; where apt-get update then misses a key, fetch "
+            "…/compute/cuda/repos/{}/x86_64/3bf863cc.pub",
+            own);
+      return;
+    }
+    found.message =
+        "7fa2af80 is the key that NVIDIA withdrew in April 2022: where the base has NVIDIA's "
+        "repository, apt-get update fails";
+  }
+  const bool by_address = holds(word, "://") && !holds(word, "keyserver");
+  if (of.needed_still) {
+    found.evidence.emplace_back("the repository machine-learning is signed with 7fa2af80 still");
+    found.fix = "fetch 3bf863cc.pub of the repository's own directory beside it";
+    if (!checks.empty())
+      found.fix += fmt::format(
+          "; what the step compares ({}) is the old key's: compare the new one's too", checks);
+    return;
+  }
+  found.fix =
+      !by_address ? "fetch 3bf863cc.pub of the repository's own directory in its place"
+      : own.empty() || named.empty() || own == named
+          ? "write 3bf863cc in place of 7fa2af80"
+          : fmt::format("fetch …/compute/cuda/repos/{}/x86_64/3bf863cc.pub in its place", own);
+  if (!checks.empty()) found.fix += fmt::format(", and change what the step compares: {}", checks);
+  const std::string_view raw = of.view.text(span);
+  // Of a longer number the beginning would have to change too.
+  if (const std::size_t place = raw.find(kOldKey);
+      checks.empty() && place != raw.npos && (place == 0 || !is_alphanumeric(raw[place - 1])))
+    found.edits.push_back({{span.begin + place, span.begin + place + kOldKey.size()}, "3bf863cc"});
+}
+
+const knowledge::OldKeyRow* old_key_of(const FileView& view, const StageView& stage) {
+  const std::size_t root = view.dockerfile->lineage(stage.index).back();
+  const std::optional<ImageName>& image = view.dockerfile->stages[root].image;
+  return image && image->digest.empty()
+             ? view.project->knowledge->images.old_key(image->familiar(), image->tag)
+             : nullptr;
 }
 
 void old_key_fetched(const FileView& view, const StageView& stage, FindingSink& sink) {
   // Beside the new one, or the package that brings it, the old key is idle.
   for (const std::string_view word : {"3bf863cc", "3BF863CC", "cuda-keyring"})
     if (commands_mention(view, stage.index, word)) return;
-  const bool adds = adds_repository(view, stage);
+  const KeyStage of{view, stage, adds_repository(view, stage),
+                    commands_mention(view, stage.index, "/machine-learning/repos"),
+                    old_key_of(view, stage) != nullptr};
   // NVIDIA's repository of its tools is signed with it still.
-  if (!adds && commands_mention(view, stage.index, "/devtools/repos")) return;
-  const auto judge = [&](std::string_view word, Span span, bool summed) {
-    // A key's number is read in any case.
-    if (!holds(to_lower(word), kOldKey)) return;
-    // dnf takes the new key from the repository's own file; the repository machine-learning still
-    // has this one, and a local one what its package of then brought.
-    for (const std::string_view other :
-         {"/rhel", "/fedora", "/sles", "/opensuse", "machine-learning", "/var/cuda-repo-"})
-      if (holds(word, other)) return;
-    Finding& found =
-        sink.add("cuda-repository-key", *view.file, span,
-                 "7fa2af80 is the key that NVIDIA withdrew in April 2022: the repository's "
-                 "signatures do not match it, and apt-get update fails");
-    found.evidence = {std::string(kNotice)};
-    const std::string_view named = directory_of_key(word);
-    const std::string own = directory_of_base(stage);
-    // NVIDIA's own images were built again, and have the new one.
-    const bool other = starts_with_any(named, {"ubuntu", "debian"}) && named != own;
-    if (!own.empty() && !adds && (other || stage.image.repository == "nvidia/cuda")) {
-      found.message =
-          "7fa2af80 is the key that NVIDIA withdrew in April 2022, and no repository of NVIDIA's "
-          "that has it is asked: it is idle";
-      found.fix = fmt::format(
-          "delete it; where apt-get update then misses a key, fetch "
-          "…/compute/cuda/repos/{}/x86_64/3bf863cc.pub",
-          own);
-      found.pedantic = true;
-      return;
-    }
-    const bool by_address = holds(word, "://") && !holds(word, "keyserver");
-    found.fix =
-        !by_address ? "fetch 3bf863cc.pub of the repository's own directory in its place"
-        : own.empty() || named.empty() || own == named
-            ? "write 3bf863cc in place of 7fa2af80"
-            : fmt::format("fetch …/compute/cuda/repos/{}/x86_64/3bf863cc.pub in its place", own);
-    if (summed) found.fix += ", and the checksum of that file";
-    const std::string_view raw = view.text(span);
-    // Of a longer number the beginning would have to change too.
-    if (const std::size_t place = raw.find(kOldKey);
-        !summed && place != raw.npos && (place == 0 || !is_alphanumeric(raw[place - 1])))
-      found.edits.push_back(
-          {{span.begin + place, span.begin + place + kOldKey.size()}, "3bf863cc"});
-  };
+  if (!of.adds && commands_mention(view, stage.index, "/devtools/repos")) return;
   for (const Instruction& instruction : stage.stage->instructions) {
     if (view.text(instruction.span).contains("/devtools/repos")) continue;
-    const bool summed = std::ranges::any_of(commands_of(instruction), [](const auto& command) {
-      return command.program == "sha256sum";
-    });
+    std::optional<std::string> checks;  // asked once
     for (const ShellCommand& command : instruction.commands) {
       // `apt-key del 7fa2af80` is what NVIDIA's instructions say.
       const bool deletes = std::ranges::any_of(command.words, [](const ShellWord& word) {
         return is_one_of(word.text, {"del", "rm", "remove"});
       });
       if (deletes) continue;
-      for (const ShellWord& word : command.words) judge(word.text, word.span, summed);
+      for (const ShellWord& word : command.words) {
+        if (!holds(to_lower(word.text), kOldKey)) continue;
+        if (!checks) checks = checks_of(view, instruction);
+        judge_old_key(of, word.text, word.span, *checks, sink);
+      }
     }
     if (instruction.keyword == Keyword::kAdd)
-      for (const Word& word : instruction.words) judge(word.text, word.span, false);
+      for (const Word& word : instruction.words) judge_old_key(of, word.text, word.span, "", sink);
   }
 }
 
@@ -185,11 +248,8 @@ bool pipes_to_shell(const Instruction& step) {
 
 /// An image that was published before the key was replaced, and a step that asks its repositories.
 void image_with_old_key(const FileView& view, const StageView& stage, FindingSink& sink) {
-  if (!stage.own_base || !stage.reachable || !stage.stage->image ||
-      !stage.stage->image->digest.empty())
-    return;
-  const knowledge::OldKeyRow* row = view.project->knowledge->images.old_key(
-      stage.stage->image->familiar(), stage.stage->image->tag);
+  if (!stage.own_base || !stage.reachable) return;
+  const knowledge::OldKeyRow* row = old_key_of(view, stage);
   if (row == nullptr) return;
   const StageSteps steps(view, stage.index);
   const std::vector<Written> brought = written_paths(steps);
