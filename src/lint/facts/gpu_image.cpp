@@ -150,6 +150,9 @@ void known_repository(const knowledge::RepositoryRow& row, std::string_view tag,
   if (row.scheme == "tensorflow") {
     if (is_version(first)) out.framework_version = {std::string(first), evidence};
     if (tag.find("gpu") != std::string_view::npos) out.vendor = {"nvidia", evidence};
+    // Before 2.2 a tag without py3 was Python 2; 2.7 went to Ubuntu 20.04.
+    if (is_version(first) && version_at_least(first, "2.2") && !version_at_least(first, "2.7"))
+      out.python = {"3.6", evidence};
     return;
   }
   if (row.scheme != "rocm") return;

@@ -7,6 +7,7 @@
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/open_torch.h"
 #include "lint/facts/placed_lists.h"
 #include "lint/facts/purpose.h"
 #include "lint/facts/sure_installs.h"
@@ -139,6 +140,10 @@ void implicit_index(const Project& project, const std::set<const ProjectFile*>& 
   if (!place.install->command.indexes.empty() || !place.list->indexes.empty()) return;
   for (const std::string& option : place.install->command.options)
     if (option.starts_with("--torch-backend")) return;
+  // Its last torch is smaller, and the other index lacks what that requires.
+  const std::string python =
+      python_of({place.view, stage.index, place.install, &place.install->command});
+  if (!python.empty() && compare_versions(python, "3.8") < 0) return;
   // What requires torch brings it where nothing else does.
   const bool named = place.list->find("torch") != nullptr ||
                      place.list->find("torchvision") != nullptr ||
@@ -152,7 +157,7 @@ void implicit_index(const Project& project, const std::set<const ProjectFile*>& 
       continue;
     const bool fixed = !brings && !request.version.empty();
     const auto* row = fixed ? tables_of(project).default_variant(request.version)
-                            : newest_torch_for(*project.knowledge, stage.image.python.value);
+                            : newest_torch_for(*project.knowledge, python);
     const bool processor = is_for_processor(*place.view, stage);
     Finding& found = sink.add(
         "torch-index-implicit", *place.file, request.span,
