@@ -58,6 +58,18 @@ std::string home_of(std::string_view user, const Environment& environment, const
   return "/home/" + std::string(user);
 }
 
+/// Short options of useradd and its kin that have a value.
+constexpr std::string_view kValued = "bcdefgGkKpPRsuZ";
+
+/// useradd -o -u 1000: a user before it has that number, and may have given HOME.
+bool shares_number(const StepCommand& command) {
+  return std::ranges::any_of(command.arguments, [](const Argument& word) {
+    const std::string_view text = word.text;
+    if (text.starts_with("--") || !text.starts_with('-')) return text == "--non-unique";
+    return text.substr(0, text.find_first_of(kValued)).contains('o');
+  });
+}
+
 /// The words of useradd and its kin that name a user: what stands behind an option with a value,
 /// such as the group of -g, is none.
 std::vector<std::string_view> users_of(const StepCommand& command) {
@@ -66,7 +78,6 @@ std::vector<std::string_view> users_of(const StepCommand& command) {
        "--shell",        "--comment", "--gecos",    "--ingroup", "--password", "--expiredate",
        "--inactive",     "--skel",    "--key",      "--login",   "--root",     "--prefix",
        "--selinux-user", "--conf",    "--firstuid", "--lastuid"});
-  constexpr std::string_view kValued = "bcdefgGkKpPRsuZ";
   const bool busybox = command.program == "adduser", changes = command.program == "usermod";
   std::vector<std::string_view> out;
   bool value = false;
@@ -108,6 +119,10 @@ void take_home(const StepCommand& command, Homes& homes) {
     const std::string value = joined ? text.substr(text.find('=') + 1) : words[at + 1].text;
     home =
         base || !value.starts_with('/') || value.contains('$') ? std::string() : normal_path(value);
+  }
+  if (command.program != "adduser" && shares_number(command)) {
+    given = true;
+    home.clear();
   }
   if (!given || homes.size() >= kMostHomes || home.size() > kLongest) return;
   for (const std::string_view user : users_of(command)) homes[std::string(user)] = home;
