@@ -85,6 +85,35 @@ void tell(const Listed& at, const ArchitectureList& list, const std::vector<Refu
                   : fmt::format("take {} out of {}, or begin with {}", gone, at.name, base);
 }
 
+/// The list as it may be written in place of a misspelt one: without what the base's CUDA does not
+/// compile for, unless nothing is left then.
+ArchitectureList without_refused(const Listed& at, const ArchitectureList& list) {
+  const Brought& cuda = at.stage->image.cuda;
+  if (!cuda.known() || brings_toolkit(at)) return list;
+  const std::string toolkit = major_minor(cuda.value);
+  ArchitectureList out = list;
+  std::erase_if(out.items, [&](const ListedArchitecture& item) {
+    const auto* row = at.view->project->knowledge->architectures.find(plain(item.architecture));
+    return row != nullptr &&
+           ((!row->first_cuda.empty() && compare_versions(toolkit, row->first_cuda) < 0) ||
+            (!row->last_cuda.empty() && compare_versions(toolkit, row->last_cuda) > 0));
+  });
+  if (out.items.empty()) return list;
+  out.corrected.clear();
+  for (const ListedArchitecture& item : out.items)
+    out.corrected += fmt::format("{}{}", out.corrected.empty() ? "" : ";",
+                                 item.meant.empty() ? item.text : item.meant);
+  return out;
+}
+
+/// What stands behind the list that is to be written, where some of the old one are left out.
+std::string left_out(const Listed& at, const ArchitectureList& old, const ArchitectureList& kept) {
+  return kept.items.size() == old.items.size()
+             ? std::string()
+             : fmt::format(", without what CUDA {} of the base does not compile for",
+                           major_minor(at.stage->image.cuda.value));
+}
+
 void judge_toolkit(const Listed& at, const ArchitectureList& list, FindingSink& sink) {
   const Brought& cuda = at.stage->image.cuda;
   if (!cuda.known() || brings_toolkit(at)) return;
@@ -199,7 +228,7 @@ void torch_lists(const FileView& view, const StageView& stage, FindingSink& sink
     // Of a shell within the shell.
     if (setting.value.contains('"') || setting.value.contains('\\')) continue;
     const Listed at{"torch-arch-list", &view, &stage, setting.name, setting.span, setting.exact};
-    const ArchitectureList list = read_architectures(setting.value, ArchitectureSyntax::kTorch);
+    ArchitectureList list = read_architectures(setting.value, ArchitectureSyntax::kTorch);
     if (!list.well_spelt) {
       Finding& found = sink.add(
           at.rule, *view.file, at.span,
@@ -208,7 +237,9 @@ void torch_lists(const FileView& view, const StageView& stage, FindingSink& sink
                       setting.value));
       found.evidence = {"torch.utils.cpp_extension: named architectures and 'N.N', 'N.N+PTX'"};
       if (!list.corrected.empty()) {
-        found.fix = fmt::format("write \"{}\"", list.corrected);
+        ArchitectureList kept = without_refused(at, list);
+        found.fix = fmt::format("write \"{}\"{}", kept.corrected, left_out(at, list, kept));
+        list = std::move(kept);
         if (setting.exact && may_stand(setting, view, list.corrected))
           found.edits.push_back({at.span, list.corrected});
         found.pedantic = compiles_nothing(view, stage) ||
@@ -302,7 +333,7 @@ void cmake_lists(const FileView& view, const StageView& stage, FindingSink& sink
     // CMake reads CUDAARCHS where the command does not say the same.
     if (setting.name == "CUDAARCHS" && says_it_itself(stage)) continue;
     const Listed at{"cuda-architectures", &view, &stage, setting.name, setting.span, setting.exact};
-    const ArchitectureList list = read_architectures(setting.value, ArchitectureSyntax::kCmake);
+    ArchitectureList list = read_architectures(setting.value, ArchitectureSyntax::kCmake);
     if (!list.well_spelt) {
       Finding& found = sink.add(
           at.rule, *view.file, at.span,
@@ -312,9 +343,11 @@ void cmake_lists(const FileView& view, const StageView& stage, FindingSink& sink
       found.evidence = {"CMake: CUDA_ARCHITECTURES"};
       if (!list.corrected.empty()) {
         const bool read = is_read(view, setting.name);
-        found.fix = read ? fmt::format("give CMake \"{}\": something else reads {} too",
-                                       list.corrected, setting.name)
-                         : fmt::format("write \"{}\"", list.corrected);
+        ArchitectureList kept = without_refused(at, list);
+        found.fix = fmt::format("{} \"{}\"{}{}", read ? "give CMake" : "write", kept.corrected,
+                                left_out(at, list, kept),
+                                read ? ": something else reads " + setting.name + " too" : "");
+        list = std::move(kept);
         if (setting.exact && !read && may_stand(setting, view, list.corrected))
           found.edits.push_back({at.span, list.corrected});
       }
