@@ -73,9 +73,13 @@ void mixed_majors(const std::vector<HeldList>& lists, const Project& project, Fi
       found.evidence = {one.cuda.evidence, other->cuda.evidence, "young-geng/EasyLM#92"};
       found.fix = fmt::format("take all of them for one CUDA: {} or {}", std::min(cuda, others),
                               std::max(cuda, others));
-      // A list that no image installs is often a record of somebody's machine.
-      found.pedantic = held.install == nullptr || !held.brings(*one.request) ||
-                       !at->second->brings(*other->request);
+      // A list that no image installs is often a record of somebody's machine, and who writes an
+      // extra for the other CUDA gives each its libraries.
+      found.pedantic =
+          held.install == nullptr || !held.brings(*one.request) ||
+          (at->second->file == held.file && (other->request->group != one.request->group ||
+                                             other->request->taken_of != one.request->taken_of)) ||
+          !at->second->brings(*other->request);
       return;
     }
   }

@@ -221,7 +221,7 @@ PackageList taken_by(const PackageList& command, const PackageList& file, const 
                                              : asked.takes_group(request.group);
     if (!taken || !may_hold(request.marker, place)) continue;
     out.packages.push_back(request);
-    out.packages.back().group.clear();
+    out.packages.back().taken_of = std::exchange(out.packages.back().group, {});
     if (pip) out.packages.back().index.clear();
   }
   return out;

@@ -33,6 +33,7 @@ struct PackageRequest {
   std::string index;      ///< URL of the index it is bound to: [tool.uv.sources], a lock's registry
   std::string marker;     ///< "python_version < '3.12'"; empty: always
   std::string group;      ///< extra or group of pyproject.toml; empty: always asked for
+  std::string taken_of;   ///< the group that it had, of one that a command asks for
   bool extra = false;     ///< the group is an extra
   std::string path;       ///< the file that holds it
   Span span;
