@@ -223,7 +223,10 @@ void wheel_against_base(const Project& project, const PlacedList& place, Finding
                                "torch.cuda.is_available() is false",
                                one.variant.value, image.cuda.value));
       found.evidence = {one.variant.evidence, image.cuda.evidence};
-      found.fix = "take a wheel for CUDA, or a base without it";
+      // requirements-cpu.txt means it.
+      found.fix = is_for_other_device(place.file->source.project_path())
+                      ? "take a base without CUDA, or a wheel for it"
+                      : "take a wheel for CUDA, or a base without it";
       // Of a server of its own the base's CUDA is that server's.
       found.pedantic = !is_sure(place, *one.request) ||
                        has_other_cuda_user(*place.view, place.install->stage) ||
