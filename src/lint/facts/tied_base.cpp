@@ -14,6 +14,8 @@ namespace flense::lint {
 namespace {
 
 constexpr std::size_t kMostWords = 20'000;
+constexpr std::string_view kVariable =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
 
 /// The words of the lines that are no comments.
 std::vector<std::string_view> words_of(const ProjectFile& file) {
@@ -84,16 +86,6 @@ std::string lost_python(std::string_view word, std::string_view python, bool dea
   return compare_versions(out.substr(6), deadsnakes ? "3.7" : python) < 0 ? out : std::string();
 }
 
-/// Something else than the distribution brings Python.
-bool has_other_python(std::string_view text) {
-  const std::string low = to_lower(text);
-  return std::ranges::any_of(std::to_array<std::string_view>(
-                                 {"miniconda", "anaconda", "miniforge", "mambaforge", "micromamba",
-                                  "conda install", "conda create", "conda env", "deadsnakes",
-                                  "pyenv", "uv python", "uv venv", "uv sync", "python.org"}),
-                             [&](std::string_view word) { return low.contains(word); });
-}
-
 std::string python_of(const knowledge::Images& images, std::string_view distribution) {
   const auto* row = images.distribution(distribution);
   return row == nullptr ? std::string() : row->python;
@@ -135,8 +127,17 @@ std::vector<std::string> compiled_for(const ProjectFile& file) {
   return out;
 }
 
-std::vector<std::string> pinned_to_cuda(const ProjectFile& file, std::string_view cuda,
-                                        bool other_major) {
+bool has_other_python(std::string_view text) {
+  const std::string low = to_lower(text);
+  return std::ranges::any_of(std::to_array<std::string_view>(
+                                 {"miniconda", "anaconda", "miniforge", "mambaforge", "micromamba",
+                                  "conda install", "conda create", "conda env", "deadsnakes",
+                                  "pyenv", "uv python", "uv venv", "uv sync", "python.org"}),
+                             [&](std::string_view word) { return low.contains(word); });
+}
+
+std::vector<std::string> pinned_to_cuda(const ProjectFile& file, std::string_view base,
+                                        std::string_view cuda, bool other_major) {
   constexpr std::size_t kMost = 10;
   const std::string minor = major_minor(cuda);
   std::string dashed = "-" + minor;
@@ -144,21 +145,54 @@ std::vector<std::string> pinned_to_cuda(const ProjectFile& file, std::string_vie
   std::string digits = minor;
   std::erase(digits, '.');
   std::vector<std::string> out;
+  // "-${CUDA/./-}" with a variable of FROM.
+  const auto by_variable = [&](std::string_view text, std::string_view sign) {
+    const std::size_t at = text.find(sign);
+    if (at >= text.find('/')) return false;
+    std::string_view variable = text.substr(at + sign.size());
+    if (variable.starts_with('{')) variable.remove_prefix(1);
+    variable = variable.substr(0, variable.find_first_not_of(kVariable));
+    return !variable.empty() && uses_variable(base, variable);
+  };
   for (const std::string_view word : words_of(file)) {
     const std::size_t equals = word.find('=');
     const std::string_view name = word.substr(0, equals);
     const std::string_view version = equals == word.npos ? "" : word.substr(equals + 1);
-    const bool system = !version.empty() && !version.starts_with('=') &&
-                        (name.ends_with(dashed) || version.ends_with("+cuda" + minor));
+    const bool named = name.ends_with(dashed) || by_variable(name, "-$");
+    const bool system =
+        !version.empty() && !version.starts_with('=') &&
+        (named || version.ends_with("+cuda" + minor) || by_variable(version, "+cuda$"));
     const bool wheel = starts_with_any(word, {"onnxruntime-gpu==", "tensorflow-gpu==", "mxnet-cu",
                                               "cupy-cuda", "cudatoolkit="}) ||
                        word.contains("+cu" + digits) || word.contains("/cu" + digits + "/");
-    if (word.starts_with('-') || (!system && !(other_major && (wheel || word.ends_with(dashed)))) ||
+    if (word.starts_with('-') ||
+        (!system &&
+         !(other_major && (wheel || word.ends_with(dashed) || (named && version.empty())))) ||
         std::ranges::find(out, word) != out.end())
       continue;
     out.emplace_back(word);
     if (out.size() == kMost) break;
   }
+  return out;
+}
+
+std::vector<std::string> copied_sources(const Dockerfile& dockerfile, Span base) {
+  constexpr std::size_t kMost = 5;
+  std::vector<std::string> out;
+  for (const Stage& stage : dockerfile.stages)
+    for (const Instruction& copy : stage.instructions) {
+      const auto from = dockerfile.copied_from(copy);
+      const auto lineage = from ? dockerfile.lineage(*from) : std::vector<std::size_t>();
+      if (lineage.empty() || dockerfile.stages[lineage.back()].base.span.begin != base.begin)
+        continue;
+      for (const Word& word : copy.words)
+        if (&word != &copy.words.back() && out.size() < kMost &&
+            is_one_of(word.text,
+                      {"/etc/apt/sources.list.d/cuda.list",
+                       "/etc/apt/sources.list.d/nvidia-ml.list", "/etc/apt/trusted.gpg"}) &&
+            std::ranges::find(out, word.text) == out.end())
+          out.push_back(word.text);
+    }
   return out;
 }
 

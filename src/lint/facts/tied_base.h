@@ -20,10 +20,18 @@ std::vector<std::string> ties_to_distribution(const ProjectFile& file,
                                               const knowledge::Images& images, std::string_view own,
                                               std::string_view other);
 
+/// Whether something else than the distribution brings Python, by a Dockerfile's text.
+bool has_other_python(std::string_view text);
+
 /// Packages that a file pins to the versions of one CUDA, at most ten:
 /// "libcublas-12-6=12.6.0.22-1", "libnccl2=2.18.3-1+cuda12.2"; where another major follows, wheels
-/// too, and names: "cupy-cuda102", "cuda-cublas-10-2".
-std::vector<std::string> pinned_to_cuda(const ProjectFile& file, std::string_view cuda,
-                                        bool other_major);
+/// too, and names: "cupy-cuda102", "cuda-cublas-10-2". `base` is the text of FROM: what its
+/// variables pin counts too, as "libcudnn8=8.1.0.77-1+cuda${CUDA}".
+std::vector<std::string> pinned_to_cuda(const ProjectFile& file, std::string_view base,
+                                        std::string_view cuda, bool other_major);
+
+/// Lists and keys of NVIDIA's repository that another stage copies from the one with this FROM, and
+/// images since 2022 hold by other names: "/etc/apt/sources.list.d/cuda.list".
+std::vector<std::string> copied_sources(const Dockerfile& dockerfile, Span base);
 
 }  // namespace flense::lint

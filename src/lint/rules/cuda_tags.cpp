@@ -292,8 +292,21 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
   else if (!deleted && better.changes.empty() && same_minor)
     replace_version(use, *row, *better.row, found);
   if (use.built == nullptr) return;
+  if (const auto sources = use.built == use.file && use.built->dockerfile
+                               ? copied_sources(*use.built->dockerfile, use.span)
+                               : std::vector<std::string>();
+      !sources.empty()) {
+    found.edits.clear();
+    found.fix += fmt::format(
+        "; the newer image has not {}, which another stage copies from here: install the package "
+        "cuda-keyring "
+        "there",
+        fmt::join(sources, ", "));
+  }
   // apt takes no older packages than the newer image holds.
-  std::vector<std::string> pins = pinned_to_cuda(*use.built, row->cuda, other_major);
+  const std::string_view base =
+      use.pattern.empty() ? use.file->source.slice(use.span) : use.pattern;
+  std::vector<std::string> pins = pinned_to_cuda(*use.built, base, row->cuda, other_major);
   std::erase_if(pins, [&](const std::string& pin) { return found.fix.contains(pin); });
   if (pins.empty()) return;
   found.edits.clear();
