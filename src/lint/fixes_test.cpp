@@ -380,6 +380,60 @@ TEST_F(Fixes, WhatAPortHasToRenew) {
                   .ends_with("; with it renew mxnet-cu91, onnxruntime-gpu==1.2.0"));
 }
 
+TEST_F(Fixes, WhatAStageTakesOfAnOldBaseIsNamed) {
+  const std::string copied = said("cuda-tag-deleted",
+                                  "FROM nvidia/cuda:11.0-base-ubuntu18.04 AS lists\n"
+                                  "FROM example/notebook:7\n"
+                                  "COPY --from=lists /etc/apt/sources.list.d/cuda.list "
+                                  "/etc/apt/trusted.gpg /tmp/\n");
+  EXPECT_TRUE(
+      copied.contains("; the newer image has not /etc/apt/sources.list.d/cuda.list, "
+                      "/etc/apt/trusted.gpg, which another stage copies from here"));
+  EXPECT_TRUE(said("cuda-tag-deleted",
+                   "ARG TOOLKIT=11.2\nFROM nvidia/cuda:${TOOLKIT}.1-base-ubuntu20.04\n"
+                   "ARG TOOLKIT\nRUN apt-get update && apt-get install -y "
+                   "libcublas-${TOOLKIT/./-} libcudnn8=8.1.1.33-1+cuda${TOOLKIT}\n")
+                  .ends_with("; with it renew what is pinned to CUDA 11.2.1: "
+                             "libcudnn8=8.1.1.33-1+cuda${TOOLKIT}"));
+}
+
+TEST_F(Fixes, TensorflowIsOfThePython) {
+  const auto of = [&](const std::string& base, const std::string& package) {
+    return said("package-gone", "FROM " + base + "\nRUN apt-get update && apt-get install -y " +
+                                    package + "\nRUN pip install tensorflow-gpu\n");
+  };
+  EXPECT_TRUE(of("nvidia/cuda:11.8.0-cudnn8-runtime-ubuntu20.04", "python3-pip")
+                  .ends_with("| take tensorflow==2.13.*, the last for Python 3.8, with CUDA 11.8 "
+                             "and cuDNN 8 of the base"));
+  EXPECT_TRUE(of("ubuntu:18.04", "python3-pip").contains("| take tensorflow==2.6.*"));
+  EXPECT_TRUE(of("ubuntu:18.04", "python-pip python3.8").contains("newer than 2.7"));
+  EXPECT_TRUE(of("ubuntu:22.04", "python3-pip").contains("| take tensorflow[and-cuda]"));
+}
+
+TEST_F(Fixes, AMisspeltListIsWrittenForTheBase) {
+  EXPECT_TRUE(said("cuda-architectures",
+                   "FROM nvidia/cuda:13.0.1-devel-ubuntu24.04\n"
+                   "ARG CMAKE_CUDA_ARCHITECTURES=\"37;52;80;9.0\"\nRUN cmake .\n")
+                  .ends_with("| write \"80;90\", without what CUDA 13.0 of the base does not "
+                             "compile for"));
+}
+
+TEST_F(Fixes, AListForProcessorsWantsAnotherBase) {
+  const Project project =
+      read_project({{"Dockerfile",
+                     "FROM nvidia/cuda:12.4.1-runtime-ubuntu22.04\nCOPY . .\nRUN pip install -r "
+                     "requirements-cpu.txt\n"},
+                    {"requirements-cpu.txt",
+                     "--index-url https://download.pytorch.org/whl/cpu\ntorch==2.6.0\n"}},
+                   {}, {}, knowledge_);
+  Policy policy;
+  policy.pedantic = true;
+  std::string fix;
+  for (const Finding& one : lint(project, rules_, policy).findings)
+    if (one.rule == "wheel-cuda-mismatch") fix = one.fix;
+  EXPECT_EQ(fix, "take a base without CUDA, or a wheel for it");
+}
+
 TEST_F(Fixes, AFloatingTagKeepsItsKind) {
   EXPECT_TRUE(said("gpu-image-floating", "FROM tensorflow/tensorflow:latest-gpu\nRUN true\n")
                   .ends_with("| write a release: tensorflow/tensorflow:VERSION-gpu"));
@@ -390,7 +444,9 @@ TEST_F(Fixes, ACopiedEnvironmentWantsItsPython) {
       "FROM nvidia/cuda:12.4.1-base-ubuntu22.04\nRUN apt-get update && apt-get install -y "
       "python3.11\n";
   const std::string rest = "RUN python3.11 -m torch.utils.collect_env\n";
-  EXPECT_TRUE(said("package-not-in-distribution", base + rest).contains("(3.10)"));
+  EXPECT_TRUE(said("package-not-in-distribution", base + rest)
+                  .ends_with("| take Python 3.11 of uv or deadsnakes, or python3 of the "
+                             "distribution (3.10), where the program runs on it"));
   EXPECT_FALSE(said("package-not-in-distribution",
                     "FROM python:3.11-slim AS b\nRUN python -m venv /opt/venv\n" + base +
                         "COPY --from=b /opt/venv /opt/venv\n" + rest)

@@ -7,6 +7,7 @@
 #include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
 #include "lint/facts/purpose.h"
+#include "lint/facts/system_python.h"
 #include "lint/facts/table_facts.h"
 #include "lint/facts/torch_installs.h"
 #include "lint/packages/requirement_text.h"
@@ -40,6 +41,24 @@ bool may_be_bounded(const PackageList& list) {
   });
 }
 
+/// `pip` where python-pip of an old distribution is the only one: Python 2's.
+bool is_python2(const ListUse& use, const std::string& program) {
+  if (!is_one_of(program, {"pip", "pip2", "python", "python2"}) || !is_plain_system(use.base()))
+    return false;
+  bool old = false;
+  for (const Install* install : use.view->installs_in(use.stage))
+    for (const PackageRequest& request : install->command.packages) {
+      if (is_one_of(request.name, {"python3-pip", "python-is-python3"})) return false;
+      old = old || (is_of_system(request.manager) && request.name == "python-pip");
+    }
+  return old && std::ranges::none_of(
+                    std::to_array<std::string_view>(
+                        {"conda", "virtualenv", "venv", "get-pip", "pyenv", "update-alternatives"}),
+                    [&](std::string_view word) {
+                      return commands_mention(*use.view, use.stage, word, use.install->instruction);
+                    });
+}
+
 }  // namespace
 
 std::string python_of(const ListUse& use) {
@@ -57,6 +76,7 @@ std::string python_of(const ListUse& use) {
     const std::string program = command == nullptr ? std::string() : program_of(*command).name;
     if (const std::size_t at = program.find("3."); at != program.npos)
       return is_version(program.substr(at)) ? program.substr(at) : std::string();
+    if (is_python2(use, program)) return "2.7";
   }
   for (const Install* install : use.view->installs_in(use.stage))
     if (brings(install->command)) return {};

@@ -12,8 +12,10 @@
 #include "lint/facts/build_steps.h"
 #include "lint/facts/cuda_base.h"
 #include "lint/facts/layer_paths.h"
+#include "lint/facts/open_torch.h"
 #include "lint/facts/placed_lists.h"
 #include "lint/facts/sure_installs.h"
+#include "lint/facts/tied_base.h"
 #include "lint/facts/workload_facts.h"
 #include "lint/packages/requirement_text.h"
 #include "lint/rules/rules.h"
@@ -234,18 +236,25 @@ void missing_packages(const FileView& view, FindingSink& sink) {
         same->names += ", " + request.name;
     }
     for (const Missing& one : missing) {
+      const bool pattern = !one.repository && install.command.program == "apt-get" &&
+                           !one.several() && one.names.contains('.');
       Finding& found = sink.add(
           "package-not-in-distribution", *view.file, one.span,
           one.repository
               ? fmt::format("{} {} from NVIDIA's repository, which {} does not know", one.names,
                             one.several() ? "come" : "comes", image.distribution.value)
-              : fmt::format("{} has no package{} {}", image.distribution.value,
-                            one.several() ? "s" : "", one.names));
+              : fmt::format("{} has no package{} {}{}", image.distribution.value,
+                            one.several() ? "s" : "", one.names,
+                            pattern ? ": apt-get takes it for a pattern, and fails or goes on with "
+                                      "nothing of that name"
+                                    : ""));
       if (!sure)
         sure = !is_of_others(image) && !may_be_given(view, install.stage) &&
                !may_fail(*install.instruction, install.command.span) && !install.conditional &&
                !may_have_other_sources(view, install);
-      found.pedantic = !*sure;
+      // Then the build may pass, and another Python is what runs.
+      found.pedantic = !*sure || (pattern && one.names.starts_with("python3.") &&
+                                  has_other_python(view.file->source.text()));
       found.evidence = {one.row->source, image.distribution.evidence};
       if (!one.row->document.empty()) found.evidence.push_back(one.row->document);
       found.fix = one.repository ? "begin with nvidia/cuda, or install the package cuda-keyring of "
@@ -263,11 +272,11 @@ void missing_packages(const FileView& view, FindingSink& sink) {
 
 /// Ubuntu 22.04 has Python 3.11 as it was before its release, and leaves it so.
 struct Candidate {
-  std::string_view package, distribution, version, own, instead;
+  std::string_view package, distribution, version, instead, own;
 };
-constexpr Candidate kCandidate{"python3.11", "ubuntu22.04", "3.11.0~rc1",
-                               "python3 of the distribution (3.10), or ",
-                               "Python 3.11 of uv or deadsnakes"};
+constexpr Candidate kCandidate{
+    "python3.11", "ubuntu22.04", "3.11.0~rc1", "Python 3.11 of uv or deadsnakes",
+    ", or python3 of the distribution (3.10), where the program runs on it"};
 
 /// Whether a step of the file runs the interpreter, or makes it the one that is run.
 bool uses_program(const FileView& view, std::string_view name) {
@@ -314,7 +323,7 @@ void release_candidates(const FileView& view, FindingSink& sink) {
     });
     const std::string python = required_python(view);
     const bool own = !copied && (python.empty() || meets(stage.image.python.value, python));
-    found.fix = fmt::format("take {}{}", own ? kCandidate.own : "", kCandidate.instead);
+    found.fix = fmt::format("take {}{}", kCandidate.instead, own ? kCandidate.own : "");
     found.pedantic =
         may_fail(*install.instruction, install.command.span) || may_be_given(view, install.stage);
     return;
@@ -414,12 +423,37 @@ struct GonePackage {
 };
 constexpr auto kGone = std::to_array<GonePackage>(
     {{"tensorflow-gpu",
-      "tensorflow[and-cuda] (2.14 and newer), which brings its own CUDA, or for a program of "
-      "TensorFlow 1 the version that it was written for (tensorflow-gpu==1.15.5, Python 3.7 or "
-      "older)",
+      "tensorflow[and-cuda] (2.14 and newer, Python 3.9 or newer), which brings its own CUDA, or "
+      "for a program of TensorFlow 1 the version that it was written for (tensorflow-gpu==1.15.5, "
+      "Python 3.7 or older)",
       "tensorflow-gpu is removed since 2.12", "2.12"},
      {"tf-nightly-gpu", "tf-nightly[and-cuda]", "tf-nightly-gpu is removed", ""},
      {"pytorch", "torch", "the package named for PyTorch is torch", ""}});
+
+/// The last TensorFlow of a Python that has no tensorflow[and-cuda], and the CUDA that it loads.
+struct LastTensorflow {
+  std::string_view python, version, cuda;
+};
+constexpr auto kLastTensorflow = std::to_array<LastTensorflow>(
+    {{"3.8", "2.13", "11.8"}, {"3.7", "2.11", "11.2"}, {"3.6", "2.6", "11.2"}});
+
+/// In place of tensorflow-gpu, by the Python that installs it; empty: what a current one takes.
+std::string older_tensorflow(std::string_view python) {
+  if (python.empty() || compare_versions(python, "3.9") >= 0) return {};
+  const auto row = std::ranges::find(kLastTensorflow, major_minor(python), &LastTensorflow::python);
+  if (row == kLastTensorflow.end())
+    return fmt::format(
+        "the tensorflow-gpu that the program was written for, or a Python newer "
+        "than {}",
+        python);
+  return fmt::format(
+      "tensorflow=={}.*, the last for Python {}, with CUDA {} and cuDNN 8 of the "
+      "base{}",
+      row->version, row->python, row->cuda,
+      row->python == "3.8" ? ""
+                           : ", or for a program of TensorFlow 1 the version that "
+                             "it was written for (tensorflow-gpu==1.15.5)");
+}
 
 void gone_package(const PlacedList& place, FindingSink& sink) {
   if (place.view == nullptr || place.file->kind == FileKind::kUvLock) return;
@@ -440,7 +474,12 @@ void gone_package(const PlacedList& place, FindingSink& sink) {
                               fmt::format("PyPI's {}{} ends with a message: {}", request.name,
                                           request.specifier, row->why));
     found.evidence = {"package index: " + request.name};
-    found.fix = fmt::format("take {}", row->instead);
+    const std::string older =
+        request.name == "tensorflow-gpu"
+            ? older_tensorflow(python_of(
+                  {place.view, place.install->stage, place.install, &place.install->command}))
+            : std::string();
+    found.fix = fmt::format("take {}", older.empty() ? row->instead : std::string_view(older));
     found.pedantic = !is_sure(place, request);
   }
 }
