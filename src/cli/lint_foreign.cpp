@@ -38,13 +38,14 @@ std::string license_of(const fs::path& directory) {
 /// once, at the root of a project, as does what git is to ignore, beside a license that is not the
 /// root's.
 bool is_project(const fs::path& directory, const std::string& license) {
-  // An archive of GitHub, unpacked as it is; a clone inside of this one.
-  constexpr auto kClone = std::to_array<std::string_view>({".git"});
+  // An archive of GitHub, unpacked as it is; a clone inside of this one; workflows, which GitHub
+  // reads at the root of a repository alone.
+  constexpr auto kRoot = std::to_array<std::string_view>({".git", ".github"});
   if (ends_with_any(directory.filename().native(), {"-main", "-master"}) ||
-      holds_one(directory, kClone))
+      holds_one(directory, kRoot))
     return true;
   constexpr auto kRules = std::to_array<std::string_view>(
-      {"CONTRIBUTING.md", "CONTRIBUTING.rst", "CODE_OF_CONDUCT.md", ".github", ".circleci"});
+      {"CONTRIBUTING.md", "CONTRIBUTING.rst", "CODE_OF_CONDUCT.md", ".circleci"});
   if (!holds_one(directory, kLicenses)) return false;
   constexpr auto kIgnored = std::to_array<std::string_view>({".gitignore"});
   return holds_one(directory, kRules) ||

@@ -208,8 +208,11 @@ class Lint(harness.Case):
 
     def test_copies_of_other_projects(self):
         for path in ("Dockerfile", "engine/Dockerfile", "engine/docker/Dockerfile", "vendor/tool/Dockerfile",
-                     "vendor/Dockerfile", "sub/module/Dockerfile", "package/Dockerfile", "tool-main/Dockerfile"):
+                     "vendor/Dockerfile", "sub/module/Dockerfile", "package/Dockerfile", "tool-main/Dockerfile",
+                     "library/Dockerfile"):
             self.write(path, BAD)
+        for path in ("library/.github/CODEOWNERS", ".github/CODEOWNERS"):
+            self.write(path, "")
         for path in ("engine/LICENSE", "engine/CONTRIBUTING.md", "package/LICENSE", "package/.gitignore", "LICENSE"):
             self.write(path, "")
         self.write("copied/Dockerfile", BAD)
@@ -218,13 +221,14 @@ class Lint(harness.Case):
         self.write(".gitmodules", '[submodule "m"]\n\tpath = sub/module\n')
         paths = lambda *words: sorted({one["path"] for one in self.findings(*words, expect=1)})
         own = ["Dockerfile", "package/Dockerfile", "vendor/Dockerfile"]
-        foreign = ["copied/Dockerfile", "engine/Dockerfile", "engine/docker/Dockerfile", "sub/module/Dockerfile", "tool-main/Dockerfile", "vendor/tool/Dockerfile"]
+        foreign = ["copied/Dockerfile", "engine/Dockerfile", "engine/docker/Dockerfile", "library/Dockerfile", "sub/module/Dockerfile", "tool-main/Dockerfile",
+                   "vendor/tool/Dockerfile"]
         self.assertEqual(paths(), own)
         self.assertEqual(paths("--pedantic"), sorted(own + foreign))
-        self.assertIn("6 files of other projects judged with --pedantic only, or when named: copied, engine, sub/module and 2 more\n",
+        self.assertIn("7 files of other projects judged with --pedantic only, or when named: copied, engine, library and 3 more\n",
                       self.lint(expect=1).stdout)
         self.assertEqual(paths("engine"), foreign[1:3])
-        self.assertEqual(paths("sub/module/Dockerfile"), foreign[3:4])
+        self.assertEqual(paths("sub/module/Dockerfile"), foreign[4:5])
 
     def test_a_link_is_the_file_that_it_leads_to(self):
         self.write("Dockerfile.gpu", BAD)
