@@ -36,19 +36,23 @@ std::string license_of(const fs::path& directory) {
 
 /// A license alone has many a package of a repository with several; rules for contributors stand
 /// once, at the root of a project, as does what git is to ignore, beside a license that is not the
-/// root's.
+/// root's. Workflows alone come with many a tool's skeleton, which somebody made in a directory.
 bool is_project(const fs::path& directory, const std::string& license) {
-  // An archive of GitHub, unpacked as it is; a clone inside of this one; workflows, which GitHub
-  // reads at the root of a repository alone.
-  constexpr auto kRoot = std::to_array<std::string_view>({".git", ".github"});
+  // An archive of GitHub, unpacked as it is; a clone inside of this one.
+  constexpr auto kClone = std::to_array<std::string_view>({".git"});
   if (ends_with_any(directory.filename().native(), {"-main", "-master"}) ||
-      holds_one(directory, kRoot))
+      holds_one(directory, kClone))
     return true;
+  // GitHub reads these at the root of a repository alone.
+  constexpr auto kWorkflows = std::to_array<std::string_view>({".github/workflows"});
   constexpr auto kRules = std::to_array<std::string_view>(
-      {"CONTRIBUTING.md", "CONTRIBUTING.rst", "CODE_OF_CONDUCT.md", ".circleci"});
+      {"CONTRIBUTING.md", "CONTRIBUTING.rst", "CODE_OF_CONDUCT.md"});
+  const bool rules = holds_one(directory, kRules);
+  if (rules && holds_one(directory, kWorkflows)) return true;
   if (!holds_one(directory, kLicenses)) return false;
+  constexpr auto kServices = std::to_array<std::string_view>({".github", ".circleci"});
   constexpr auto kIgnored = std::to_array<std::string_view>({".gitignore"});
-  return holds_one(directory, kRules) ||
+  return rules || holds_one(directory, kServices) ||
          (holds_one(directory, kIgnored) && license_of(directory) != license);
 }
 

@@ -209,9 +209,10 @@ class Lint(harness.Case):
     def test_copies_of_other_projects(self):
         for path in ("Dockerfile", "engine/Dockerfile", "engine/docker/Dockerfile", "vendor/tool/Dockerfile",
                      "vendor/Dockerfile", "sub/module/Dockerfile", "package/Dockerfile", "tool-main/Dockerfile",
-                     "library/Dockerfile"):
+                     "library/Dockerfile", "skeleton/Dockerfile", "part/Dockerfile"):
             self.write(path, BAD)
-        for path in ("library/.github/CODEOWNERS", ".github/CODEOWNERS"):
+        for path in ("library/.github/workflows/a.yml", "library/CONTRIBUTING.md", ".github/workflows/a.yml",
+                     "skeleton/.github/workflows/a.yml", "part/.github/CODEOWNERS", "part/CONTRIBUTING.md"):
             self.write(path, "")
         for path in ("engine/LICENSE", "engine/CONTRIBUTING.md", "package/LICENSE", "package/.gitignore", "LICENSE"):
             self.write(path, "")
@@ -220,7 +221,7 @@ class Lint(harness.Case):
         self.write("copied/.gitignore", "")
         self.write(".gitmodules", '[submodule "m"]\n\tpath = sub/module\n')
         paths = lambda *words: sorted({one["path"] for one in self.findings(*words, expect=1)})
-        own = ["Dockerfile", "package/Dockerfile", "vendor/Dockerfile"]
+        own = ["Dockerfile", "package/Dockerfile", "part/Dockerfile", "skeleton/Dockerfile", "vendor/Dockerfile"]
         foreign = ["copied/Dockerfile", "engine/Dockerfile", "engine/docker/Dockerfile", "library/Dockerfile", "sub/module/Dockerfile", "tool-main/Dockerfile",
                    "vendor/tool/Dockerfile"]
         self.assertEqual(paths(), own)
