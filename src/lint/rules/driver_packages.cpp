@@ -1,0 +1,260 @@
+// The driver in an image, where it hides that of the host: by packages, or by its installer.
+#include <algorithm>
+#include <array>
+
+#include "base/ascii.h"
+#include "base/format.h"
+#include "knowledge/table_rows.h"
+#include "lint/facts/build_steps.h"
+#include "lint/facts/script_installs.h"
+#include "lint/facts/workload_facts.h"
+#include "lint/rules/rules.h"
+#include "lint/source/blanks.h"
+
+namespace flense::lint {
+
+namespace {
+
+/// A command that takes a package away again: by its name, or by a pattern for it.
+bool takes_away(const StepCommand& command, std::string_view package) {
+  if (!(is_one_of(command.program, {"apt-get", "apt", "aptitude", "dnf", "microdnf", "yum"}) &&
+        (command.has("purge") || command.has("remove") || command.has("erase"))) &&
+      !(is_one_of(command.program, {"rpm", "dpkg"}) &&
+        (command.has("-e") || command.has("--erase") || command.has("-r") || command.has("-P") ||
+         command.has("--remove") || command.has("--purge"))))
+    return false;
+  return std::ranges::any_of(command.arguments, [&](const Argument& word) {
+    // apt takes "^nvidia-.*" too.
+    std::string pattern = word.text.substr(word.text.starts_with('^') ? 1 : 0);
+    if (pattern.ends_with('$')) pattern.pop_back();
+    for (std::size_t at = pattern.find(".*"); at != pattern.npos; at = pattern.find(".*", at))
+      pattern.erase(at, 1);
+    return knowledge::matches_pattern(pattern, package);
+  });
+}
+
+bool is_of_balena(std::string_view image) {
+  return has_part(image, "/:@._-${}", {"balena", "balenalib"});
+}
+
+/// balenaOS, which mounts no driver: one container of the device holds it, and the others its
+/// libraries. A base, a label or a file of the project says so.
+bool is_of_balena(const Project& project) {
+  const auto& files = project.files;
+  return std::ranges::any_of(
+             project.contexts,
+             [](const Context& context) {
+               return std::ranges::any_of(context.files, [](const ContextFile& file) {
+                 return is_one_of(file_name(file.path), {"balena.yml", "balena.yaml"});
+               });
+             }) ||
+         std::ranges::any_of(files, [](const auto& file) {
+           if (file->kind == FileKind::kCompose)
+             return file->source.text().contains("io.balena.features.");
+           return file->dockerfile &&
+                  std::ranges::any_of(file->dockerfile->stages, [&](const Stage& stage) {
+                    return is_of_balena(file->source.slice(stage.base.span));
+                  });
+         });
+}
+
+/// The project gives its containers NVIDIA's devices by hand, and nowhere asks for GPUs or mounts
+/// libraries: nothing brings them the host's files.
+bool starts_without_files(const Project& project) {
+  const auto brings = [](const WorkloadMount& mount) {
+    return !mount.source.starts_with("/dev/") &&
+           (holds(mount.source, "nvidia") || holds(mount.source, "libcuda"));
+  };
+  bool by_hand = false;
+  for (const auto& file : project.files) {
+    if (!file->dockerfile && file->source.text().contains("nvidia-docker")) return false;
+    for (const Workload& workload : file->workloads) {
+      if (!workload.gpus.empty() || workload.runtime ||
+          std::ranges::any_of(workload.mounts, brings))
+        return false;
+      by_hand = by_hand || std::ranges::any_of(workload.devices, [](const Word& device) {
+                  return device.text.starts_with("/dev/nvidia");
+                });
+    }
+  }
+  return by_hand;
+}
+
+/// The system of a machine, or packages for one: the image's driver is the machine's. Those of WSL
+/// hold no driver.
+bool holds_machine(const FileView& view) {
+  const auto lineage = view.dockerfile->lineage(view.stages.size() - 1);
+  if (has_part(view.text(view.dockerfile->stages[lineage.back()].base.span), "/:@._-${}",
+               {"bootc", "warewulf"}))
+    return true;
+  const auto is_of_kernel = [](std::string_view word) {
+    return starts_with_any(word, {"linux-headers", "linux-image", "kernel-devel", "akmod", "dracut",
+                                  "warewulf"}) ||
+           word.contains("/repos/wsl-ubuntu/");
+  };
+  return std::ranges::any_of(lineage, [&](std::size_t stage) {
+    return std::ranges::any_of(
+        view.dockerfile->stages[stage].instructions, [&](const Instruction& step) {
+          return mentions(step, is_of_kernel) ||
+                 std::ranges::any_of(commands_of(step), [](const StepCommand& command) {
+                   return is_one_of(command.program, {"bootc", "dracut", "akmods"});
+                 });
+        });
+  });
+}
+
+/// `commands`: of the step, or of the script that it runs. `own`: the image's driver may be meant.
+Finding* driver_packages(const FileView& view, const ProjectFile& file, const PackageList& list,
+                         const std::vector<StepCommand>& commands, bool own, FindingSink& sink) {
+  if (list.manager != PackageManager::kApt && list.manager != PackageManager::kDnf) return nullptr;
+  const PackageRequest* first = nullptr;
+  const knowledge::NamePatternRow* row = nullptr;
+  std::string names;
+  for (const PackageRequest& request : list.packages) {
+    const auto* one = find_pattern(view.project->knowledge->build.driver_packages, request.name);
+    // The step takes it away again.
+    if (one == nullptr || std::ranges::any_of(commands, [&](const StepCommand& command) {
+          return command.shell->span.begin > list.span.begin && takes_away(command, request.name);
+        }))
+      continue;
+    if (first == nullptr) {
+      first = &request;
+      row = one;
+    }
+    names += (names.empty() ? "" : ", ") + request.name;
+  }
+  if (first == nullptr) return nullptr;
+  Finding& found = sink.add(
+      "driver-package-installed", file, first->span,
+      fmt::format("{} brings {} into the image; the driver must be the host's", names, row->what));
+  found.evidence = {row->source};
+  if (!names.starts_with("amdgpu"))
+    found.evidence.emplace_back("libcuda of the image against another kernel module: error 803");
+  // The container gets these only where it asks for them.
+  std::string asks = row->pattern.contains("code-")  ? "video"
+                     : row->pattern.contains("-gl-") ? "graphics"
+                                                     : "";
+  if (view.file->source.text().contains("NVIDIA_DRIVER_CAPABILITIES")) asks.clear();
+  if (!asks.empty()) asks = ", with ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility," + asks;
+  found.fix = row->pattern.starts_with("cuda")
+                  ? "take packages that bring no driver: cuda-libraries-…, or cuda-toolkit-… where "
+                    "something compiles"
+              : names.starts_with("amdgpu")
+                  ? fmt::format(
+                        "delete {}: the kernel's driver is the host's, and the container gets "
+                        "/dev/kfd and /dev/dri",
+                        names)
+                  : fmt::format("delete {}: containers get the host's files{}", names, asks);
+  // An image that is built for its host's driver.
+  found.pedantic = own || file.source.slice(first->span).contains('$');
+  return &found;
+}
+
+/// Options of makeself's and NVIDIA's installers that show or unpack what they hold.
+bool only_looks(const StepCommand& command) {
+  const auto is_option = [](const Argument& one) { return one.text.starts_with('-'); };
+  // sh -x FILE: the shell's own come first.
+  const auto begin = is_shell(command.program)
+                         ? std::ranges::find_if_not(command.arguments, is_option)
+                         : command.arguments.begin();
+  return std::any_of(begin, command.arguments.end(), [](const Argument& one) {
+    // Installers up to CUDA 9 take options with one dash too.
+    const std::string_view option =
+        std::string_view(one.text).substr(one.text.starts_with("--") ? 1 : 0);
+    return is_one_of(option.substr(0, option.find('=')),
+                     {"-extract", "-tar", "-check", "-list", "-info", "-lsm", "-noexec", "-help",
+                      "-h", "-x", "-extract-only", "-version", "-A", "-advanced-options"});
+  });
+}
+
+Finding* driver_installer(const ProjectFile& file, const StepCommand& command, bool without_files,
+                          FindingSink& sink) {
+  if (only_looks(command)) return nullptr;
+  // Under another name it is known by its options.
+  const bool no_module = command.has("--no-kernel-module") || command.has("--no-kernel-modules");
+  const bool quiet = command.has("--ui=none") && (command.has("-s") || command.has("--silent"));
+  const auto runs = [&](std::string_view word) {
+    return (word.ends_with(".run") && !to_lower(word).contains("nsight") &&
+            (word.contains("NVIDIA-Linux-") || no_module || quiet)) ||
+           (no_module && word.contains('$') && to_lower(word).contains("nvidia"));
+  };
+  // The toolkit's installer holds a driver and installs it unless told what to install.
+  const auto toolkit = [&](std::string_view word) {
+    return file_name(word).starts_with("cuda_") && word.ends_with("_linux.run") &&
+           (command.has("--driver") ||
+            std::ranges::none_of(command.arguments, [](const Argument& one) {
+              // Installers up to CUDA 9 take options with one dash too.
+              const std::string_view option =
+                  std::string_view(one.text).substr(one.text.starts_with("--") ? 1 : 0);
+              return option.starts_with("-toolkit") || option.starts_with("-samples");
+            }));
+  };
+  const auto of_toolkit = std::ranges::find_if(command.arguments, [&](const Argument& one) {
+    return is_shell(command.program) && toolkit(one.text);
+  });
+  if (toolkit(command.program) || of_toolkit != command.arguments.end()) {
+    Finding& found =
+        sink.add("driver-package-installed", file,
+                 of_toolkit == command.arguments.end() ? command.program_span : of_toolkit->span,
+                 "this installer brings a driver along; it must be the host's");
+    found.evidence = {
+        "CUDA Installation Guide, Runfile: --toolkit and --driver choose what is "
+        "installed"};
+    found.pedantic = without_files;
+    found.fix = "add --silent --toolkit, so that the toolkit alone is installed";
+    return &found;
+  }
+  const bool program = runs(command.program);
+  const auto at = std::ranges::find_if(command.arguments, [&](const Argument& one) {
+    return is_shell(command.program) && runs(one.text);
+  });
+  if (!program && at == command.arguments.end()) return nullptr;
+  Finding& found =
+      sink.add("driver-package-installed", file, program ? command.program_span : at->span,
+               "this installs NVIDIA's driver into the image; it must be the "
+               "host's");
+  found.evidence = {no_module ? "--no-kernel-module is an option of NVIDIA's installer of drivers"
+                              : "NVIDIA-Linux-….run is the driver's installer"};
+  found.pedantic = without_files;
+  found.fix =
+      "delete the command, and the step where it does nothing else: containers get the host's "
+      "files";
+  return &found;
+}
+
+/// `without_files`: the project's containers get no files of the host's driver.
+void driver(const FileView& view, const StageSteps& steps, bool without_files, FindingSink& sink) {
+  const bool own = without_files || holds_machine(view);
+  for (const Install* install : view.installs_in(view.stages.size() - 1))
+    driver_packages(view, *view.file, install->command, commands_of(*install->instruction), own,
+                    sink);
+  for (const Step& step : steps.all())
+    for (const StepCommand& command : commands_of(*step.instruction))
+      driver_installer(*view.file, command, without_files, sink);
+  for (const RunScript& script : scripts_run_by(view)) {
+    if (!view.stages[script.stage].final) continue;
+    std::size_t budget = 1U << 20;
+    const auto commands = step_commands_of(script.commands, *script.environment, budget);
+    const auto weigh = [&](Finding* found, Span command) {
+      if (found != nullptr && !script.surely_runs(command)) found->pedantic = true;
+    };
+    for (const PackageList& list :
+         package_commands(script.file->source, script.commands, *script.environment))
+      weigh(driver_packages(view, *script.file, list, commands, own, sink), list.span);
+    for (const StepCommand& command : commands)
+      weigh(driver_installer(*script.file, command, without_files, sink), command.shell->span);
+  }
+}
+
+}  // namespace
+
+void judge_driver_packages(const Project& project, const std::vector<FileView>& views,
+                           FindingSink& sink) {
+  const bool without_files = is_of_balena(project) || starts_without_files(project);
+  for (const FileView& view : views) {
+    const StageSteps steps(view, view.stages.size() - 1);
+    driver(view, steps, without_files, sink);
+  }
+}
+
+}  // namespace flense::lint

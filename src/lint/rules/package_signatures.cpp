@@ -1,0 +1,246 @@
+// Packages and package sources whose signatures are not checked.
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "base/ascii.h"
+#include "base/format.h"
+#include "lint/facts/build_steps.h"
+#include "lint/facts/near_hosts.h"
+#include "lint/facts/purpose.h"
+#include "lint/rules/rules.h"
+#include "lint/source/blanks.h"
+
+namespace flense::lint {
+
+namespace {
+
+struct Unchecked {
+  std::string_view word;
+  std::string_view says;
+};
+constexpr auto kUnchecked = std::to_array<Unchecked>({
+    {"--nogpgcheck", "--nogpgcheck"},
+    {"--no-gpg-checks", "--no-gpg-checks"},
+    {"gpgcheck=0", "gpgcheck=0"},
+    {"--allow-unauthenticated", "--allow-unauthenticated"},
+    {"trusted=yes", "trusted=yes"},
+    {"AllowInsecureRepositories", "AllowInsecureRepositories"},
+    {"AllowUnauthenticated", "AllowUnauthenticated"},
+});
+
+/// Packages by their https addresses alone: dnf checks no signatures of these anyway, and this is
+/// how a distribution's repositories come with their keys.
+bool takes_addresses(const ShellCommand& command) {
+  std::size_t addresses = 0;
+  for (const ShellWord& word : command.words) {
+    if (word.text.starts_with("https://"))
+      ++addresses;
+    else if (addresses > 0 && !word.text.starts_with('-'))
+      return false;
+  }
+  return addresses > 0;
+}
+
+/// The server of the one https repository that a command writes down, as a file of dnf's or a
+/// source line of apt's: "repos.example.com"; empty: another number, or other transports.
+std::string server_of_repository(const ShellCommand& command, std::string_view before) {
+  std::string out;
+  for (const ShellWord& word : command.words) {
+    const std::string_view text = word.text;
+    for (std::size_t at = text.find(before); at != text.npos; at = text.find(before, at + 1)) {
+      std::string_view url = text.substr(at + before.size());
+      if (!url.starts_with("https://")) return {};
+      url.remove_prefix(8);
+      const std::string server(url.substr(0, url.find_first_of("/ \n\\\"'")));
+      if (!out.empty() && out != server) return {};
+      out = server;
+    }
+  }
+  return out;
+}
+
+/// NVIDIA's repository of Nsight, whose key cuda-keyring does not bring.
+constexpr std::string_view kDevtoolsKey =
+    "name the key of this repository in its place: fetch "
+    "https://developer.download.nvidia.com/compute/cuda/repos/ubuntu1804/x86_64/7fa2af80.pub, gpg "
+    "--dearmor it to /usr/share/keyrings/nvidia-devtools.gpg, and write "
+    "[signed-by=/usr/share/keyrings/nvidia-devtools.gpg] into the source line";
+
+bool is_of_devtools(const ShellCommand& command) {
+  return std::ranges::any_of(command.words, [](const ShellWord& word) {
+    return holds(word.text, "developer.download.nvidia.com/devtools/repos");
+  });
+}
+
+bool says(const ShellCommand& command, std::string_view word) {
+  return std::ranges::find(command.words, word, &ShellWord::text) != command.words.end();
+}
+
+/// A setting of apt's that is on: "APT::Get::AllowUnauthenticated=true" of -o, or the line
+/// 'APT::Get::AllowUnauthenticated "true";' of a configuration. Names and values are read in any
+/// case.
+bool switches_on(std::string_view text, std::string_view setting) {
+  const std::string low = to_lower(text), name = to_lower(setting);
+  const std::size_t at = low.find(name);
+  if (at == low.npos) return false;
+  std::string_view value = std::string_view(low).substr(at + name.size());
+  value.remove_prefix(std::min(value.find_first_not_of(" \t=\"'\\"), value.size()));
+  return starts_with_any(value, {"true", "yes", "on", "enable", "with", "1"});
+}
+
+/// gpgcheck=0, where repo_gpgcheck=1 does not still check the list that has the packages' sums, and
+/// not s/gpgcheck=0/gpgcheck=1/, which switches it on. "repo_gpgcheck=0" is about that list alone.
+bool switches_off(std::string_view text, bool by_sed) {
+  constexpr std::string_view kOff = "gpgcheck=0";
+  if (holds(text, "repo_gpgcheck=1")) return false;
+  for (std::size_t at = text.find(kOff); at != text.npos; at = text.find(kOff, at + 1))
+    if (at == 0 || text[at - 1] != '_') return !by_sed || text.find("gpgcheck=1", at) == text.npos;
+  return false;
+}
+
+/// Whether a word switches such a check off.
+bool is_unchecked(const ShellCommand& command, std::string_view text, const Unchecked& one) {
+  const std::string program = program_of(command).name;
+  const bool says_only = is_one_of(program, {"echo", "printf"});
+  if (one.says.starts_with("Allow"))
+    // What is only said to the reader; and with insecure lists in its configuration apt still
+    // refuses their packages.
+    return switches_on(text, one.word) &&
+           (!says_only || (one.says == "AllowUnauthenticated" &&
+                           (!command.redirections.empty() || command.joined_by == "|")));
+  if (one.says == "gpgcheck=0") return switches_off(text, program == "sed");
+  if (one.word.starts_with("--") && (says_only || takes_files(command))) return false;
+  return holds(text, one.word) && !(one.says == "--nogpgcheck" && takes_addresses(command));
+}
+
+/// The command installs keys and nothing else.
+bool installs_keys(const ShellCommand& command) {
+  bool installs = false, keys = false, value = false;
+  for (const ShellWord& word : command.words) {
+    const std::string_view text = word.text;
+    if (std::exchange(value, is_one_of(text, {"-o", "-c", "-t", "--option"}))) continue;
+    if (installs && !text.starts_with('-')) {
+      if (!text.substr(0, text.find('=')).ends_with("-keyring")) return false;
+      keys = true;
+    }
+    installs = installs || text == "install";
+  }
+  return keys;
+}
+
+/// `apt-get update`, which installs nothing: with the list of such packages there, apt still
+/// refuses them.
+bool only_updates(const ShellCommand& command) {
+  const std::string program = program_of(command).name;
+  return (program == "apt-get" || program == "apt") && says(command, "update") &&
+         !says(command, "install");
+}
+
+/// File names of .deb packages that a stage has by COPY.
+std::set<std::string, std::less<>> copied_packages(const FileView& view, const StageView& stage) {
+  std::set<std::string, std::less<>> out;
+  for (const std::size_t one : view.dockerfile->lineage(stage.index))
+    for (const Instruction& copy : view.dockerfile->stages[one].instructions)
+      if (copy.keyword == Keyword::kCopy)
+        for (const Word& word : copy.words)
+          if (word.text.ends_with(".deb")) out.emplace(file_name(word.text));
+  return out;
+}
+
+/// The package of a repository that lies on the disk ("libtool-repo_1.0_arm64.deb"), where commands
+/// up to one install it and add its key; empty: they do not.
+std::string_view repository_package(const Instruction& run, const ShellCommand& end) {
+  bool key = false;
+  std::string_view package;
+  for (const ShellCommand& command : run.commands) {
+    if (&command == &end) break;
+    const bool places = is_one_of(program_of(command).name, {"apt-key", "cp", "gpg", "install"});
+    const bool files = takes_files(command);
+    for (const ShellWord& word : command.words) {
+      key = key || (places && word.text.starts_with("/var/"));
+      if (files && word.text.ends_with(".deb") && file_name(word.text).contains("-repo"))
+        package = file_name(word.text);
+    }
+  }
+  return key ? package : std::string_view();
+}
+
+void signatures(const FileView& view, FindingSink& sink) {
+  for (const StageView& stage : view.stages) {
+    std::optional<std::set<std::string, std::less<>>> copied;  // asked once
+    // Of a repository on the disk, whose package is known, nobody can answer in its place.
+    const auto brings_repository = [&](const Instruction& run, const ShellCommand& command) {
+      const std::string_view package = repository_package(run, command);
+      if (package.empty() || compares_sums(run)) return !package.empty();
+      if (!copied) copied = copied_packages(view, stage);
+      return copied->contains(package);
+    };
+    for (const Instruction& instruction : stage.stage->instructions) {
+      // What lets one step's packages be installed is one cause, in however many of its commands.
+      bool said = false;
+      for (const ShellCommand& command : instruction.commands) {
+        if (only_updates(command)) continue;
+        std::optional<std::string> server;  // asked once
+        for (const ShellWord& word : command.words) {
+          const auto at = std::ranges::find_if(
+              kUnchecked, [&](const auto& one) { return is_unchecked(command, word.text, one); });
+          if (at == kUnchecked.end()) continue;
+          // deb [trusted=yes] file:/…: what the image itself holds, or a server of the house.
+          if (at->says == "trusted=yes" &&
+              std::ranges::any_of(command.words, [](const ShellWord& other) {
+                const std::size_t url = other.text.find("] http");
+                return holds(other.text, "file:") || holds(other.text, "copy:") ||
+                       (url != std::string::npos && is_near(other.text.substr(url + 2)));
+              }))
+            continue;
+          if (!server)
+            server = server_of_repository(command, at->says == "trusted=yes" ? "] " : "baseurl=");
+          const bool vendors =
+              !server->empty() && !server->starts_with("mirror") &&
+              !ends_with_any(*server, {"nvidia.com", "radeon.com", "intel.com", "ubuntu.com",
+                                       "debian.org", "microsoft.com"});
+          if (said && !vendors) continue;
+          said = said || !vendors;
+          Span span = word.span;
+          if (const std::size_t place = view.text(span).find(at->word); place != std::string::npos)
+            span = {span.begin + place, span.begin + place + at->word.size()};
+          Finding& found =
+              sink.add("package-signature-off", *view.file, span,
+                       fmt::format("with {} nobody checks who signed the packages that are "
+                                   "installed as root",
+                                   at->says));
+          found.evidence = {fmt::format("the step says {}", at->word)};
+          if (is_of_devtools(command)) {
+            found.fix = std::string(kDevtoolsKey);
+          } else if (!vendors) {
+            found.fix =
+                "delete it: the repositories of the base are signed. Where one is then refused, "
+                "import its key: cuda-keyring for NVIDIA's CUDA repository, rpm --import of the "
+                "repository's .pub for dnf, or signed-by= in the source line";
+          } else {
+            found.fix = fmt::format(
+                "if {} publishes a key, import it: rpm --import, or signed-by= in the source line",
+                *server);
+            // The vendor's own words; the transport says at least who it is.
+            found.pedantic = is_one_of(at->says, {"gpgcheck=0", "trusted=yes"});
+          }
+          // The keys of an old Debian have ended too; and a key may be what comes.
+          found.pedantic =
+              found.pedantic || installs_keys(command) ||
+              (at->word.starts_with("--") && brings_repository(instruction, command)) ||
+              is_one_of(stage.image.distribution.value, {"debian7", "debian8", "debian9"});
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void judge_package_signatures(const Project& /*project*/, const std::vector<FileView>& views,
+                              FindingSink& sink) {
+  for (const FileView& view : views) signatures(view, sink);
+}
+
+}  // namespace flense::lint
