@@ -226,7 +226,7 @@ class Lint(harness.Case):
                    "vendor/tool/Dockerfile"]
         self.assertEqual(paths(), own)
         self.assertEqual(paths("--pedantic"), sorted(own + foreign))
-        self.assertIn("7 files of other projects judged with --pedantic only, or when named: copied, engine, library and 3 more\n",
+        self.assertIn("8 files of other projects judged with --pedantic only, or when named: copied, engine, library and 3 more\n",
                       self.lint(expect=1).stdout)
         self.assertEqual(paths("engine"), foreign[1:3])
         self.assertEqual(paths("sub/module/Dockerfile"), foreign[4:5])
