@@ -431,7 +431,7 @@ class Lint(harness.Case):
             self.flense("explain", ignored or explained)
 
     def test_mending(self):
-        text = "FROM nvidia/cuda:12.8.1-devel-ubuntu24.04\nRUN pip install torch\nENV NVIDIA_VISIBLE_DEVICES=all\n"
+        text = "FROM nvidia/cuda:12.9.1-devel-ubuntu24.04\nRUN pip install torch\nENV NVIDIA_VISIBLE_DEVICES=all\n"
         path = self.write("Dockerfile", text, mode=0o640)
         before = self.findings(expect=self.status_of("Dockerfile"))
         mendable = [one for one in before if one.get("edits")]
