@@ -8,6 +8,7 @@
 
 #include "lint/facts/gpu_architectures.h"
 #include "lint/facts/gpu_image.h"
+#include "lint/packages/marker.h"
 #include "lint/packages/packages.h"
 #include "lint/packages/requirement_text.h"
 
