@@ -46,7 +46,7 @@ TEST(ChooseTest, EachHostGetsTheNewestThatItRuns) {
       {"jax", {"h100@580.95.05"}, "jax[cuda13] 0.12.0.1"},
       {"jax", {"h100@550.54.15"}, "jax[cuda12] 0.12.0.1"},
       {"jax", {"v100@580.95.05"}, "jax[cuda12] 0.12.0.1"},
-      {"cuda-cpp", {"h100@580.95.05"}, "CUDA toolkit 13.0.2"},
+      {"cuda-cpp", {"h100@580.95.05"}, "CUDA toolkit 13.0.3"},
       {"cuda-cpp", {"h100@550.54.15"}, "CUDA toolkit 12.9.1"},
       {"cuda-cpp", {"v100@580.95.05"}, "CUDA toolkit 12.9.1"},
       {"cuda-cpp", {"k80@470.82.01"}, "CUDA toolkit 11.8.0"},
