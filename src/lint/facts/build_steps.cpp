@@ -13,14 +13,15 @@ namespace flense::lint {
 
 namespace {
 
-/// Rules compare paths with each other.
-constexpr std::size_t kMostStepPaths = 2'000;
 /// Commands of one instruction that may set a variable.
 constexpr std::size_t kMostStepCommands = 1'000;
 /// Of a path or a user's name: every step keeps its own.
 constexpr std::size_t kLongest = 4'096;
 
-std::string absolute(std::string_view directory, std::string_view path, std::string_view home) {
+}  // namespace
+
+std::string absolute_path(std::string_view directory, std::string_view path,
+                          std::string_view home) {
   if (path.empty() || path.find('$') != path.npos) return {};
   if (path == "~" || path.starts_with("~/")) {
     if (home.empty()) return {};
@@ -31,13 +32,10 @@ std::string absolute(std::string_view directory, std::string_view path, std::str
   return path_below(directory, path);
 }
 
-/// A value with its variables replaced; empty: one is not known.
-std::string replaced(std::string_view text, const Environment& environment) {
+std::string with_values(std::string_view text, const Environment& environment) {
   if (text.find('$') == text.npos) return std::string(text);
   return expand(text, environment).value_or(std::string());
 }
-
-}  // namespace
 
 const Environment& environment_of(const Instruction& instruction) {
   static const Environment kNone;
@@ -59,14 +57,14 @@ std::string home_of(std::string_view user, const Environment& environment, const
 }
 
 /// Short options of useradd and its kin that have a value.
-constexpr std::string_view kValued = "bcdefgGkKpPRsuZ";
+constexpr std::string_view kUseraddValued = "bcdefgGkKpPRsuZ";
 
 /// useradd -o -u 1000: a user before it has that number, and may have given HOME.
 bool shares_number(const StepCommand& command) {
   return std::ranges::any_of(command.arguments, [](const Argument& word) {
     const std::string_view text = word.text;
     if (text.starts_with("--") || !text.starts_with('-')) return text == "--non-unique";
-    return text.substr(0, text.find_first_of(kValued)).contains('o');
+    return text.substr(0, text.find_first_of(kUseraddValued)).contains('o');
   });
 }
 
@@ -86,9 +84,9 @@ std::vector<std::string_view> users_of(const StepCommand& command) {
     if (text.starts_with('-')) {
       const bool is_short = !text.starts_with("--") && text.size() > 1;
       const char last = text.empty() ? ' ' : text.back();
-      value = is_short
-                  ? kValued.contains(last) || (busybox && last == 'h') || (changes && last == 'l')
-                  : is_one_of(text, kLong);
+      value = is_short ? kUseraddValued.contains(last) || (busybox && last == 'h') ||
+                             (changes && last == 'l')
+                       : is_one_of(text, kLong);
       continue;
     }
     // USER may name the number of -u.
@@ -145,14 +143,14 @@ StageSteps::StageSteps(const FileView& view, std::size_t stage) {
         for (const StepCommand& command : commands_of(instruction)) take_home(command, homes);
       if (instruction.words.empty()) continue;
       if (instruction.keyword == Keyword::kUser) {
-        user = replaced(instruction.words.front().text, environment);
+        user = with_values(instruction.words.front().text, environment);
         user.resize(std::min(user.find(':'), user.size()));
         if (user.size() > kLongest) user.clear();
       } else if (instruction.keyword == Keyword::kWorkdir) {
         const std::string path =
-            replaced(instruction.words.size() == 1 ? std::string_view(instruction.words[0].text)
-                                                   : view.text(instruction.arguments),
-                     environment);
+            with_values(instruction.words.size() == 1 ? std::string_view(instruction.words[0].text)
+                                                      : view.text(instruction.arguments),
+                        environment);
         if (path.starts_with('/'))
           directory = normal_path(path);
         else
@@ -272,9 +270,9 @@ std::vector<CacheMount> cache_mounts(const Instruction& instruction) {
       if (key == "id") made.id = value;
     }
     if (!cache) continue;
-    made.target = replaced(written, environment_of(instruction));
+    made.target = with_values(written, environment_of(instruction));
     while (made.target.size() > 1 && made.target.ends_with('/')) made.target.pop_back();
-    made.id = made.id.empty() ? made.target : replaced(made.id, environment_of(instruction));
+    made.id = made.id.empty() ? made.target : with_values(made.id, environment_of(instruction));
     out.push_back(std::move(made));
   }
   return out;
@@ -330,12 +328,13 @@ std::string cache_directory(const Step& step, const ShellCommand* command,
         named = command->words[at + 1].text;
       if (text.starts_with("--cache-dir=")) named = text.substr(12);
       if (!named.empty())
-        return absolute(directory, replaced(named, environment_of(*step.instruction)), home);
+        return absolute_path(directory, with_values(named, environment_of(*step.instruction)),
+                             home);
     }
   if (const auto own = from(tool.variable); own.set && own.value.value_or("?") != "")
-    return own.value ? absolute(directory, *own.value, home) : std::string();
+    return own.value ? absolute_path(directory, *own.value, home) : std::string();
   if (const auto xdg = from("XDG_CACHE_HOME"); xdg.set && xdg.value.value_or("?") != "")
-    return xdg.value ? absolute(directory, *xdg.value + "/" + tool.xdg, home) : std::string();
+    return xdg.value ? absolute_path(directory, *xdg.value + "/" + tool.xdg, home) : std::string();
   return home.empty() ? std::string() : normal_path(home + "/" + tool.home);
 }
 
@@ -351,185 +350,6 @@ std::string clone_target(const StepCommand& command) {
   std::string folder(file_name(words[url].text));
   if (folder.ends_with(".git")) folder.resize(folder.size() - 4);
   return folder;
-}
-
-namespace {
-
-/// The paths of one RUN: `cd` is followed at the top.
-class RunPaths {
- public:
-  RunPaths(const Instruction& run, std::string directory, std::string home,
-           std::vector<Written>& out)
-      : run_(run),
-        directory_(std::move(directory)),
-        home_(std::move(home)),
-        mounts_(mount_targets(run)),
-        out_(out) {}
-
-  void read() {
-    for (const StepCommand& command : commands_of(run_)) one(command);
-  }
-
- private:
-  void add(std::string_view path, std::string_view how, const StepCommand& command, bool download) {
-    const std::string full = absolute(directory_, path, home_);
-    if (full.empty() || full == "/dev/null" || out_.size() >= kMostStepPaths) return;
-    for (const std::string& mount : mounts_)
-      if (lies_in(full, mount)) return;
-    out_.push_back({&run_, full, std::string(how), command.shell->span, download});
-  }
-
-  void fetched(const StepCommand& command) {
-    constexpr auto kWget = std::to_array<std::string_view>(
-        {"-O", "--output-document", "-P", "--directory-prefix", "-o", "--output-file", "-t",
-         "--tries", "-T", "--timeout", "-U", "--user-agent", "--header"});
-    constexpr auto kCurl = std::to_array<std::string_view>(
-        {"-o", "--output", "--output-dir", "-H", "--header", "--retry", "-A", "--user-agent", "-x",
-         "--proxy", "-d", "--data", "-u", "--user", "-m", "--max-time", "-X", "--request"});
-    const bool wget = command.program == "wget";
-    const bool aria = command.program == "aria2c";
-    const Options options =
-        wget ? read_options(command.arguments, kWget) : read_options(command.arguments, kCurl);
-    std::string file, folder;
-    bool remote_name = wget || aria;
-    for (const Option& option : options.options) {
-      if (wget && (option.name == "-O" || option.name == "--output-document")) file = option.value;
-      if (wget && (option.name == "-P" || option.name == "--directory-prefix"))
-        folder = option.value;
-      if (!wget && (option.name == "-o" || option.name == "--output")) file = option.value;
-      if (aria && option.name == "-d") folder = option.value;
-      if (!wget && option.name == "--output-dir") folder = option.value;
-      if (!wget && option.name == "--remote-name") remote_name = true;
-    }
-    // curl -LO, wget -qO FILE
-    for (std::size_t at = 0; at < command.arguments.size(); ++at) {
-      const std::string_view text = command.arguments[at].text;
-      if (text.size() < 2 || text[0] != '-' || text[1] == '-') continue;
-      const bool last = at + 1 < command.arguments.size();
-      if (wget && text.ends_with('O') && last) file = command.arguments[at + 1].text;
-      if (!wget && text.ends_with('o') && last) file = command.arguments[at + 1].text;
-      if (!wget && text.find('O') != text.npos) remote_name = true;
-    }
-    if (file == "-") return;
-    if (!file.empty()) {
-      add(folder.empty() ? file : folder + "/" + file, command.program, command, true);
-      return;
-    }
-    if (!remote_name) return;
-    for (const Argument& word : options.positional) {
-      if (word.text.find("://") == std::string::npos) continue;
-      const std::string_view url = std::string_view(word.text).substr(0, word.text.find('?'));
-      add((folder.empty() ? "" : folder + "/") + std::string(file_name(url)), command.program,
-          command, true);
-    }
-  }
-
-  /// The directory of `python -m venv`, virtualenv and `uv venv`; empty: none is made, or named.
-  static std::string environment_of_python(const StepCommand& command) {
-    constexpr auto kValued = std::to_array<std::string_view>({"-p",
-                                                              "--python",
-                                                              "--prompt",
-                                                              "--app-data",
-                                                              "--try-first-with",
-                                                              "--discovery",
-                                                              "--creator",
-                                                              "--seeder",
-                                                              "--activators",
-                                                              "--extra-search-dir",
-                                                              "--pip",
-                                                              "--setuptools",
-                                                              "--wheel",
-                                                              "-f",
-                                                              "--find-links",
-                                                              "-i",
-                                                              "--index",
-                                                              "--index-url",
-                                                              "--default-index",
-                                                              "--extra-index-url",
-                                                              "--cache-dir",
-                                                              "--config-file",
-                                                              "--project",
-                                                              "--link-mode",
-                                                              "--exclude-newer"});
-    std::span<const Argument> words = command.arguments;
-    if (command.program != "virtualenv") {
-      const auto verb = std::ranges::find_if(
-          words, [](const Argument& word) { return is_one_of(word.text, {"venv", "virtualenv"}); });
-      if (verb == words.end() ||
-          (command.program != "uv" &&
-           !(command.program.starts_with("python") && command.value_of("-m") == verb->text)))
-        return {};
-      words = words.subspan(static_cast<std::size_t>(verb - words.begin()) + 1);
-    }
-    const Options options = read_options(words, kValued);
-    return options.positional.empty() ? std::string() : options.positional.back().text;
-  }
-
-  void one(const StepCommand& command) {
-    const std::string& program = command.program;
-    if (program == "cd" && !command.arguments.empty()) {
-      const std::string to = absolute(directory_, command.arguments.front().text, home_);
-      directory_ = command.shell->depth == 0 ? to : std::string();
-    } else if (program == "wget" || program == "curl" || program == "aria2c") {
-      fetched(command);
-    } else if (const std::string clone = clone_target(command); !clone.empty()) {
-      add(clone, "git clone", command, true);
-    } else if (program == "huggingface-cli" || program == "hf") {
-      if (command.arguments.empty() || command.arguments.front().text != "download") return;
-      std::string folder = command.value_of("--local-dir");
-      if (folder.empty()) folder = command.value_of("--cache-dir");
-      add(folder.empty() ? "~/.cache/huggingface" : folder, program + " download", command, true);
-    } else if (program == "tar" || program == "bsdtar") {
-      std::string folder = command.value_of("-C");
-      if (folder.empty()) folder = command.value_of("--directory");
-      if (!folder.empty()) add(folder, "tar", command, false);
-    } else if (program == "unzip") {
-      const std::string folder = command.value_of("-d");
-      if (!folder.empty()) add(folder, "unzip", command, false);
-    } else if (program == "cp" || program == "mv") {
-      if (command.arguments.size() > 1) add(command.arguments.back().text, program, command, false);
-    } else if (const std::string environment = environment_of_python(command);
-               !environment.empty()) {
-      add(environment, "the virtual environment", command, false);
-    } else if (is_shell(program) && command.has("-b") && !command.value_of("-p").empty()) {
-      add(command.value_of("-p"), "the conda installer", command, false);
-    } else if ((program == "aws" || program == "gsutil" || program == "gcloud") &&
-               command.arguments.size() > 2) {
-      add(command.arguments.back().text, program, command, true);
-    }
-  }
-
-  const Instruction& run_;
-  std::string directory_, home_;
-  std::vector<std::string> mounts_;
-  std::vector<Written>& out_;
-};
-
-}  // namespace
-
-std::vector<Written> written_paths(const StageSteps& steps) {
-  std::vector<Written> out;
-  for (const Step& at : steps.all()) {
-    const Instruction& step = *at.instruction;
-    if (step.keyword == Keyword::kRun) RunPaths(step, at.directory, at.home, out).read();
-    if (out.size() >= kMostStepPaths) break;
-    if (!step.copies() || step.words.size() < 2) continue;
-    const std::string target = replaced(step.words.back().text, environment_of(step));
-    const std::string full = absolute(at.directory.empty() ? "/" : at.directory, target, {});
-    if (full.empty()) continue;
-    const bool folder = target.ends_with('/') || target == "." || step.words.size() > 2;
-    for (std::size_t word = 0; word + 1 < step.words.size() && out.size() < kMostStepPaths;
-         ++word) {
-      const std::string& source = step.words[word].text;
-      // A directory's content goes to the target itself, a file goes into the directory.
-      const std::string_view name = file_name(source);
-      const bool file = folder && name.find('.') != name.npos && name != "." && name != "..";
-      out.push_back({&step, file ? normal_path(full + "/" + std::string(name)) : full,
-                     std::string(to_string(step.keyword)), step.words[word].span,
-                     source.find("://") != std::string::npos});
-    }
-  }
-  return out;
 }
 
 bool uninstalls(const FileView& view, std::size_t stage, const std::string& package) {

@@ -53,6 +53,11 @@ bool compares_sums(const Instruction& run);
 /// them.
 bool takes_files(const ShellCommand& command);
 
+/// "~/models", "../models" as an absolute path; empty: it hangs on what is not known.
+std::string absolute_path(std::string_view directory, std::string_view path, std::string_view home);
+/// A text with its variables replaced; empty: one is not known.
+std::string with_values(std::string_view text, const Environment& environment);
+
 /// The folder that `git clone` writes, as it is named; empty: the command clones nothing.
 std::string clone_target(const StepCommand& command);
 
@@ -93,16 +98,5 @@ bool lies_in(std::string_view path, std::string_view directory);
 /// The directory in which a tool of the table keeps its cache at a command; empty: not known.
 std::string cache_directory(const Step& step, const ShellCommand* command,
                             const knowledge::ToolCacheRow& tool);
-
-/// A path that a step writes into the image.
-struct Written {
-  const Instruction* step = nullptr;
-  std::string path;  ///< absolute
-  std::string how;   ///< "COPY", "git clone", "wget"
-  Span span;         ///< of the word or command
-  bool download = false;
-};
-/// In the order of the build, at most 2,000. What goes to a mount is left out.
-std::vector<Written> written_paths(const StageSteps& steps);
 
 }  // namespace flense::lint

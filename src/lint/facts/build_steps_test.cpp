@@ -1,4 +1,5 @@
 #include "lint/facts/build_steps.h"
+#include "lint/facts/written_paths.h"
 
 #include <gtest/gtest.h>
 

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "lint/facts/build_steps.h"
+#include "lint/facts/written_paths.h"
 
 namespace flense::lint {
 

@@ -59,6 +59,30 @@ bool is_python2(const ListUse& use, const std::string& program) {
                     });
 }
 
+/// uv takes torch for the CUDA that this variable names.
+bool has_torch_backend(const ListUse& use) {
+  return use.command->has_option("--torch-backend") ||
+         (use.install != nullptr && use.command->manager == PackageManager::kUv &&
+          environment_of(*use.install->instruction).contains("UV_TORCH_BACKEND"));
+}
+
+/// The distributions of CUDA 10 and before have a Python for which nothing new is built; others get
+/// one by a command.
+bool is_of_old_python(const ListUse& use) {
+  const GpuImage& base = use.base();
+  for (const std::string_view old :
+       {"python3.5", "python3.6", "python3.7", "python=3.5", "python=3.6", "python=3.7",
+        "python==3.6", "python==3.7", "py35", "py36", "py37", "Python-3.6", "Python-3.7"})
+    if (commands_mention(*use.view, use.stage, old)) return true;
+  return first_number(base.cuda.value).value_or(11) < 11 ||
+         (base.python.known() && compare_versions(base.python.value, "3.8") < 0);
+}
+
+/// For Arm PyPI's torch is of another kind, and Jetson's is not there.
+bool is_for_arm(const ListUse& use) {
+  return use.base().platform == "jetson" || is_for_arm(*use.view, use.view->stages[use.stage]);
+}
+
 }  // namespace
 
 std::string python_of(const ListUse& use) {
@@ -89,34 +113,6 @@ std::string python_of(const ListUse& use) {
         if (is_one_of(command.program, {"uv", "pyenv", "conda", "mamba", "micromamba"})) return {};
   return use.base().python.value;
 }
-
-namespace {
-
-/// uv takes torch for the CUDA that this variable names.
-bool has_torch_backend(const ListUse& use) {
-  return use.command->has_option("--torch-backend") ||
-         (use.install != nullptr && use.command->manager == PackageManager::kUv &&
-          environment_of(*use.install->instruction).contains("UV_TORCH_BACKEND"));
-}
-
-/// The distributions of CUDA 10 and before have a Python for which nothing new is built; others get
-/// one by a command.
-bool is_of_old_python(const ListUse& use) {
-  const GpuImage& base = use.base();
-  for (const std::string_view old :
-       {"python3.5", "python3.6", "python3.7", "python=3.5", "python=3.6", "python=3.7",
-        "python==3.6", "python==3.7", "py35", "py36", "py37", "Python-3.6", "Python-3.7"})
-    if (commands_mention(*use.view, use.stage, old)) return true;
-  return first_number(base.cuda.value).value_or(11) < 11 ||
-         (base.python.known() && compare_versions(base.python.value, "3.8") < 0);
-}
-
-/// For Arm PyPI's torch is of another kind, and Jetson's is not there.
-bool is_for_arm(const ListUse& use) {
-  return use.base().platform == "jetson" || is_for_arm(*use.view, use.view->stages[use.stage]);
-}
-
-}  // namespace
 
 std::optional<OtherCuda> other_cuda(const knowledge::Knowledge& known,
                                     const PackageRequest& request, const PackageList& list,

@@ -45,16 +45,9 @@ bool adds_repository(const FileView& view, const StageView& stage) {
            !word.ends_with(".pub") && !holds(word, kOldKey);
   };
   for (const std::size_t one : view.dockerfile->lineage(stage.index))
-    for (const Instruction& step : view.dockerfile->stages[one].instructions) {
-      if (step.copies() && view.text(step.span).contains(".list")) return true;
-      for (const ShellCommand& command : step.commands)
-        if (std::ranges::any_of(command.words,
-                                [&](const ShellWord& word) { return names(word.text); }) ||
-            std::ranges::any_of(command.redirections, [&](const ShellRedirection& one) {
-              return names(one.target.text);
-            }))
-          return true;
-    }
+    for (const Instruction& step : view.dockerfile->stages[one].instructions)
+      if (mentions(step, names) || (step.copies() && view.text(step.span).contains(".list")))
+        return true;
   return false;
 }
 

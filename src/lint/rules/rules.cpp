@@ -71,6 +71,7 @@ constexpr RuleFamily* kFamilies[] = {
     judge_weights,
     judge_extensions,
     judge_distribution_packages,
+    judge_gone_packages,
     judge_versions_system,
     judge_package_indexes,
     judge_python_environment,

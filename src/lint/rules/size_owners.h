@@ -5,6 +5,7 @@
 
 #include "lint/facts/build_steps.h"
 #include "lint/facts/sent_files.h"
+#include "lint/facts/written_paths.h"
 #include "lint/rules/rules.h"
 
 namespace flense::lint {
