@@ -10,13 +10,21 @@ namespace flense::lint {
 namespace {
 
 bool goes_on(const ShellCommand& command) {
-  return command.joined_by == "&&" || command.joined_by == "||";
+  return is_one_of(command.joined_by, {"&&", "||", "|", "|&"});
+}
+
+/// A program that is called for the answer.
+bool asks(const ShellCommand& command) {
+  if (command.words.empty()) return false;
+  return command.words.front().text.starts_with("((") ||
+         is_one_of(program_of(command).name,
+                   {"test", "[", "[[", "grep", "egrep", "fgrep", "command", "which", "type", "hash",
+                    "id", "cmp", "diff", "false", "getent", "lspci", "nvidia-smi"});
 }
 
 /// `test … && pip install`, `pip install || pip install`: what follows may not run.
 bool decides_about_next(const ShellCommand& command) {
-  return command.joined_by == "||" ||
-         (command.joined_by == "&&" && is_one_of(program_of(command).name, {"test", "[", "[["}));
+  return command.joined_by == "||" || (command.joined_by == "&&" && asks(command));
 }
 
 /// `exit`, `return 0`, `exec bash`; `exit 1` ends the run as one that failed.
@@ -50,10 +58,14 @@ class List {
 
  private:
   void join(const ShellCommand& command) {
-    decided_ = goes_on(command) && (decided_ || decides_about_next(command));
+    negated_ = negated_ || command.negated;
+    decided_ = goes_on(command) &&
+               (decided_ || decides_about_next(command) || (negated_ && command.joined_by == "&&"));
+    if (!command.joined_by.starts_with('|') || command.joined_by == "||") negated_ = false;
   }
 
   bool decided_ = false;  ///< a test or an alternative decides about what comes next
+  bool negated_ = false;  ///< the pipe began with `!`
   bool left_ = false;     ///< the text may have ended
   const ShellCommand* group_ = nullptr;
 };

@@ -282,7 +282,11 @@ class Splitter {
 
   /// A control word where a command may begin; nullopt: there is none.
   std::optional<bool> control(std::string_view text) {
-    constexpr std::array kStepped = {"then", "else", "elif", "do", "!", "in"};
+    constexpr std::array kStepped = {"then", "else", "elif", "do", "in"};
+    if (text == "!") {
+      command_.negated = true;
+      return true;
+    }
     if (std::ranges::find(kStepped, text) != kStepped.end()) return true;
     if (text == "{") return enter(Open::kGroup);
     if (text == "if") return enter(Open::kCondition);

@@ -41,8 +41,9 @@ struct ShellCommand {
   std::vector<ShellRedirection> redirections;
   std::string joined_by;  ///< what follows: "&&", "||", ";", "|", "&", "\n", "" at the end
   Span span;
-  unsigned depth = 0;  ///< of ( … ), { … ; }, if, for, while, case, $( … ), sh -c '…' around it
-  char within = 0;     ///< the quote around the text of sh -c; '?': of JSON, or several
+  unsigned depth = 0;    ///< of ( … ), { … ; }, if, for, while, case, $( … ), sh -c '…' around it
+  char within = 0;       ///< the quote around the text of sh -c; '?': of JSON, or several
+  bool negated = false;  ///< behind a `!`, as the first of its pipe
 };
 
 struct ShellDialect {
