@@ -13,9 +13,9 @@ namespace {
 
 constexpr std::size_t kMostScripts = 200;
 
-/// "install.sh" of `bash /tmp/install.sh`; empty: no script.
+/// "install.sh" of `bash /tmp/install.sh`, `. /tmp/install.sh`; empty: no script.
 std::string script_of(const StepCommand& command, const Instruction& run) {
-  if (is_shell(command.program)) {
+  if (is_shell(command.program) || is_one_of(command.program, {".", "source"})) {
     for (const Argument& word : command.arguments)
       if (!word.text.starts_with('-')) return word.text.ends_with(".sh") ? word.text : "";
     return {};
@@ -108,14 +108,14 @@ const CleaningScripts::Script& CleaningScripts::script_in(const ProjectFile& fil
 
 std::optional<std::size_t> CleaningScripts::last_in(
     std::size_t stage, const Instruction& run,
-    const std::function<bool(const StepCommand&)>& cleans) {
+    const std::function<bool(const std::vector<StepCommand>&)>& cleans) {
   std::optional<std::size_t> out;
   for (const StepCommand& command : commands_of(run)) {
     const std::string path = script_of(command, run);
     bool does = file_name(path.empty() ? command.program : path).contains("clean");
     if (!path.empty() && ++asked_ <= kMostScripts)
       if (const ProjectFile* file = context_file(view_, stage, root_, path))
-        does = std::ranges::any_of(script_in(*file, environment_of(run)).commands, cleans);
+        does = cleans(script_in(*file, environment_of(run)).commands);
     if (does) out = command.shell->span.begin;
   }
   return out;

@@ -40,10 +40,11 @@ class CleaningScripts {
  public:
   explicit CleaningScripts(const FileView& view);
 
-  /// Where the last command of a RUN stands that starts a script with such a command in it; of one
+  /// Where the last command of a RUN stands that starts a script with such commands in it; of one
   /// that the project does not hold, its name says so ("clean-layer.sh").
-  std::optional<std::size_t> last_in(std::size_t stage, const Instruction& run,
-                                     const std::function<bool(const StepCommand&)>& cleans);
+  std::optional<std::size_t> last_in(
+      std::size_t stage, const Instruction& run,
+      const std::function<bool(const std::vector<StepCommand>&)>& cleans);
 
  private:
   struct Script {

@@ -105,64 +105,6 @@ bool compiles_wheels(const Install& install, const ShellCommand* command) {
          });
 }
 
-namespace {
-
-/// Whether `rm` of this path empties the directory.
-bool removes(std::string path, std::string_view directory, bool unknown) {
-  if (path.starts_with("~")) path = "/root" + path.substr(1);
-  while (path.ends_with('/') || path.ends_with('*')) path.pop_back();
-  if (holds(path, "$")) return unknown;
-  // What poetry downloads lies in a directory of its own.
-  return !path.empty() &&
-         (lies_in(directory, path) || path == fmt::format("{}/artifacts", directory));
-}
-
-}  // namespace
-
-bool empties(const StepCommand& command, std::string_view directory, std::string_view tool,
-             bool unknown) {
-  if (command.program == "rm" && std::ranges::any_of(command.arguments, [&](const Argument& word) {
-        return removes(word.text, directory, unknown);
-      }))
-    return true;
-  if (command.program == "find" && command.has("-delete") && !command.arguments.empty() &&
-      lies_in(directory, normal_path(command.arguments.front().text)))
-    return true;
-  // find / -name .cache -exec rm …
-  return (unknown && command.program == "find" && command.has(".cache")) || is_purge(command, tool);
-}
-
-std::size_t emptied_at(const Instruction& run, std::string_view directory, std::string_view tool,
-                       bool unknown) {
-  // trap 'rm -rf ~/.cache' EXIT; a function that it names may remove anything.
-  const auto at_exit = [&](const StepCommand& command) {
-    if (command.program != "trap" || !command.has("EXIT") || command.arguments.empty())
-      return false;
-    const std::vector<std::string_view> words =
-        parts_of(command.arguments.front().text, " \t\n;&|\"");
-    const bool removal = std::ranges::find(words, "rm") != words.end();
-    return removal ? std::ranges::any_of(words,
-                                         [&](std::string_view word) {
-                                           return removes(std::string(word), directory, unknown);
-                                         })
-                   : unknown;
-  };
-  std::size_t out = 0;
-  for (const StepCommand& command : commands_of(run))
-    if (at_exit(command))
-      return run.span.end;
-    else if (empties(command, directory, tool, unknown))
-      out = std::max(out, command.shell->span.begin);
-  return out;
-}
-
-bool is_purge(const StepCommand& command, std::string_view tool) {
-  if (!command.has("cache")) return false;
-  return (holds(command.program, tool) &&
-          (command.has("purge") || command.has("clean") || command.has("remove"))) ||
-         (command.program.starts_with("python") && command.has(tool) && command.has("purge"));
-}
-
 std::string mount_owner(const std::string& user) {
   if (user.empty() || is_root(user)) return {};
   return all_digits(user) ? fmt::format("uid={0},gid={0}", user)

@@ -24,19 +24,6 @@ bool keeps_copies(const Instruction& run, const ShellCommand* command, const Pac
 /// names: pip and uv take such a wheel from their cache in a later build too, whatever that is for.
 bool compiles_wheels(const Install& install, const ShellCommand* command);
 
-/// Whether a command empties a directory, or all of one above it. Of a path that is not known
-/// nobody can tell: `unknown` is the answer.
-bool empties(const StepCommand& command, std::string_view directory, std::string_view tool,
-             bool unknown);
-
-/// Where the last command of a RUN stands that empties a directory, or all of one above it; 0: none
-/// does.
-std::size_t emptied_at(const Instruction& run, std::string_view directory, std::string_view tool,
-                       bool unknown);
-
-/// pip cache purge, uv cache clean, python -m pip cache purge.
-bool is_purge(const StepCommand& command, std::string_view tool);
-
 /// What gives a mount, which is root's, to the user of a step; empty: it needs nothing, or the user
 /// is not known. Only of a user by number it is what is to be written.
 std::string mount_owner(const std::string& user);

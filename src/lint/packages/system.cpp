@@ -40,6 +40,17 @@ constexpr auto kManagers = std::to_array<SystemManager>({
      {"-t", "--virtual", "-X", "--repository", "-p", "--root", "--arch", "--cache-dir"}},
 });
 
+/// Options with which nothing is installed: a trial, or a download alone.
+bool leaves_out(PackageManager manager, std::string_view option) {
+  constexpr auto kAlways = std::to_array<std::string_view>(
+      {"--download-only", "--downloadonly", "--simulate", "--dry-run", "--just-print", "--recon",
+       "--no-act", "--assumeno", "--print-uris"});
+  if (std::ranges::find(kAlways, option) != kAlways.end()) return true;
+  // dnf's -d is how much it says.
+  return manager == PackageManager::kApt ? option == "-d" || option == "-s"
+                                         : manager == PackageManager::kApk && option == "-s";
+}
+
 /// name=version, name:arch, name/release, name+ of apt; name~=version of apk.
 void split_name(const std::string& text, PackageManager manager, PackageRequest& out) {
   if (manager == PackageManager::kDnf) {
@@ -81,7 +92,10 @@ std::optional<PackageList> read_system_command(std::string_view program,
   const Options options = read_options(arguments, at->valued);
   if (options.positional.empty()) return std::nullopt;
   const std::string& verb = options.positional.front().text;
-  if (std::ranges::find(at->verbs, std::string_view(verb)) == at->verbs.end()) return std::nullopt;
+  if (std::ranges::find(at->verbs, std::string_view(verb)) == at->verbs.end() ||
+      std::ranges::any_of(options.options,
+                          [&](const Option& one) { return leaves_out(at->manager, one.name); }))
+    return std::nullopt;
   PackageList list;
   list.manager = at->manager;
   list.program = program;

@@ -8,6 +8,7 @@
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "lint/facts/cache_steps.h"
+#include "lint/facts/emptied.h"
 #include "lint/facts/layer_paths.h"
 #include "lint/facts/purpose.h"
 #include "lint/facts/script_installs.h"
@@ -122,14 +123,14 @@ void left_in_layer(const FileView& view, const StageSteps& steps, const Download
     });
     if (mounted || lies_in(directory, "/dev")) continue;
     // What is installed behind the command that empties it stays.
-    const std::size_t emptied =
-        std::max(emptied_at(run, directory, one.tool->tool, true),
-                 scripts
-                     .last_in(install->stage, run,
-                              [&](const StepCommand& other) {
-                                return empties(other, directory, one.tool->tool, true);
-                              })
-                     .value_or(0));
+    const ToolCache cache{directory, one.tool->tool};
+    const std::size_t emptied = std::max(emptied_at(*one.step, cache, Emptied::kPerhaps),
+                                         scripts
+                                             .last_in(install->stage, run,
+                                                      [&](const std::vector<StepCommand>& script) {
+                                                        return may_empty(script, *one.step, cache);
+                                                      })
+                                             .value_or(0));
     const auto kept = std::ranges::find_if(
         one.installs, [&](const Install* other) { return other->command.span.begin >= emptied; });
     if (kept == one.installs.end()) continue;
@@ -195,12 +196,17 @@ bool is_conda_clean(const StepCommand& command) {
          command.has("clean");
 }
 
-/// What takes conda's packages out of the layer.
-bool cleans_conda(const StepCommand& command) {
-  return is_conda_clean(command) ||
-         (command.program == "rm" &&
-          std::ranges::any_of(command.arguments,
-                              [](const Argument& word) { return holds(word.text, "/pkgs"); }));
+/// What takes conda's packages out of the layer, from a place on.
+bool cleans_conda(const std::vector<StepCommand>& commands, std::size_t from) {
+  const auto is_of_packages = [](std::string_view word) {
+    return has_part(word, "/{,}", {"pkgs"});
+  };
+  for (std::size_t at = 0; at < commands.size(); ++at)
+    if (commands[at].shell->span.begin >= from &&
+        (is_conda_clean(commands[at]) ||
+         std::ranges::any_of(removed_words(commands, at), is_of_packages)))
+      return true;
+  return false;
 }
 
 /// A || B
@@ -241,11 +247,11 @@ void conda_clean(const FileView& view, const StageSteps& steps, const Downloads&
     });
     if (mounted) continue;
     const std::size_t begin = install->command.span.begin;
-    if (std::ranges::any_of(commands_of(run),
-                            [&](const StepCommand& command) {
-                              return command.shell->span.begin >= begin && cleans_conda(command);
-                            }) ||
-        scripts.last_in(install->stage, run, cleans_conda).value_or(0) >= begin)
+    const auto cleans = [](const std::vector<StepCommand>& script) {
+      return cleans_conda(script, 0);
+    };
+    if (cleans_conda(commands_of(run), begin) ||
+        scripts.last_in(install->stage, run, cleans).value_or(0) >= begin)
       continue;
     const ShellCommand* command = command_at(run, install->command.span);
     std::string program = install->command.program;

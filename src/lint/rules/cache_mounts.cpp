@@ -7,6 +7,7 @@
 
 #include "base/ascii.h"
 #include "base/format.h"
+#include "lint/facts/emptied.h"
 #include "lint/facts/table_facts.h"
 #include "lint/facts/tool_caches.h"
 #include "lint/rules/rules.h"
@@ -106,7 +107,8 @@ void unused_mounts(const FileView& view, const StageView& stage, const StageStep
     for (const CacheMount& mount : cache_mounts(run)) {
       if (!lies_in(directory, mount.target)) continue;
       const std::string off = switched_off(run, command, install->command, *tool);
-      const bool emptied = off.empty() && emptied_at(run, directory, tool->tool, false) != 0;
+      const bool emptied =
+          off.empty() && emptied_at(*step, {directory, tool->tool}, Emptied::kSurely) != 0;
       // One at ~/.cache is for other programs too.
       const bool wide = directory != mount.target && !lies_in(mount.target, directory) &&
                         !holds(mount.target, tool->tool);

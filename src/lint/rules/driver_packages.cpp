@@ -9,6 +9,7 @@
 #include "lint/facts/script_installs.h"
 #include "lint/facts/workload_facts.h"
 #include "lint/rules/rules.h"
+#include "lint/shell/reached.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -226,11 +227,20 @@ Finding* driver_installer(const ProjectFile& file, const StepCommand& command, b
 void driver(const FileView& view, const StageSteps& steps, bool without_files, FindingSink& sink) {
   const bool own = without_files || holds_machine(view);
   for (const Install* install : view.installs_in(view.stages.size() - 1))
-    driver_packages(view, *view.file, install->command, commands_of(*install->instruction), own,
-                    sink);
-  for (const Step& step : steps.all())
-    for (const StepCommand& command : commands_of(*step.instruction))
-      driver_installer(*view.file, command, without_files, sink);
+    if (Finding* found = driver_packages(view, *view.file, install->command,
+                                         commands_of(*install->instruction), own, sink))
+      found->pedantic = found->pedantic || install->conditional;
+  for (const Step& step : steps.all()) {
+    const auto& commands = step.instruction->commands;
+    std::vector<bool> reached;  // asked once
+    for (const StepCommand& command : commands_of(*step.instruction)) {
+      Finding* found = driver_installer(*view.file, command, without_files, sink);
+      if (found == nullptr) continue;
+      if (reached.empty()) reached = surely_reached(commands);
+      if (!reached[static_cast<std::size_t>(command.shell - commands.data())])
+        found->pedantic = true;
+    }
+  }
   for (const RunScript& script : scripts_run_by(view)) {
     if (!view.stages[script.stage].final) continue;
     std::size_t budget = 1U << 20;

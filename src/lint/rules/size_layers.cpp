@@ -6,6 +6,7 @@
 #include "base/ascii.h"
 #include "base/format.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/emptied.h"
 #include "lint/facts/layer_paths.h"
 #include "lint/facts/sent_files.h"
 #include "lint/facts/tool_caches.h"
@@ -174,7 +175,7 @@ class Layers {
       const ShellCommand* at = command_at(run, list.span);
       const std::string directory = cache_directory(*own, at, *tool);
       const auto [emptied, fresh] = emptied_.try_emplace({&run, tool->tool + directory}, 0);
-      if (fresh) emptied->second = emptied_at(run, directory, tool->tool, false);
+      if (fresh) emptied->second = emptied_at(*own, {directory, tool->tool}, Emptied::kPerhaps);
       if (!directory.empty() && switched_off(run, at, list, *tool).empty() &&
           emptied->second <= list.span.begin)
         fills_.push_back({&install, directory, tool->tool});
