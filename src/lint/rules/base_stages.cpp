@@ -9,6 +9,7 @@
 #include "base/version_numbers.h"
 #include "knowledge/table_rows.h"
 #include "lint/rules/rules.h"
+#include "lint/shell/reached.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -322,11 +323,15 @@ std::string_view processor_of(std::string_view word) {
   return arm == intel ? std::string_view() : arm ? "arm64" : "amd64";
 }
 
+/// The words that name files in every build: in a branch, one for another processor may be meant.
 template <class Take>
-void each_word(const Stage& stage, const Take& take) {
+void each_sure_word(const Stage& stage, const Take& take) {
   for (const Instruction& instruction : stage.instructions) {
-    for (const ShellCommand& command : instruction.commands)
-      for (const ShellWord& word : command.words) take(std::string_view(word.text), word.span);
+    const std::vector<bool> reached = surely_reached(instruction.commands);
+    for (std::size_t at = 0; at < reached.size(); ++at)
+      if (reached[at])
+        for (const ShellWord& word : instruction.commands[at].words)
+          take(std::string_view(word.text), word.span);
     if (instruction.keyword == Keyword::kAdd)
       for (const Word& word : instruction.words) take(std::string_view(word.text), word.span);
   }
@@ -354,7 +359,7 @@ void platforms(const FileView& view, FindingSink& sink) {
     if (names_triplet(view, stage.index, jetson || platform == "arm64" ? "x86_64" : "aarch64") ||
         commands_mention(view, stage.index, "qemu"))
       continue;
-    each_word(*stage.stage, [&](std::string_view word, Span span) {
+    each_sure_word(*stage.stage, [&](std::string_view word, Span span) {
       const std::string_view processor = processor_of(word);
       if (processor.empty()) return;
       std::string message;
@@ -401,13 +406,17 @@ void several_architectures(const FileView& view, FindingSink& sink) {
         stage.stage->platform.value_or("").ends_with("64"))
       continue;
     // Commands that query the processor choose the right files themselves.
-    bool chosen = false;
-    each_word(*stage.stage, [&](std::string_view word, Span) {
-      for (const std::string_view name : {"TARGETARCH", "TARGETPLATFORM", "uname", "dpkg"})
-        chosen = chosen || word.find(name) != word.npos;
-    });
-    if (chosen) continue;
-    each_word(*stage.stage, [&](std::string_view word, Span span) {
+    const auto chooses = [](std::string_view word) {
+      return std::ranges::any_of(
+          std::to_array<std::string_view>({"TARGETARCH", "TARGETPLATFORM", "uname", "dpkg"}),
+          [&](std::string_view name) { return word.contains(name); });
+    };
+    if (std::ranges::any_of(stage.stage->instructions, [&](const Instruction& one) {
+          return (one.keyword == Keyword::kRun || one.keyword == Keyword::kAdd) &&
+                 mentions(one, chooses);
+        }))
+      continue;
+    each_sure_word(*stage.stage, [&](std::string_view word, Span span) {
       if (processor_of(word).empty()) return;
       Finding& found =
           sink.add("multi-architecture", *view.file, span,
