@@ -28,6 +28,24 @@ std::vector<MissingPackageRow> missing_rows(const TableSet& tables, std::string_
 
 }  // namespace
 
+bool CudaDistributionRow::is_early(std::string_view cuda) const {
+  return !first.empty() && compare_versions(cuda, first) < 0;
+}
+
+bool CudaDistributionRow::is_late(std::string_view cuda) const {
+  const bool whole_minor = std::ranges::count(last, '.') < 2;
+  return !last.empty() &&
+         compare_versions(whole_minor ? major_minor(cuda) : std::string(cuda), last) > 0;
+}
+
+bool CudaDistributionRow::has_cudnn(std::string_view cuda) const {
+  return cudnn.empty() || (cudnn != "none" && compare_versions(cuda, cudnn) >= 0);
+}
+
+bool CudaDistributionRow::has(std::string_view cuda, bool with_cudnn) const {
+  return !is_early(cuda) && !is_late(cuda) && (!with_cudnn || has_cudnn(cuda));
+}
+
 Images Images::read(const TableSet& tables) {
   Images out;
   out.date = tables.table("images")["date"].text();
@@ -41,8 +59,8 @@ Images Images::read(const TableSet& tables) {
   const TableRows builds = section("cuda_distributions");
   builds.each([&](const Json& row) {
     const std::string name = text_at(row, "distribution");
-    out.cuda_distributions.push_back(
-        {name, text_at(row, "first"), text_at(row, "last"), builds.source(row, name)});
+    out.cuda_distributions.push_back({name, text_at(row, "first"), text_at(row, "last"),
+                                      text_at(row, "cudnn"), builds.source(row, name)});
   });
   const TableRows old = section("old_repositories");
   old.each([&](const Json& row) {

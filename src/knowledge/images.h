@@ -14,15 +14,21 @@ namespace flense::knowledge {
 struct CudaImageRow {
   std::string cuda;   ///< "12.4.1"; "10.2" stands for all its updates
   std::string state;  ///< empty: maintained; "unsupported": due for deletion; "deleted"
-  std::string cudnn;  ///< how its tags spell cuDNN: "cudnn8", "cudnn"; empty when not told
+  std::string cudnn;  ///< how its tags spell cuDNN: "cudnn8", "cudnn", "none"; empty when not told
   std::string document, source;
 };
 
 /// Versions that nvidia/cuda has for a distribution; an empty bound is none.
 struct CudaDistributionRow {
   std::string distribution;  ///< "ubuntu22.04"
-  std::string first, last;
+  std::string first, last;   ///< "12.9" holds all its updates
+  std::string cudnn;         ///< the first with cuDNN where that came later; "none": there is none
   std::string source;
+
+  bool is_early(std::string_view cuda) const;
+  bool is_late(std::string_view cuda) const;
+  bool has_cudnn(std::string_view cuda) const;  ///< where its row has one
+  bool has(std::string_view cuda, bool with_cudnn) const;
 };
 
 struct OldRepositoryRow {

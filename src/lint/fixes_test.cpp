@@ -126,6 +126,11 @@ TEST_F(Fixes, AnothersKeyringIsNotNamed) {
 TEST_F(Fixes, AWholeTagWhereItsCudnnIsSpeltOtherwise) {
   EXPECT_TRUE(said("cuda-tag-unknown", "FROM nvidia/cuda:12.4-cudnn9-runtime-ubuntu22.04\n")
                   .contains("write nvidia/cuda:12.4.1-cudnn-runtime-ubuntu22.04"));
+  EXPECT_TRUE(said("cuda-tag-unknown", "FROM nvidia/cuda:12.5-cudnn-runtime-ubuntu24.04\n")
+                  .contains("write nvidia/cuda:12.5.1-cudnn-runtime-ubuntu22.04"));
+  EXPECT_TRUE(said("cuda-tag-unknown", "FROM nvidia/cuda:12.4.1-cudnn8-runtime-ubuntu24.04\n")
+                  .ends_with("| ubuntu24.04 begins with CUDA 12.5.1: take that CUDA, or another "
+                             "distribution"));
   // 12.8.2 has none.
   EXPECT_TRUE(said("cuda-tag-unknown", "FROM nvidia/cuda:12.8-cudnn-devel-ubuntu22.04\n")
                   .ends_with("| write 12.8.1"));
@@ -168,6 +173,9 @@ TEST_F(Fixes, ARetiredTagsSuccessorIsThere) {
       "| port the file to nvidia/cuda:12.9.2-base-ubuntu24.04 and renew what is built for CUDA "
       "10, or, where it needs that CUDA, build on an image of your own with CUDA 10.1 of "
       "NVIDIA's archive");
+  // 12.4.1 is not there on it.
+  EXPECT_THAT(fix("cuda-tag-unsupported", "12.4.0-devel-ubi7"),
+              ::testing::StartsWith("| move to nvidia/cuda:12.4.1-devel-ubi8,"));
   // Without a flavour it was devel's.
   EXPECT_THAT(fix("cuda-tag-deleted", "7.5"), ::testing::HasSubstr("-devel-"));
 }

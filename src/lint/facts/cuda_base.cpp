@@ -30,10 +30,7 @@ std::string cuda_tag(const knowledge::Images& images, const knowledge::CudaImage
   }
   out += "-" + std::string(flavour.empty() ? "base" : flavour);
   const auto* base = images.cuda_distribution(distribution);
-  const bool fits =
-      base != nullptr && (base->first.empty() || compare_versions(row.cuda, base->first) >= 0) &&
-      (base->last.empty() || compare_versions(major_minor(row.cuda), base->last) <= 0);
-  if (fits) return out + "-" + std::string(distribution);
+  if (base != nullptr && base->has(row.cuda, cudnn)) return out + "-" + std::string(distribution);
   return out + (compare_versions(row.cuda, "11.7.0") >= 0 ? "-ubuntu22.04" : "-ubuntu20.04");
 }
 

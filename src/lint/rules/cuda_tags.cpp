@@ -75,11 +75,6 @@ std::string tag_of(const ImageUse& use, const knowledge::CudaImageRow& row) {
                   use.image->distribution.value, use.name->tag.contains("cudnn"));
 }
 
-bool fits(const knowledge::CudaImageRow& row, const knowledge::CudaDistributionRow& base) {
-  return (base.first.empty() || compare_versions(row.cuda, base.first) >= 0) &&
-         (base.last.empty() || compare_versions(major_minor(row.cuda), base.last) <= 0);
-}
-
 /// Its own distribution where that has not ended and the version is built on it, or else one of the
 /// same family; empty: none.
 std::string living_distribution(const ImageUse& use, const knowledge::CudaImageRow& row) {
@@ -95,7 +90,7 @@ std::string living_distribution(const ImageUse& use, const knowledge::CudaImageR
   for (const std::string& name : names) {
     const auto* base = use.knowledge->images.cuda_distribution(name);
     const auto* life = use.knowledge->images.distribution(name);
-    if (base != nullptr && fits(row, *base) &&
+    if (base != nullptr && base->has(row.cuda, use.name->tag.contains("cudnn")) &&
         (life == nullptr || life->end.empty() || life->end >= use.knowledge->images.date))
       return name;
   }
@@ -167,8 +162,9 @@ const knowledge::CudaImageRow* update_on_same(const ImageUse& use,
   const knowledge::Images& images = use.knowledge->images;
   const auto* near = images.cuda_near(row.cuda);
   const auto* base = images.cuda_distribution(use.image->distribution.value);
-  const bool good = near != nullptr && base != nullptr && fits(*near, *base) &&
-                    (!use.name->tag.contains("cudnn") || near->cudnn == row.cudnn);
+  const bool cudnn = use.name->tag.contains("cudnn");
+  const bool good = near != nullptr && base != nullptr && base->has(near->cuda, cudnn) &&
+                    (!cudnn || near->cudnn == row.cudnn);
   return good ? near : nullptr;
 }
 
@@ -327,30 +323,31 @@ bool unknown_tag(const ImageUse& use, FindingSink& sink) {
   const auto* row = images.cuda_version(cuda);
   const auto* better = images.cuda_near(cuda);
   if (row != nullptr && row->state == "deleted") return false;
-  const std::size_t cudnn = tag.find("cudnn");
+  const bool cudnn = tag.contains("cudnn");
+  const std::size_t at = std::min(tag.find("cudnn"), tag.size());
+  const std::string spelt = tag.substr(at, tag.find('-', at) - at);
   // The last update may have no cuDNN.
-  if (better != nullptr && cudnn != tag.npos && better->cudnn.empty())
+  if (better != nullptr && cudnn && !better->cudnn.starts_with("cudnn"))
     for (const knowledge::CudaImageRow& one : images.cuda)
       if (one.cudnn.starts_with("cudnn") && major_minor(one.cuda) == major_minor(better->cuda) &&
-          (better->cudnn.empty() || compare_versions(one.cuda, better->cuda) > 0))
+          (!better->cudnn.starts_with("cudnn") || compare_versions(one.cuda, better->cuda) > 0))
         better = &one;
-  // The whole tag, where the other version spells its cuDNN otherwise.
-  const bool respelt = better != nullptr && cudnn != tag.npos &&
-                       tag.substr(cudnn, tag.find('-', cudnn) - cudnn) != better->cudnn;
   // Pins that ask for the Python of an older distribution.
   std::string distribution = use.image->distribution.value;
   if (distribution.empty() && use.built != nullptr &&
       !ties_to_distribution(*use.built, images, {}, "ubuntu22.04").empty())
     distribution = "ubuntu20.04";
-  const std::string instead = better == nullptr
-                                  ? std::string()
-                                  : "write " + (respelt ? tag_of(use, *better) : better->cuda);
+  const auto* base = images.cuda_distribution(use.image->distribution.value);
+  // The whole tag, where the other version spells its cuDNN otherwise or has not the distribution.
+  const bool whole = better != nullptr && ((cudnn && spelt != better->cudnn) ||
+                                           (base != nullptr && !base->has(better->cuda, cudnn)));
+  const std::string instead =
+      better == nullptr ? std::string() : "write " + (whole ? tag_of(use, *better) : better->cuda);
   if (compare_versions(cuda, "11.0.3") >= 0 && std::ranges::count(cuda, '.') == 1) {
     message = fmt::format("tags of nvidia/cuda begin with three numbers, '{}' has two", cuda);
     // None is without a distribution.
     fix = better != nullptr && use.image->distribution.value.empty()
-              ? "write " + cuda_tag(images, *better, use.image->flavour.value, distribution,
-                                    cudnn != tag.npos)
+              ? "write " + cuda_tag(images, *better, use.image->flavour.value, distribution, cudnn)
               : instead;
     evidence = "images.json, cuda_versions: every tag since 11.0.3 names the update";
   } else if (row == nullptr && compare_versions(cuda, "11.0.3") >= 0) {
@@ -363,30 +360,30 @@ bool unknown_tag(const ImageUse& use, FindingSink& sink) {
     message = fmt::format("there is no nvidia/cuda:{} that the table knows", cuda);
     fix = instead;
     evidence = fmt::format("images.json, cuda_versions ({})", images.date);
-  } else if (row != nullptr && tag.find("cudnn") != std::string::npos) {
-    const std::size_t at = tag.find("cudnn");
-    const std::string spelt = tag.substr(at, tag.find('-', at) - at);
-    if (row->cudnn == "none") {
-      message = fmt::format("nvidia/cuda has no tags of CUDA {} with cuDNN", cuda);
-      fix = better == nullptr ? std::string() : "write " + tag_of(use, *better);
-      evidence = row->source;
-    } else if (!row->cudnn.empty() && spelt != row->cudnn) {
-      message = fmt::format("tags of CUDA {} say '{}', not '{}'", cuda, row->cudnn, spelt);
-      fix = fmt::format("write {} in place of {}", row->cudnn, spelt);
-      evidence = row->source;
-    }
-  }
-  if (message.empty()) {
-    const auto* base = images.cuda_distribution(use.image->distribution.value);
-    if (base == nullptr) return false;
-    const bool early = !base->first.empty() && compare_versions(cuda, base->first) < 0;
-    const bool late = !base->last.empty() && compare_versions(major_minor(cuda), base->last) > 0;
-    if (!early && !late) return false;
+  } else if (base != nullptr && (base->is_early(cuda) || base->is_late(cuda))) {
+    const bool early = base->is_early(cuda);
     message = fmt::format("nvidia/cuda has no images of CUDA {} on {}", cuda, base->distribution);
-    fix = early ? fmt::format("{} begins with CUDA {}", base->distribution, base->first)
-                : fmt::format("{} ended with CUDA {}", base->distribution, base->last);
-    fix += ": take that CUDA, or another distribution";
+    fix = fmt::format("{} {} CUDA {}: take that CUDA, or another distribution", base->distribution,
+                      early ? "begins with" : "ended with", early ? base->first : base->last);
     evidence = base->source;
+  } else if (row != nullptr && cudnn && row->cudnn == "none") {
+    message = fmt::format("nvidia/cuda has no tags of CUDA {} with cuDNN", cuda);
+    fix = better == nullptr ? std::string() : "write " + tag_of(use, *better);
+    evidence = row->source;
+  } else if (row != nullptr && cudnn && base != nullptr && !base->has_cudnn(cuda)) {
+    message = fmt::format("nvidia/cuda has no tags of CUDA {} with cuDNN on {}", cuda,
+                          base->distribution);
+    fix = base->cudnn == "none"
+              ? "take another distribution, or install cuDNN in the image"
+              : fmt::format("{} has them since CUDA {}: take that CUDA, or another distribution",
+                            base->distribution, base->cudnn);
+    evidence = base->source;
+  } else if (row != nullptr && cudnn && !row->cudnn.empty() && spelt != row->cudnn) {
+    message = fmt::format("tags of CUDA {} say '{}', not '{}'", cuda, row->cudnn, spelt);
+    fix = fmt::format("write {} in place of {}", row->cudnn, spelt);
+    evidence = row->source;
+  } else {
+    return false;
   }
   Finding& found = sink.add("cuda-tag-unknown", *use.file, use.span, std::move(message));
   found.evidence = {std::move(evidence)};
