@@ -78,7 +78,28 @@ struct KeyStage {
   bool adds = false;          ///< adds_repository()
   bool needed_still = false;  ///< by NVIDIA's repository machine-learning, which is added too
   bool old_base = false;      ///< its base has the repository, and this key alone
+  bool fetched = false;       ///< from its address, by all that name its file
 };
+
+bool is_address(std::string_view word) {
+  return holds(word, "://");
+}
+
+/// Whether the file of the key comes from its address: a copied one has the name that it has in
+/// the context.
+bool fetches_key(const Stage& stage) {
+  bool fetched = false;
+  for (const Instruction& step : stage.instructions) {
+    if (step.copies() && std::ranges::any_of(step.words, [](const Word& word) {
+          return holds(word.text, kOldKey) && !is_address(word.text);
+        }))
+      return false;
+    fetched = fetched || mentions(step, [](std::string_view word) {
+                return is_address(word) && holds(word, kOldKey);
+              });
+  }
+  return fetched;
+}
 
 /// The old key of which a word is the number or the address; `checks`: checks_of() its step.
 void judge_old_key(const KeyStage& of, std::string_view word, Span span, const std::string& checks,
@@ -117,7 +138,7 @@ void judge_old_key(const KeyStage& of, std::string_view word, Span span, const s
         "7fa2af80 is the key that NVIDIA withdrew in April 2022: where the base has NVIDIA's "
         "repository, apt-get update fails";
   }
-  const bool by_address = holds(word, "://") && !holds(word, "keyserver");
+  const bool by_address = is_address(word) && !holds(word, "keyserver");
   if (of.needed_still) {
     found.evidence.emplace_back("the repository machine-learning is signed with 7fa2af80 still");
     found.fix = "fetch 3bf863cc.pub of the repository's own directory beside it";
@@ -132,6 +153,7 @@ void judge_old_key(const KeyStage& of, std::string_view word, Span span, const s
           ? "write 3bf863cc in place of 7fa2af80"
           : fmt::format("fetch …/compute/cuda/repos/{}/x86_64/3bf863cc.pub in its place", own);
   if (!checks.empty()) found.fix += fmt::format(", and change what the step compares: {}", checks);
+  if (word.ends_with(".pub") && !is_address(word) && !of.fetched) return;
   const std::string_view raw = of.view.text(span);
   // Of a longer number the beginning would have to change too.
   if (const std::size_t place = raw.find(kOldKey);
@@ -151,9 +173,12 @@ void old_key_fetched(const FileView& view, const StageView& stage, FindingSink& 
   // Beside the new one, or the package that brings it, the old key is idle.
   for (const std::string_view word : {"3bf863cc", "3BF863CC", "cuda-keyring"})
     if (commands_mention(view, stage.index, word)) return;
-  const KeyStage of{view, stage, adds_repository(view, stage),
+  const KeyStage of{view,
+                    stage,
+                    adds_repository(view, stage),
                     commands_mention(view, stage.index, "/machine-learning/repos"),
-                    old_key_of(view, stage) != nullptr};
+                    old_key_of(view, stage) != nullptr,
+                    fetches_key(*stage.stage)};
   // NVIDIA's repository of its tools is signed with it still.
   if (!of.adds && commands_mention(view, stage.index, "/devtools/repos")) return;
   for (const Instruction& instruction : stage.stage->instructions) {
