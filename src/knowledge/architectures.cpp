@@ -35,7 +35,8 @@ Architectures Architectures::read(const TableSet& tables) {
     made.cpu = row["cpu"].text();
     made.first_cuda = row["first_cuda"].text();
     // Under its new number toolkits go on compiling for it.
-    if (row["renamed_to"].text().empty()) made.last_cuda = row["last_cuda"].text();
+    made.renamed_to = row["renamed_to"].text();
+    (made.renamed_to.empty() ? made.last_cuda : made.renamed_after) = row["last_cuda"].text();
     made.least_driver = row["least_driver"].text();
     if (const auto branch = row["least_driver_branch"].unsigned_or(0);
         branch != 0 && made.least_driver.empty())

@@ -15,10 +15,11 @@ struct ArchitectureRow {
   std::string codename;      ///< "Hopper"
   std::string cpu;           ///< "aarch64" where it is only beside such a processor
   // Empty or 0 where the table does not tell, or there is no such bound.
-  std::string first_cuda, last_cuda;     ///< toolkits that compile for it
-  std::string least_driver;              ///< "520.61.05", or the branch alone, "580"
-  std::string least_driver_confidence;   ///< "high", "medium", "low"
-  std::uint64_t last_driver_branch = 0;  ///< the last that drives it
+  std::string first_cuda, last_cuda;      ///< toolkits that compile for it
+  std::string renamed_to, renamed_after;  ///< "11.0": what toolkits after "12.9" call it
+  std::string least_driver;               ///< "520.61.05", or the branch alone, "580"
+  std::string least_driver_confidence;    ///< "high", "medium", "low"
+  std::uint64_t last_driver_branch = 0;   ///< the last that drives it
   std::string source;
 };
 

@@ -85,30 +85,39 @@ void tell(const Listed& at, const ArchitectureList& list, const std::vector<Refu
                   : fmt::format("take {} out of {}, or begin with {}", gone, at.name, base);
 }
 
-/// The list as it may be written in place of a misspelt one: without what the base's CUDA does not
-/// compile for, unless nothing is left then.
-ArchitectureList without_refused(const Listed& at, const ArchitectureList& list) {
+/// The first CUDA that compiles for an entry: code for one GPU or family came later than the GPU.
+std::string first_cuda_of(const knowledge::ArchitectureRow& row, std::string_view entry) {
+  const std::string_view of_form = entry.ends_with('a')   ? "12.0"
+                                   : entry.ends_with('f') ? "12.9"
+                                                          : "";
+  return std::string(compare_versions(row.first_cuda, of_form) < 0 ? of_form : row.first_cuda);
+}
+
+/// Takes out of a misspelt list, before it is written anew, what the base's CUDA does not compile
+/// for. False: nothing would be left, and the list stays.
+bool drop_refused(const Listed& at, ArchitectureList& list) {
   const Brought& cuda = at.stage->image.cuda;
-  if (!cuda.known() || brings_toolkit(at)) return list;
+  if (!cuda.known() || brings_toolkit(at)) return true;
   const std::string toolkit = major_minor(cuda.value);
-  ArchitectureList out = list;
-  std::erase_if(out.items, [&](const ListedArchitecture& item) {
+  std::vector<ListedArchitecture> kept = list.items;
+  std::erase_if(kept, [&](const ListedArchitecture& item) {
     const auto* row = at.view->project->knowledge->architectures.find(plain(item.architecture));
     return row != nullptr &&
-           ((!row->first_cuda.empty() && compare_versions(toolkit, row->first_cuda) < 0) ||
+           (compare_versions(toolkit, first_cuda_of(*row, item.architecture)) < 0 ||
             (!row->last_cuda.empty() && compare_versions(toolkit, row->last_cuda) > 0));
   });
-  if (out.items.empty()) return list;
-  out.corrected.clear();
-  for (const ListedArchitecture& item : out.items)
-    out.corrected += fmt::format("{}{}", out.corrected.empty() ? "" : ";",
-                                 item.meant.empty() ? item.text : item.meant);
-  return out;
+  if (kept.empty()) return false;
+  list.items = std::move(kept);
+  list.corrected.clear();
+  for (const ListedArchitecture& item : list.items)
+    list.corrected += fmt::format("{}{}", list.corrected.empty() ? "" : ";",
+                                  item.meant.empty() ? item.text : item.meant);
+  return true;
 }
 
 /// What stands behind the list that is to be written, where some of the old one are left out.
-std::string left_out(const Listed& at, const ArchitectureList& old, const ArchitectureList& kept) {
-  return kept.items.size() == old.items.size()
+std::string left_out(const Listed& at, std::size_t old, const ArchitectureList& kept) {
+  return kept.items.size() == old
              ? std::string()
              : fmt::format(", without what CUDA {} of the base does not compile for",
                            major_minor(at.stage->image.cuda.value));
@@ -123,10 +132,9 @@ void judge_toolkit(const Listed& at, const ArchitectureList& list, FindingSink& 
   std::string first, last;  // of the toolkits that compile for all of these
   for (const ListedArchitecture& item : list.items) {
     if (item.architecture.empty() || item.architecture.starts_with("gfx")) continue;
-    const std::string architecture = plain(item.architecture);
-    if (std::ranges::find(said, architecture) != said.end()) continue;
-    said.push_back(architecture);
-    const auto* row = at.view->project->knowledge->architectures.find(architecture);
+    if (std::ranges::find(said, item.architecture) != said.end()) continue;
+    said.push_back(item.architecture);
+    const auto* row = at.view->project->knowledge->architectures.find(plain(item.architecture));
     if (row == nullptr) {
       Finding& found =
           sink.add(at.rule, *at.view->file, at.span,
@@ -134,9 +142,22 @@ void judge_toolkit(const Listed& at, const ArchitectureList& list, FindingSink& 
                                at.name, item.text));
       found.evidence = {cuda.evidence};
       found.fix = "write one that the base's CUDA compiles for";
-    } else if (!row->first_cuda.empty() && compare_versions(toolkit, row->first_cuda) < 0) {
-      refuse(later, row->first_cuda, row->source, item.text);
-      if (first.empty() || compare_versions(row->first_cuda, first) > 0) first = row->first_cuda;
+    } else if (const std::string from = first_cuda_of(*row, item.architecture);
+               compare_versions(toolkit, from) < 0) {
+      refuse(later, from, row->source, item.text);
+      if (first.empty() || compare_versions(from, first) > 0) first = from;
+    } else if (!row->renamed_after.empty() && compare_versions(toolkit, row->renamed_after) > 0) {
+      std::string old = row->architecture, now = row->renamed_to;
+      if (!item.text.contains('.')) {
+        std::erase(old, '.');
+        std::erase(now, '.');
+      }
+      Finding& found = sink.add(at.rule, *at.view->file, at.span,
+                                fmt::format("CUDA {} of the base does not know {}: after {} it is "
+                                            "called {}",
+                                            toolkit, old, row->renamed_after, now));
+      found.evidence = {row->source, cuda.evidence};
+      found.fix = fmt::format("write {} in place of {}", now, old);
     } else if (!row->last_cuda.empty() && compare_versions(toolkit, row->last_cuda) > 0) {
       refuse(ended, row->last_cuda, row->source, item.text);
       if (last.empty() || compare_versions(row->last_cuda, last) < 0) last = row->last_cuda;
@@ -237,10 +258,10 @@ void torch_lists(const FileView& view, const StageView& stage, FindingSink& sink
                       setting.value));
       found.evidence = {"torch.utils.cpp_extension: named architectures and 'N.N', 'N.N+PTX'"};
       if (!list.corrected.empty()) {
-        ArchitectureList kept = without_refused(at, list);
-        found.fix = fmt::format("write \"{}\"{}", kept.corrected, left_out(at, list, kept));
-        list = std::move(kept);
-        if (setting.exact && may_stand(setting, view, list.corrected))
+        const std::size_t old = list.items.size();
+        const bool any_left = drop_refused(at, list);
+        found.fix = fmt::format("write \"{}\"{}", list.corrected, left_out(at, old, list));
+        if (any_left && setting.exact && may_stand(setting, view, list.corrected))
           found.edits.push_back({at.span, list.corrected});
         found.pedantic = compiles_nothing(view, stage) ||
                          (is_one_of(stage.image.flavour.value, {"base", "runtime"}) &&
@@ -343,12 +364,12 @@ void cmake_lists(const FileView& view, const StageView& stage, FindingSink& sink
       found.evidence = {"CMake: CUDA_ARCHITECTURES"};
       if (!list.corrected.empty()) {
         const bool read = is_read(view, setting.name);
-        ArchitectureList kept = without_refused(at, list);
-        found.fix = fmt::format("{} \"{}\"{}{}", read ? "give CMake" : "write", kept.corrected,
-                                left_out(at, list, kept),
+        const std::size_t old = list.items.size();
+        const bool any_left = drop_refused(at, list);
+        found.fix = fmt::format("{} \"{}\"{}{}", read ? "give CMake" : "write", list.corrected,
+                                left_out(at, old, list),
                                 read ? ": something else reads " + setting.name + " too" : "");
-        list = std::move(kept);
-        if (setting.exact && !read && may_stand(setting, view, list.corrected))
+        if (any_left && setting.exact && !read && may_stand(setting, view, list.corrected))
           found.edits.push_back({at.span, list.corrected});
       }
     }
