@@ -27,14 +27,21 @@ bool decides_about_next(const ShellCommand& command) {
   return command.joined_by == "||" || (command.joined_by == "&&" && asks(command));
 }
 
-/// `exit`, `return 0`, `exec bash`; `exit 1` ends the run as one that failed.
-bool ends_well(const ShellCommand& command) {
-  if (command.words.size() > 1 && command.words.front().text == "exec") return true;
+enum class End : char { kNone, kFailed, kWell };
+
+/// `exit`, `return 0`, `exec bash`; `exit 1`, and `exit $?` behind `||`, end a run as one that
+/// failed. Of a subshell or a function they end no more than that.
+End end_of(const ShellCommand& command, bool alternative) {
+  if (command.in_subshell) return End::kNone;
+  if (command.words.size() > 1 && command.words.front().text == "exec") return End::kWell;
   const Program program = program_of(command);
-  if (program.name != "exit" && program.name != "return") return false;
-  if (program.first + 1 >= command.words.size()) return true;
+  if (program.name != "exit" && (program.name != "return" || command.in_function))
+    return End::kNone;
+  if (program.first + 1 >= command.words.size()) return End::kWell;
   const std::string& status = command.words[program.first + 1].text;
-  return !all_digits(status) || status.find_first_not_of('0') == status.npos;
+  const bool failed = all_digits(status) ? status.find_first_not_of('0') != status.npos
+                                         : status == "$?" && alternative;
+  return failed ? End::kFailed : End::kWell;
 }
 
 /// A list of commands as far as it is read.
@@ -47,26 +54,32 @@ class List {
     if (const auto* last = std::exchange(group_, nullptr)) join(*last);
   }
   void take(const ShellCommand& command) {
+    const End end = end_of(command, alternative_);
+    left_ = left_ || end == End::kWell || (end == End::kFailed && !joined_);
     join(command);
-    left_ = left_ || ends_well(command);
   }
   /// Of ( … ) and { … } the last command is joined to what follows, of $( … ) none is.
   void take_inner(const ShellCommand& command) {
     if (!command.joined_by.empty()) group_ = &command;
-    left_ = left_ || ends_well(command);
+    left_ = left_ || end_of(command, alternative_) == End::kWell;
+    alternative_ = command.joined_by == "||";
   }
 
  private:
   void join(const ShellCommand& command) {
+    joined_ = goes_on(command);
+    alternative_ = command.joined_by == "||";
     negated_ = negated_ || command.negated;
-    decided_ = goes_on(command) &&
+    decided_ = joined_ &&
                (decided_ || decides_about_next(command) || (negated_ && command.joined_by == "&&"));
-    if (!command.joined_by.starts_with('|') || command.joined_by == "||") negated_ = false;
+    if (!command.joined_by.starts_with('|') || alternative_) negated_ = false;
   }
 
-  bool decided_ = false;  ///< a test or an alternative decides about what comes next
-  bool negated_ = false;  ///< the pipe began with `!`
-  bool left_ = false;     ///< the text may have ended
+  bool decided_ = false;      ///< a test or an alternative decides about what comes next
+  bool joined_ = false;       ///< && or || or a pipe stands in front of what comes next
+  bool alternative_ = false;  ///< || does
+  bool negated_ = false;      ///< the pipe began with `!`
+  bool left_ = false;         ///< the text may have ended
   const ShellCommand* group_ = nullptr;
 };
 

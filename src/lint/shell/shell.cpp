@@ -14,7 +14,7 @@ constexpr std::size_t kMostDepth = 200;  // of compound commands
 constexpr unsigned kMostLevels = 8;      // of texts inside texts
 constexpr std::size_t kMostCommands = 200'000;
 
-enum class Open : char { kGroup, kParenthesis, kCondition, kLoop, kCase };
+enum class Open : char { kGroup, kFunction, kParenthesis, kCondition, kLoop, kCase };
 
 struct PendingDocument {
   std::string name;
@@ -36,12 +36,13 @@ bool reads_commands(const ShellCommand& command) {
 class Splitter {
  public:
   Splitter(std::string_view file, Span span, const ShellDialect& dialect, unsigned level,
-           unsigned depth, ShellText& out)
+           unsigned depth, bool in_subshell, ShellText& out)
       : file_(file),
         cursor_(file, span, dialect),
         dialect_(dialect),
         level_(level),
         base_(depth),
+        in_subshell_(in_subshell),
         out_(out) {}
 
   void run() {
@@ -78,6 +79,7 @@ class Splitter {
   }
 
   bool inside(Open kind) const { return !open_.empty() && open_.back() == kind; }
+  bool within(Open kind) const { return std::ranges::find(open_, kind) != open_.end(); }
 
   std::size_t operator_size() const {
     for (const std::string_view op :
@@ -106,7 +108,7 @@ class Splitter {
       if (document.strip_tabs)
         while (line.starts_with('\t')) line.remove_prefix(1);
       if (line == document.name) {
-        if (document.to_shell) nested({begin, at}, {.indent = dialect_.indent}, open_.size());
+        if (document.to_shell) nested({begin, at}, {.indent = dialect_.indent}, open_.size(), true);
         cursor_.move_to(std::min(end + 1, text.size()));
         return true;
       }
@@ -139,10 +141,12 @@ class Splitter {
       if (cursor_.peek() == ')') {
         cursor_.skip();
         command_ = {};
+        function_next_ = true;
         return true;
       }
     }
     finish("");
+    function_next_ = false;
     return enter(Open::kParenthesis);
   }
 
@@ -156,7 +160,7 @@ class Splitter {
     while (!open_.empty()) {
       const Open last = open_.back();
       open_.pop_back();
-      if (last == kind) return;
+      if (last == kind || (last == Open::kFunction && kind == Open::kGroup)) return;
     }
   }
 
@@ -169,6 +173,8 @@ class Splitter {
     if (fresh()) {
       command_.span.begin = span.begin;
       command_.depth = base_ + static_cast<unsigned>(open_.size());
+      command_.in_subshell = in_subshell_ || within(Open::kParenthesis);
+      command_.in_function = within(Open::kFunction);
     }
     command_.span.end = span.end;
   }
@@ -188,7 +194,7 @@ class Splitter {
     last_ = out_.commands.size();
     const unsigned depth = command_.depth;
     out_.commands.push_back(std::exchange(command_, {}));
-    for (const Span span : std::exchange(inner_, {})) nested(span, dialect_, depth - base_);
+    for (const Span span : std::exchange(inner_, {})) nested(span, dialect_, depth - base_, true);
     add_argument(*last_);
   }
 
@@ -197,7 +203,7 @@ class Splitter {
     const auto span = shell_argument(file_, out_.commands[index]);
     if (!span) return;
     const std::size_t first = out_.commands.size();
-    nested(*span, dialect_, out_.commands[index].depth - base_);
+    nested(*span, dialect_, out_.commands[index].depth - base_, false);
     const char quote = span->begin > 0 ? file_[span->begin - 1] : '?';
     for (std::size_t at = first; at < out_.commands.size(); ++at) {
       char& within = out_.commands[at].within;
@@ -205,13 +211,14 @@ class Splitter {
     }
   }
 
-  void nested(Span span, const ShellDialect& dialect, std::size_t depth) {
+  void nested(Span span, const ShellDialect& dialect, std::size_t depth, bool in_subshell) {
     if (level_ + 1 >= kMostLevels) {
       out_.truncated = true;
       return;
     }
     ShellText inner;
-    Splitter(file_, span, dialect, level_ + 1, base_ + static_cast<unsigned>(depth) + 1, inner)
+    Splitter(file_, span, dialect, level_ + 1, base_ + static_cast<unsigned>(depth) + 1,
+             in_subshell, inner)
         .run();
     std::ranges::move(inner.commands, std::back_inserter(out_.commands));
   }
@@ -288,11 +295,12 @@ class Splitter {
       return true;
     }
     if (std::ranges::find(kStepped, text) != kStepped.end()) return true;
-    if (text == "{") return enter(Open::kGroup);
+    if (text == "{")
+      return enter(std::exchange(function_next_, false) ? Open::kFunction : Open::kGroup);
     if (text == "if") return enter(Open::kCondition);
     if (text == "while" || text == "until") return enter(Open::kLoop);
     if (text == "function") {
-      skip_next_ = true;
+      skip_next_ = function_next_ = true;
       return true;
     }
     if (text == "}")
@@ -382,13 +390,15 @@ class Splitter {
   ShellCursor cursor_;
   ShellDialect dialect_;
   unsigned level_, base_;
+  bool in_subshell_;
   ShellText& out_;
   ShellCommand command_;
   std::vector<Open> open_;
   std::vector<Span> inner_;  ///< substitutions in the command's words
   std::vector<PendingDocument> pending_;
   std::optional<std::size_t> last_;
-  bool in_test_ = false, pattern_ = false, case_head_ = false, skip_next_ = false;
+  bool in_test_ = false, pattern_ = false, case_head_ = false, skip_next_ = false,
+       function_next_ = false;
 };
 
 }  // namespace
@@ -397,7 +407,7 @@ ShellText split_shell(std::string_view file, Span span, const ShellDialect& dial
   ShellText out;
   span.end = std::min(span.end, file.size());
   span.begin = std::min(span.begin, span.end);
-  Splitter(file, span, dialect, 0, 0, out).run();
+  Splitter(file, span, dialect, 0, 0, false, out).run();
   return out;
 }
 
@@ -406,7 +416,7 @@ void add_shell_argument(std::string_view file, std::vector<ShellCommand>& comman
   const auto span = shell_argument(file, commands.back());
   if (!span) return;
   ShellText inner;
-  Splitter(file, *span, {}, 1, commands.back().depth + 1, inner).run();
+  Splitter(file, *span, {}, 1, commands.back().depth + 1, false, inner).run();
   for (ShellCommand& command : inner.commands) command.within = '?';
   std::ranges::move(inner.commands, std::back_inserter(commands));
 }

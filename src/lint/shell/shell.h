@@ -44,6 +44,9 @@ struct ShellCommand {
   unsigned depth = 0;    ///< of ( … ), { … ; }, if, for, while, case, $( … ), sh -c '…' around it
   char within = 0;       ///< the quote around the text of sh -c; '?': of JSON, or several
   bool negated = false;  ///< behind a `!`, as the first of its pipe
+  // What stands around it: exit, or return, ends that alone.
+  bool in_subshell = false;  ///< ( … ), $( … ), a document that another shell reads
+  bool in_function = false;
 };
 
 struct ShellDialect {
