@@ -314,6 +314,18 @@ TEST_F(FixesOfPlaces, AVariantForAnOldCudaIsNotMovedToANewOne) {
       "delete this variant, or build it on an image of your own: none of CUDA 10 is left");
 }
 
+TEST_F(FixesOfPlaces, AnInstallerIsToldWhatItIsNot) {
+  const auto of = [&](const std::string& options) {
+    return fix(
+        "driver-package-installed",
+        "FROM ubuntu:22.04\nRUN sh cuda_12.4.1_550.54.15_linux.run --silent" + options + "\n");
+  };
+  EXPECT_EQ(of(""), "add --silent --toolkit, so that the toolkit alone is installed");
+  EXPECT_EQ(of(" --toolkit --driver"), "delete --driver, so that the toolkit alone is installed");
+  EXPECT_EQ(of(" --driver"),
+            "write --toolkit in place of --driver, so that the toolkit alone is installed");
+}
+
 TEST_F(FixesOfPlaces, OneMapGetsOneKey) {
   const auto edits = [&](const std::string& limits) {
     return found("kubernetes-gpu-resource", "pod.yaml",

@@ -91,7 +91,10 @@ std::optional<PackageList> read_system_command(std::string_view program,
   if (at == kManagers.end()) return std::nullopt;
   const Options options = read_options(arguments, at->valued);
   if (options.positional.empty()) return std::nullopt;
-  const std::string& verb = options.positional.front().text;
+  // dnf module install NAME:STREAM/PROFILE
+  const bool module = at->manager == PackageManager::kDnf && options.positional.size() > 1 &&
+                      options.positional.front().text == "module";
+  const std::string& verb = options.positional[module ? 1 : 0].text;
   if (std::ranges::find(at->verbs, std::string_view(verb)) == at->verbs.end() ||
       std::ranges::any_of(options.options,
                           [&](const Option& one) { return leaves_out(at->manager, one.name); }))
@@ -102,7 +105,7 @@ std::optional<PackageList> read_system_command(std::string_view program,
   list.verb = verb;
   for (const Option& option : options.options)
     list.options.push_back(option.has_value ? option.name + "=" + option.value : option.name);
-  for (std::size_t word = 1; word < options.positional.size(); ++word) {
+  for (std::size_t word = module ? 2 : 1; word < options.positional.size(); ++word) {
     const Argument& argument = options.positional[word];
     PackageRequest request;
     request.manager = at->manager;
@@ -111,7 +114,9 @@ std::optional<PackageList> read_system_command(std::string_view program,
       request.url = argument.text;
       request.name = argument.text.substr(argument.text.rfind('/') + 1);
     } else {
-      split_name(argument.text, at->manager, request);
+      split_name(
+          module ? argument.text.substr(0, argument.text.find_first_of(":/")) : argument.text,
+          at->manager, request);
     }
     if (!request.name.empty()) list.packages.push_back(std::move(request));
   }

@@ -1,6 +1,9 @@
 // The driver in an image, where it hides that of the host: by packages, or by its installer.
 #include <algorithm>
 #include <array>
+#include <map>
+#include <set>
+#include <utility>
 
 #include "base/ascii.h"
 #include "base/format.h"
@@ -16,47 +19,99 @@ namespace flense::lint {
 
 namespace {
 
-/// A command that takes a package away again: by its name, or by a pattern for it.
-bool takes_away(const StepCommand& command, std::string_view package) {
-  if (!(is_one_of(command.program, {"apt-get", "apt", "aptitude", "dnf", "microdnf", "yum"}) &&
-        (command.has("purge") || command.has("remove") || command.has("erase"))) &&
-      !(is_one_of(command.program, {"rpm", "dpkg"}) &&
-        (command.has("-e") || command.has("--erase") || command.has("-r") || command.has("-P") ||
-         command.has("--remove") || command.has("--purge"))))
-    return false;
-  return std::ranges::any_of(command.arguments, [&](const Argument& word) {
-    // apt takes "^nvidia-.*" too.
-    std::string pattern = word.text.substr(word.text.starts_with('^') ? 1 : 0);
-    if (pattern.ends_with('$')) pattern.pop_back();
-    for (std::size_t at = pattern.find(".*"); at != pattern.npos; at = pattern.find(".*", at))
-      pattern.erase(at, 1);
-    return knowledge::matches_pattern(pattern, package);
-  });
+/// Whether a command takes packages away.
+bool is_removal(const StepCommand& command) {
+  return (is_one_of(command.program, {"apt-get", "apt", "aptitude", "dnf", "microdnf", "yum"}) &&
+          (command.has("purge") || command.has("remove") || command.has("erase") ||
+           command.has("autoremove") || command.has("autopurge"))) ||
+         (is_one_of(command.program, {"rpm", "dpkg"}) &&
+          (command.has("-e") || command.has("--erase") || command.has("-r") || command.has("-P") ||
+           command.has("--remove") || command.has("--purge")));
 }
+
+/// What the commands of a text take away, by a package's name or by a pattern for it.
+class Removals {
+ public:
+  explicit Removals(const std::vector<StepCommand>& commands) {
+    for (const StepCommand& command : commands) {
+      if (!is_removal(command)) continue;
+      const std::size_t place = command.shell->span.begin;
+      // apt leaves what a metapackage brought.
+      if (!command.program.starts_with("apt") || command.has("--auto-remove") ||
+          command.has("--autoremove") || command.has("autoremove") || command.has("autopurge"))
+        cleaned_ = place;
+      for (const Argument& word : command.arguments) {
+        // apt takes "^nvidia-.*" too.
+        std::string pattern = word.text.substr(word.text.starts_with('^') ? 1 : 0);
+        if (pattern.ends_with('$')) pattern.pop_back();
+        for (std::size_t at = pattern.find(".*"); at != pattern.npos; at = pattern.find(".*", at))
+          pattern.erase(at, 1);
+        if (!pattern.contains('*'))
+          last_[std::move(pattern)] = place;
+        else if (patterns_.size() < kMostPatterns)
+          patterns_.emplace_back(std::move(pattern), place);
+      }
+    }
+  }
+
+  /// Behind a place, with what the package brought.
+  bool take_away(const std::string& package, std::size_t place) const {
+    const bool brings = starts_with_any(package, {"nvidia-driver", "nvidia-headless", "cuda"});
+    return names(package, place) &&
+           (!brings || cleaned_ > place || names("libnvidia-compute-550", place));
+  }
+
+ private:
+  static constexpr std::size_t kMostPatterns = 100;
+
+  bool names(const std::string& package, std::size_t place) const {
+    const auto at = last_.find(package);
+    return (at != last_.end() && at->second > place) ||
+           std::ranges::any_of(patterns_, [&](const auto& one) {
+             return one.second > place && knowledge::matches_pattern(one.first, package);
+           });
+  }
+
+  std::map<std::string, std::size_t> last_;
+  std::vector<std::pair<std::string, std::size_t>> patterns_;
+  std::size_t cleaned_ = 0;
+};
 
 bool is_of_balena(std::string_view image) {
   return has_part(image, "/:@._-${}", {"balena", "balenalib"});
 }
 
 /// balenaOS, which mounts no driver: one container of the device holds it, and the others its
-/// libraries. A base, a label or a file of the project says so.
+/// libraries. A base or a label of the project says so.
 bool is_of_balena(const Project& project) {
-  const auto& files = project.files;
-  return std::ranges::any_of(
-             project.contexts,
-             [](const Context& context) {
-               return std::ranges::any_of(context.files, [](const ContextFile& file) {
-                 return is_one_of(file_name(file.path), {"balena.yml", "balena.yaml"});
-               });
-             }) ||
-         std::ranges::any_of(files, [](const auto& file) {
-           if (file->kind == FileKind::kCompose)
-             return file->source.text().contains("io.balena.features.");
-           return file->dockerfile &&
-                  std::ranges::any_of(file->dockerfile->stages, [&](const Stage& stage) {
-                    return is_of_balena(file->source.slice(stage.base.span));
-                  });
-         });
+  return std::ranges::any_of(project.files, [](const auto& file) {
+    if (file->kind == FileKind::kCompose)
+      return file->source.text().contains("io.balena.features.");
+    return file->dockerfile &&
+           std::ranges::any_of(file->dockerfile->stages, [&](const Stage& stage) {
+             return is_of_balena(file->source.slice(stage.base.span));
+           });
+  });
+}
+
+/// The directories of balena.yml, which says it of what lies beside it and below.
+std::set<std::string, std::less<>> balena_directories(const Project& project) {
+  std::set<std::string, std::less<>> out;
+  for (const Context& context : project.contexts)
+    for (const ContextFile& file : context.files)
+      if (is_one_of(file_name(file.path), {"balena.yml", "balena.yaml"}))
+        out.insert(directory_of(path_below(context.directory, file.path)));
+  return out;
+}
+
+bool lies_in_one(std::string_view path, const std::set<std::string, std::less<>>& directories) {
+  if (directories.empty()) return false;
+  for (std::string at = directory_of(normal_path(path)); !directories.contains(at);) {
+    std::string above = directory_of(at);
+    if (above == at) return false;
+    at = std::move(above);
+  }
+  return true;
 }
 
 /// The project gives its containers NVIDIA's devices by hand, and nowhere asks for GPUs or mounts
@@ -104,20 +159,16 @@ bool holds_machine(const FileView& view) {
   });
 }
 
-/// `commands`: of the step, or of the script that it runs. `own`: the image's driver may be meant.
+/// `removals`: of the step, or of the script that it runs. `own`: the image's driver may be meant.
 Finding* driver_packages(const FileView& view, const ProjectFile& file, const PackageList& list,
-                         const std::vector<StepCommand>& commands, bool own, FindingSink& sink) {
+                         const Removals& removals, bool own, FindingSink& sink) {
   if (list.manager != PackageManager::kApt && list.manager != PackageManager::kDnf) return nullptr;
   const PackageRequest* first = nullptr;
   const knowledge::NamePatternRow* row = nullptr;
   std::string names;
   for (const PackageRequest& request : list.packages) {
     const auto* one = find_pattern(view.project->knowledge->build.driver_packages, request.name);
-    // The step takes it away again.
-    if (one == nullptr || std::ranges::any_of(commands, [&](const StepCommand& command) {
-          return command.shell->span.begin > list.span.begin && takes_away(command, request.name);
-        }))
-      continue;
+    if (one == nullptr || removals.take_away(request.name, list.span.begin)) continue;
     if (first == nullptr) {
       first = &request;
       row = one;
@@ -135,7 +186,8 @@ Finding* driver_packages(const FileView& view, const ProjectFile& file, const Pa
   std::string asks = row->pattern.contains("code-")  ? "video"
                      : row->pattern.contains("-gl-") ? "graphics"
                                                      : "";
-  if (view.file->source.text().contains("NVIDIA_DRIVER_CAPABILITIES")) asks.clear();
+  if (!asks.empty() && view.file->source.text().contains("NVIDIA_DRIVER_CAPABILITIES"))
+    asks.clear();
   if (!asks.empty()) asks = ", with ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility," + asks;
   found.fix = row->pattern.starts_with("cuda")
                   ? "take packages that bring no driver: cuda-libraries-…, or cuda-toolkit-… where "
@@ -162,9 +214,10 @@ bool only_looks(const StepCommand& command) {
     // Installers up to CUDA 9 take options with one dash too.
     const std::string_view option =
         std::string_view(one.text).substr(one.text.starts_with("--") ? 1 : 0);
-    return is_one_of(option.substr(0, option.find('=')),
-                     {"-extract", "-tar", "-check", "-list", "-info", "-lsm", "-noexec", "-help",
-                      "-h", "-x", "-extract-only", "-version", "-A", "-advanced-options"});
+    return is_one_of(
+        option.substr(0, option.find('=')),
+        {"-extract", "-tar", "-check", "-list", "-info", "-lsm", "-noexec", "-help", "-h", "-x",
+         "-extract-only", "-version", "-A", "-advanced-options", "-uninstall"});
   });
 }
 
@@ -175,6 +228,7 @@ Finding* driver_installer(const ProjectFile& file, const StepCommand& command, b
   const bool no_module = command.has("--no-kernel-module") || command.has("--no-kernel-modules");
   const bool quiet = command.has("--ui=none") && (command.has("-s") || command.has("--silent"));
   const auto runs = [&](std::string_view word) {
+    if (file_name(word) == "nvidia-installer") return true;  // what --extract-only unpacked
     return (word.ends_with(".run") && !to_lower(word).contains("nsight") &&
             (word.contains("NVIDIA-Linux-") || no_module || quiet)) ||
            (no_module && word.contains('$') && to_lower(word).contains("nvidia"));
@@ -202,7 +256,10 @@ Finding* driver_installer(const ProjectFile& file, const StepCommand& command, b
         "CUDA Installation Guide, Runfile: --toolkit and --driver choose what is "
         "installed"};
     found.pedantic = without_files;
-    found.fix = "add --silent --toolkit, so that the toolkit alone is installed";
+    found.fix = fmt::format("{}, so that the toolkit alone is installed",
+                            !command.has("--driver")   ? "add --silent --toolkit"
+                            : command.has("--toolkit") ? "delete --driver"
+                                                       : "write --toolkit in place of --driver");
     return &found;
   }
   const bool program = runs(command.program);
@@ -214,8 +271,9 @@ Finding* driver_installer(const ProjectFile& file, const StepCommand& command, b
       sink.add("driver-package-installed", file, program ? command.program_span : at->span,
                "this installs NVIDIA's driver into the image; it must be the "
                "host's");
-  found.evidence = {no_module ? "--no-kernel-module is an option of NVIDIA's installer of drivers"
-                              : "NVIDIA-Linux-….run is the driver's installer"};
+  found.evidence = {
+      no_module ? "--no-kernel-module is an option of NVIDIA's installer of drivers"
+                : "NVIDIA-Linux-….run is the driver's installer, and holds nvidia-installer"};
   found.pedantic = without_files;
   found.fix =
       "delete the command, and the step where it does nothing else: containers get the host's "
@@ -226,10 +284,14 @@ Finding* driver_installer(const ProjectFile& file, const StepCommand& command, b
 /// `without_files`: the project's containers get no files of the host's driver.
 void driver(const FileView& view, const StageSteps& steps, bool without_files, FindingSink& sink) {
   const bool own = without_files || holds_machine(view);
-  for (const Install* install : view.installs_in(view.stages.size() - 1))
-    if (Finding* found = driver_packages(view, *view.file, install->command,
-                                         commands_of(*install->instruction), own, sink))
+  const Instruction* run = nullptr;
+  Removals removals({});
+  for (const Install* install : view.installs_in(view.stages.size() - 1)) {
+    if (std::exchange(run, install->instruction) != install->instruction)
+      removals = Removals(commands_of(*install->instruction));
+    if (Finding* found = driver_packages(view, *view.file, install->command, removals, own, sink))
       found->pedantic = found->pedantic || install->conditional;
+  }
   for (const Step& step : steps.all()) {
     const auto& commands = step.instruction->commands;
     std::vector<bool> reached;  // asked once
@@ -248,9 +310,10 @@ void driver(const FileView& view, const StageSteps& steps, bool without_files, F
     const auto weigh = [&](Finding* found, Span command) {
       if (found != nullptr && !script.surely_runs(command)) found->pedantic = true;
     };
+    const Removals removed(commands);
     for (const PackageList& list :
          package_commands(script.file->source, script.commands, *script.environment))
-      weigh(driver_packages(view, *script.file, list, commands, own, sink), list.span);
+      weigh(driver_packages(view, *script.file, list, removed, own, sink), list.span);
     for (const StepCommand& command : commands)
       weigh(driver_installer(*script.file, command, without_files, sink), command.shell->span);
   }
@@ -261,9 +324,10 @@ void driver(const FileView& view, const StageSteps& steps, bool without_files, F
 void judge_driver_packages(const Project& project, const std::vector<FileView>& views,
                            FindingSink& sink) {
   const bool without_files = is_of_balena(project) || starts_without_files(project);
+  const auto of_balena = balena_directories(project);
   for (const FileView& view : views) {
     const StageSteps steps(view, view.stages.size() - 1);
-    driver(view, steps, without_files, sink);
+    driver(view, steps, without_files || lies_in_one(view.file->source.path(), of_balena), sink);
   }
 }
 
