@@ -24,7 +24,9 @@ constexpr auto kUnchecked = std::to_array<Unchecked>({
     {"--no-gpg-checks", "--no-gpg-checks"},
     {"gpgcheck=0", "gpgcheck=0"},
     {"--allow-unauthenticated", "--allow-unauthenticated"},
+    {"--force-yes", "--force-yes"},
     {"trusted=yes", "trusted=yes"},
+    {"Trusted: yes", "trusted=yes"},
     {"AllowInsecureRepositories", "AllowInsecureRepositories"},
     {"AllowUnauthenticated", "AllowUnauthenticated"},
 });
@@ -92,11 +94,74 @@ bool switches_on(std::string_view text, std::string_view setting) {
 /// gpgcheck=0, where repo_gpgcheck=1 does not still check the list that has the packages' sums, and
 /// not s/gpgcheck=0/gpgcheck=1/, which switches it on. "repo_gpgcheck=0" is about that list alone.
 bool switches_off(std::string_view text, bool by_sed) {
-  constexpr std::string_view kOff = "gpgcheck=0";
+  constexpr std::string_view kName = "gpgcheck";
   if (holds(text, "repo_gpgcheck=1")) return false;
-  for (std::size_t at = text.find(kOff); at != text.npos; at = text.find(kOff, at + 1))
-    if (at == 0 || text[at - 1] != '_') return !by_sed || text.find("gpgcheck=1", at) == text.npos;
-  return false;
+  bool off = false;
+  for (std::size_t at = text.find(kName); at != text.npos; at = text.find(kName, at + 1)) {
+    // zypper's pkg_gpgcheck is of packages too.
+    if (at > 0 && text[at - 1] == '_' && !text.substr(0, at).ends_with("pkg_")) continue;
+    std::size_t value = std::min(text.find_first_not_of(" \t", at + kName.size()), text.size());
+    if (value == text.size() || text[value] != '=') continue;
+    value = std::min(text.find_first_not_of(" \t", value + 1), text.size());
+    const std::string said = to_lower(text.substr(value, 5));
+    if (starts_with_any(said, {"0", "no", "false", "off"}))
+      off = true;
+    else if (by_sed && starts_with_any(said, {"1", "yes", "true", "on"}))
+      off = false;
+  }
+  return off;
+}
+
+/// Whether all sources that a command trusts are the image's own files, or servers of the house:
+/// deb [trusted=yes] file:/…, URIs: http://10.1.2.3/.
+bool trusts_near_alone(const ShellCommand& command) {
+  std::string text;
+  for (const ShellWord& word : command.words) text += word.text + ' ';
+  bool any = false, near = true;
+  const auto weigh = [&](std::size_t begin) {
+    begin = std::min(text.find_first_not_of(" \t", begin), text.size());
+    const std::size_t end = text.find_first_of(" \t\n\\\"'", begin);
+    const std::string url = text.substr(begin, end - begin);
+    any = true;
+    near = near &&
+           (starts_with_any(url, {"file:", "copy:"}) || (url.starts_with("http") && is_near(url)));
+  };
+  constexpr std::string_view kTrusted = "trusted=yes", kAddresses = "URIs:";
+  for (std::size_t at = text.find(kTrusted); at != text.npos; at = text.find(kTrusted, at + 1)) {
+    const std::size_t end = text.find(']', at);
+    weigh(end == text.npos ? text.size() : end + 1);
+  }
+  if (text.contains("Trusted: yes"))
+    for (std::size_t at = text.find(kAddresses); at != text.npos;
+         at = text.find(kAddresses, at + 1))
+      weigh(at + kAddresses.size());
+  return any && near;
+}
+
+/// What documents write into files of sources or settings, as commands that say it; a document
+/// that a shell reads is commands already.
+std::vector<ShellCommand> written_documents(const FileView& view, const Instruction& step) {
+  std::vector<ShellCommand> out;
+  if (step.heredocs.empty() || !mentions(step, [](std::string_view word) {
+        return word.ends_with(".repo") || word.ends_with("/yum.conf") ||
+               word.ends_with("/dnf.conf") || word.contains("/etc/apt/");
+      }))
+    return out;
+  for (const Heredoc& document : step.heredocs) {
+    if (std::ranges::any_of(step.commands, [&](const ShellCommand& command) {
+          return command.span.begin >= document.body.begin &&
+                 command.span.begin < document.body.end;
+        }))
+      continue;
+    ShellCommand& made = out.emplace_back();
+    made.span = document.body;
+    std::string text;
+    for (const std::string_view line : split(view.text(document.body), '\n'))
+      if (!line.starts_with('#')) text.append(line) += '\n';
+    made.words = {{"echo", document.body}, {std::move(text), document.body}};
+    made.redirections = {{">", {}}};
+  }
+  return out;
 }
 
 /// Whether a word switches such a check off.
@@ -179,23 +244,25 @@ void signatures(const FileView& view, FindingSink& sink) {
     for (const Instruction& instruction : stage.stage->instructions) {
       // What lets one step's packages be installed is one cause, in however many of its commands.
       bool said = false;
-      for (const ShellCommand& command : instruction.commands) {
+      const std::vector<ShellCommand> documents = written_documents(view, instruction);
+      std::vector<const ShellCommand*> all;
+      for (const auto* commands : {&instruction.commands, &documents})
+        for (const ShellCommand& command : *commands) all.push_back(&command);
+      for (const ShellCommand* one : all) {
+        const ShellCommand& command = *one;
         if (only_updates(command)) continue;
         std::optional<std::string> server;  // asked once
+        std::optional<bool> near;
         for (const ShellWord& word : command.words) {
           const auto at = std::ranges::find_if(
               kUnchecked, [&](const auto& one) { return is_unchecked(command, word.text, one); });
           if (at == kUnchecked.end()) continue;
-          // deb [trusted=yes] file:/…: what the image itself holds, or a server of the house.
-          if (at->says == "trusted=yes" &&
-              std::ranges::any_of(command.words, [](const ShellWord& other) {
-                const std::size_t url = other.text.find("] http");
-                return holds(other.text, "file:") || holds(other.text, "copy:") ||
-                       (url != std::string::npos && is_near(other.text.substr(url + 2)));
-              }))
-            continue;
+          if (at->says == "trusted=yes" && !near) near = trusts_near_alone(command);
+          if (at->says == "trusted=yes" && *near) continue;
           if (!server)
-            server = server_of_repository(command, at->says == "trusted=yes" ? "] " : "baseurl=");
+            server = server_of_repository(command, at->word == "trusted=yes"    ? "] "
+                                                   : at->word == "Trusted: yes" ? "URIs: "
+                                                                                : "baseurl=");
           const bool vendors =
               !server->empty() && !server->starts_with("mirror") &&
               !ends_with_any(*server, {"nvidia.com", "radeon.com", "intel.com", "ubuntu.com",
