@@ -190,10 +190,18 @@ void left_in_layer(const FileView& view, const StageSteps& steps, const Download
   }
 }
 
+/// --all, -ay, --tarballs; the lists of the index, logs and temporary files are no packages.
+bool takes_packages(const Argument& option) {
+  const std::string_view text = option.text;
+  if (text.starts_with("--"))
+    return is_one_of(text, {"--all", "--packages", "--tarballs", "--force-pkgs-dirs"});
+  return text.contains('$') || (text.starts_with('-') && text.find_first_of("aptf") != text.npos);
+}
+
 bool is_conda_clean(const StepCommand& command) {
-  return (command.program == "conda" || command.program == "mamba" ||
-          command.program == "micromamba") &&
-         command.has("clean");
+  return is_one_of(command.program, {"conda", "mamba", "micromamba"}) && command.has("clean") &&
+         !command.has("--dry-run") && !command.has("-d") &&
+         std::ranges::any_of(command.arguments, takes_packages);
 }
 
 /// What takes conda's packages out of the layer, from a place on.
