@@ -110,12 +110,20 @@ class Emptying {
         if (!reached[place]) continue;
       }
       if (at_exit(command)) return std::string_view::npos;
-      if (empties(commands, at, below)) out = command.shell->span.begin;
+      if (!is_alternative(commands, at) && empties(commands, at, below))
+        out = command.shell->span.begin;
     }
     return out;
   }
 
  private:
+  /// pip install … || rm -rf ~/.cache: where the install went well it is not run.
+  bool is_alternative(const std::vector<StepCommand>& commands, std::size_t at) const {
+    if (at == 0 || commands[at - 1].shell->joined_by != "||") return false;
+    const std::string& tool = commands[at - 1].program;
+    return holds(tool, cache_.tool) || tool.starts_with("python");
+  }
+
   bool empties(const std::vector<StepCommand>& commands, std::size_t at,
                const std::string& below) const {
     const StepCommand& command = commands[at];
@@ -152,7 +160,7 @@ class Emptying {
     const bool removal = std::ranges::find(words, "rm") != words.end();
     return removal ? std::ranges::any_of(words,
                                          [&](std::string_view word) { return removes(word, {}); })
-                   : perhaps_;
+                   : perhaps_ && words.size() == 1;
   }
 
   /// Names such as ".cache" and "*/pip/*": a part of the cache's path.

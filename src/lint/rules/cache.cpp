@@ -209,8 +209,13 @@ bool cleans_conda(const std::vector<StepCommand>& commands, std::size_t from) {
   const auto is_of_packages = [](std::string_view word) {
     return has_part(word, "/{,}", {"pkgs"});
   };
+  // conda install … || conda clean: where the install went well it is not run.
+  const auto is_alternative = [&](std::size_t at) {
+    return at > 0 && commands[at - 1].shell->joined_by == "||" &&
+           is_one_of(commands[at - 1].program, {"conda", "mamba", "micromamba"});
+  };
   for (std::size_t at = 0; at < commands.size(); ++at)
-    if (commands[at].shell->span.begin >= from &&
+    if (commands[at].shell->span.begin >= from && !is_alternative(at) &&
         (is_conda_clean(commands[at]) ||
          std::ranges::any_of(removed_words(commands, at), is_of_packages)))
       return true;
