@@ -1,5 +1,7 @@
 // Versions that must match: the CUDA of torch, of its index and of the base.
 #include <algorithm>
+#include <map>
+#include <optional>
 #include <utility>
 
 #include "base/format.h"
@@ -186,26 +188,59 @@ bool brings_toolkit(const FileView& view, std::size_t stage, std::string wheel) 
   return mentions("cuda-toolkit-" + wheel) || mentions("cuda-nvcc-" + wheel);
 }
 
-/// A later command puts another release in its place, which is judged itself.
-bool is_replaced(const PlacedList& place, const Framework& one) {
-  return std::ranges::any_of(
-      place.view->installs_in(place.install->stage), [&](const Install* later) {
-        return later->command.span.begin > place.install->command.span.begin &&
-               std::ranges::any_of(lists_of(*later), [&](const PackageList* list) {
-                 const PackageRequest* other = list->find(one.package);
-                 return other != nullptr && !other->version.empty() &&
-                        other->version != one.request->version && surely_runs(*later);
-               });
-      });
-}
+/// What is asked of a stage for each torch that it installs, answered once.
+class TorchStage {
+ public:
+  TorchStage(const FileView& view, std::size_t stage) : view_(view), stage_(stage) {
+    for (const Install* install : view.installs_in(stage))
+      for (const PackageList* list : lists_of(*install))
+        if (const PackageRequest* torch = list->find("torch");
+            torch != nullptr && !torch->version.empty() && surely_runs(*install)) {
+          std::size_t& last = releases_[torch->version];
+          last = std::max(last, install->command.span.begin);
+        }
+  }
 
-void wheel_against_base(const Project& project, const PlacedList& place, FindingSink& sink) {
+  /// A later command puts another release in its place, which is judged itself.
+  bool is_replaced(const std::string& version, std::size_t place) const {
+    return std::ranges::any_of(
+        releases_, [&](const auto& one) { return one.first != version && one.second > place; });
+  }
+  bool has_other_toolkit(const std::string& wheel) {
+    const auto [at, fresh] = toolkits_.try_emplace(wheel, false);
+    if (fresh) at->second = brings_toolkit(view_, stage_, wheel);
+    return at->second;
+  }
+  bool uses_base_otherwise() {
+    if (!other_use_)
+      other_use_ = has_other_cuda_user(view_, stage_) || has_other_use(view_, stage_);
+    return *other_use_;
+  }
+  bool may_compile() {
+    if (!compiles_) compiles_ = may_compile_extension(view_, stage_);
+    return *compiles_;
+  }
+
+ private:
+  const FileView& view_;
+  std::size_t stage_;
+  std::map<std::string, std::size_t> releases_;  ///< where each is installed last
+  std::map<std::string, bool> toolkits_;
+  std::optional<bool> other_use_, compiles_;
+};
+using TorchStages = std::map<std::pair<const FileView*, std::size_t>, TorchStage>;
+
+void wheel_against_base(const Project& project, const PlacedList& place, TorchStages& stages,
+                        FindingSink& sink) {
   if (place.view == nullptr) return;
   const GpuImage& image = place.view->stages[place.install->stage].image;
   const std::string& flavour = image.flavour.value;
   if (!image.cuda.known() || flavour == "base") return;
   const Word* extra = additive_index_of(place);
   const bool of_pypi = extra != nullptr && !passed_over(project, place, *extra).empty();
+  TorchStage& stage =
+      stages.try_emplace({place.view, place.install->stage}, *place.view, place.install->stage)
+          .first->second;
   for (const Framework& one : frameworks_of(*place.list, tables_of(project))) {
     if (of_pypi && one.package == "torch") continue;
     // pip leaves what the base holds.
@@ -228,11 +263,9 @@ void wheel_against_base(const Project& project, const PlacedList& place, Finding
                       ? "take a base without CUDA, or a wheel for it"
                       : "take a wheel for CUDA, or a base without it";
       // Of a server of its own the base's CUDA is that server's.
-      found.pedantic = !is_sure(place, *one.request) ||
-                       has_other_cuda_user(*place.view, place.install->stage) ||
+      found.pedantic = !is_sure(place, *one.request) || stage.uses_base_otherwise() ||
                        is_one_of(file_name(image.repository),
-                                 {"tritonserver", "deepstream", "tensorrt", "tritonserver-pb"}) ||
-                       has_other_use(*place.view, place.install->stage);
+                                 {"tritonserver", "deepstream", "tensorrt", "tritonserver-pb"});
       continue;
     }
     const std::string wheel =
@@ -242,10 +275,10 @@ void wheel_against_base(const Project& project, const PlacedList& place, Finding
     if (wheel == base) continue;
     const bool major = first_number(wheel) != first_number(base);
     const bool devel = flavour == "devel";
-    if (is_replaced(place, one)) continue;
+    if (stage.is_replaced(one.request->version, place.install->command.span.begin)) continue;
     // Without a compiler, different minors of one major only waste space.
     if (!major && !devel) continue;
-    if (brings_toolkit(*place.view, place.install->stage, wheel)) continue;
+    if (stage.has_other_toolkit(wheel)) continue;
     std::string message = fmt::format("torch is of CUDA {} ({}), the base of CUDA {}", wheel,
                                       one.variant.value, base);
     message += devel && major
@@ -270,17 +303,17 @@ void wheel_against_base(const Project& project, const PlacedList& place, Finding
     // Minors of one major fit each other.
     if (devel && !major) found.severity = Severity::kInfo;
     // Where nothing compiles, each of two may have its user; else base-cuda-unused says it.
-    found.pedantic = !devel || !major || !is_sure(place, *one.request) ||
-                     !may_compile_extension(*place.view, place.install->stage);
+    found.pedantic = !devel || !major || !is_sure(place, *one.request) || !stage.may_compile();
   }
 }
 
 }  // namespace
 
 void judge_versions(const Project& project, const std::vector<FileView>& views, FindingSink& sink) {
+  TorchStages stages;
   for (const PlacedList& place : placed_lists(project, views)) {
     wheel_against_index(place, sink);
-    wheel_against_base(project, place, sink);
+    wheel_against_base(project, place, stages, sink);
     additive_index(project, place, sink);
   }
 }
