@@ -6,9 +6,9 @@
 #include "base/ascii.h"
 #include "base/format.h"
 #include "lint/facts/build_steps.h"
-#include "lint/facts/near_hosts.h"
 #include "lint/facts/purpose.h"
 #include "lint/rules/rules.h"
+#include "lint/rules/set_texts.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -91,51 +91,25 @@ bool switches_on(std::string_view text, std::string_view setting) {
   return starts_with_any(value, {"true", "yes", "on", "enable", "with", "1"});
 }
 
-/// gpgcheck=0, where repo_gpgcheck=1 does not still check the list that has the packages' sums, and
-/// not s/gpgcheck=0/gpgcheck=1/, which switches it on. "repo_gpgcheck=0" is about that list alone.
-bool switches_off(std::string_view text, bool by_sed) {
+/// "gpgcheck=0", "gpgcheck = no", where repo_gpgcheck=1 does not still check the list that has the
+/// packages' sums. "repo_gpgcheck=0" is about that list alone.
+bool switches_off(std::string_view text) {
   constexpr std::string_view kName = "gpgcheck";
   if (holds(text, "repo_gpgcheck=1")) return false;
-  bool off = false;
   for (std::size_t at = text.find(kName); at != text.npos; at = text.find(kName, at + 1)) {
     // zypper's pkg_gpgcheck is of packages too.
     if (at > 0 && text[at - 1] == '_' && !text.substr(0, at).ends_with("pkg_")) continue;
-    std::size_t value = std::min(text.find_first_not_of(" \t", at + kName.size()), text.size());
-    if (value == text.size() || text[value] != '=') continue;
-    value = std::min(text.find_first_not_of(" \t", value + 1), text.size());
-    const std::string said = to_lower(text.substr(value, 5));
-    if (starts_with_any(said, {"0", "no", "false", "off"}))
-      off = true;
-    else if (by_sed && starts_with_any(said, {"1", "yes", "true", "on"}))
-      off = false;
+    std::string_view value = text.substr(at + kName.size());
+    value.remove_prefix(std::min(value.find_first_not_of(" \t"), value.size()));
+    if (!value.starts_with('=')) continue;
+    value.remove_prefix(std::min(value.find_first_not_of(" \t=\"'"), value.size()));
+    constexpr std::size_t kLongest = 8;
+    const std::string word = to_lower(value.substr(0, kLongest));
+    if (is_one_of(std::string_view(word).substr(0, word.find_first_of(" \t\n\"',;\\")),
+                  {"0", "no", "off", "false"}))
+      return true;
   }
-  return off;
-}
-
-/// Whether all sources that a command trusts are the image's own files, or servers of the house:
-/// deb [trusted=yes] file:/…, URIs: http://10.1.2.3/.
-bool trusts_near_alone(const ShellCommand& command) {
-  std::string text;
-  for (const ShellWord& word : command.words) text += word.text + ' ';
-  bool any = false, near = true;
-  const auto weigh = [&](std::size_t begin) {
-    begin = std::min(text.find_first_not_of(" \t", begin), text.size());
-    const std::size_t end = text.find_first_of(" \t\n\\\"'", begin);
-    const std::string url = text.substr(begin, end - begin);
-    any = true;
-    near = near &&
-           (starts_with_any(url, {"file:", "copy:"}) || (url.starts_with("http") && is_near(url)));
-  };
-  constexpr std::string_view kTrusted = "trusted=yes", kAddresses = "URIs:";
-  for (std::size_t at = text.find(kTrusted); at != text.npos; at = text.find(kTrusted, at + 1)) {
-    const std::size_t end = text.find(']', at);
-    weigh(end == text.npos ? text.size() : end + 1);
-  }
-  if (text.contains("Trusted: yes"))
-    for (std::size_t at = text.find(kAddresses); at != text.npos;
-         at = text.find(kAddresses, at + 1))
-      weigh(at + kAddresses.size());
-  return any && near;
+  return false;
 }
 
 /// What documents write into files of sources or settings, as commands that say it; a document
@@ -155,26 +129,19 @@ std::vector<ShellCommand> written_documents(const FileView& view, const Instruct
       continue;
     ShellCommand& made = out.emplace_back();
     made.span = document.body;
-    std::string text;
-    for (const std::string_view line : split(view.text(document.body), '\n'))
-      if (!line.starts_with('#')) text.append(line) += '\n';
-    made.words = {{"echo", document.body}, {std::move(text), document.body}};
+    made.words = {{"echo", document.body}, {std::string(view.text(document.body)), document.body}};
     made.redirections = {{">", {}}};
   }
   return out;
 }
 
-/// Whether a word switches such a check off.
+/// Whether a word, of which `text` comes into force, switches such a check off.
 bool is_unchecked(const ShellCommand& command, std::string_view text, const Unchecked& one) {
-  const std::string program = program_of(command).name;
-  const bool says_only = is_one_of(program, {"echo", "printf"});
+  const bool says_only = is_one_of(program_of(command).name, {"echo", "printf"});
+  // With insecure lists in its configuration apt still refuses their packages.
   if (one.says.starts_with("Allow"))
-    // What is only said to the reader; and with insecure lists in its configuration apt still
-    // refuses their packages.
-    return switches_on(text, one.word) &&
-           (!says_only || (one.says == "AllowUnauthenticated" &&
-                           (!command.redirections.empty() || command.joined_by == "|")));
-  if (one.says == "gpgcheck=0") return switches_off(text, program == "sed");
+    return switches_on(text, one.word) && (!says_only || one.says == "AllowUnauthenticated");
+  if (one.says == "gpgcheck=0") return switches_off(text);
   if (one.word.starts_with("--") && (says_only || takes_files(command))) return false;
   return holds(text, one.word) && !(one.says == "--nogpgcheck" && takes_addresses(command));
 }
@@ -244,6 +211,7 @@ void signatures(const FileView& view, FindingSink& sink) {
     for (const Instruction& instruction : stage.stage->instructions) {
       // What lets one step's packages be installed is one cause, in however many of its commands.
       bool said = false;
+      bool near_before = false;  // the repository that it wrote last is near
       const std::vector<ShellCommand> documents = written_documents(view, instruction);
       std::vector<const ShellCommand*> all;
       for (const auto* commands : {&instruction.commands, &documents})
@@ -252,13 +220,17 @@ void signatures(const FileView& view, FindingSink& sink) {
         const ShellCommand& command = *one;
         if (only_updates(command)) continue;
         std::optional<std::string> server;  // asked once
-        std::optional<bool> near;
+        // deb [trusted=yes] file:/…: what the image itself holds, or a server of the house.
+        const bool near = names_near_repositories(command);
+        if (std::ranges::any_of(command.words,
+                                [](const ShellWord& word) { return holds(word.text, "baseurl="); }))
+          near_before = near;
+        if (near) continue;
         for (const ShellWord& word : command.words) {
+          const std::string text = set_text(command, word.text);
           const auto at = std::ranges::find_if(
-              kUnchecked, [&](const auto& one) { return is_unchecked(command, word.text, one); });
-          if (at == kUnchecked.end()) continue;
-          if (at->says == "trusted=yes" && !near) near = trusts_near_alone(command);
-          if (at->says == "trusted=yes" && *near) continue;
+              kUnchecked, [&](const auto& one) { return is_unchecked(command, text, one); });
+          if (at == kUnchecked.end() || (near_before && at->says == "--nogpgcheck")) continue;
           if (!server)
             server = server_of_repository(command, at->word == "trusted=yes"    ? "] "
                                                    : at->word == "Trusted: yes" ? "URIs: "
