@@ -2,12 +2,16 @@
 // they name, traced back through COPY, ADD and bind mounts to the build context.
 
 #include <algorithm>
+#include <map>
 
+#include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
 #include "lint/facts/cloned_paths.h"
 #include "lint/facts/gpu_image.h"
 #include "lint/facts/stage_view.h"
+#include "lint/facts/system_python.h"
 #include "lint/packages/asked.h"
+#include "lint/packages/marker.h"
 #include "lint/shell/command_words.h"
 #include "lint/shell/reached.h"
 #include "lint/source/blanks.h"
@@ -80,6 +84,22 @@ bool is_changed_before(const Dockerfile& file, std::size_t stage, const Instruct
   return false;
 }
 
+/// The version of the Python that pip is of: the base's, as long as no step may bring another one;
+/// empty: not known.
+std::string only_python(const Dockerfile& file, std::size_t stage, const GpuImage& image) {
+  if (!is_plain_system(image) && image.repository != "python") return {};
+  const std::string own = major_minor(image.python.value);
+  const auto is_other = [&](std::string_view word) {
+    const std::size_t named = std::min(word.find("python3."), word.find("pip3."));
+    return is_one_of(word, {"uv", "pipx"}) || word.contains("astral") ||
+           (named != word.npos && !word.substr(word.find("3.", named)).starts_with(own));
+  };
+  for (const std::size_t one : file.lineage(stage))
+    for (const Instruction& step : file.stages[one].instructions)
+      if (may_bring_pip(step) || mentions(step, is_other)) return {};
+  return own;
+}
+
 /// What the commands of one Dockerfile take of projects' files. Commands that ask alike share it.
 class Takings {
  public:
@@ -88,6 +108,7 @@ class Takings {
   /// Null: all of the file.
   std::shared_ptr<const PackageList> of(const PackageList& command, const ProjectFile& file,
                                         const ProjectFile* beside, std::size_t stage) {
+    if (file.kind == FileKind::kRequirements) return for_python(file, stage);
     if (file.kind != FileKind::kPyproject && file.kind != FileKind::kUvLock) return nullptr;
     const std::string python =
         image_of_stage(file_, stage, project_.knowledge->images).python.value;
@@ -95,8 +116,6 @@ class Takings {
         file.source.path() + "\n" + python + "\n" + command.program + "\n" + command.verb;
     for (const std::string& extra : command.extras) key += "\n." + extra;
     for (const std::string& option : command.options) key += "\n" + option;
-    // A copy each.
-    constexpr std::size_t kMost = 100;
     if (!made_.contains(key) && made_.size() >= kMost) return nullptr;
     auto& made = made_[key];
     if (made == nullptr)
@@ -106,9 +125,34 @@ class Takings {
   }
 
  private:
+  static constexpr std::size_t kMost = 100;  // a copy each
+
+  /// Of a plain list what its markers leave; null: all of it.
+  std::shared_ptr<const PackageList> for_python(const ProjectFile& file, std::size_t stage) {
+    const auto [python, fresh] = pythons_.try_emplace(stage);
+    if (fresh)
+      python->second =
+          only_python(file_, stage, image_of_stage(file_, stage, project_.knowledge->images));
+    const MarkerPlace place{python->second, {}, false};
+    const auto is_left_out = [&](const PackageRequest& one) {
+      return !may_hold(one.marker, place);
+    };
+    if (place.python.empty() || made_.size() >= kMost ||
+        std::ranges::none_of(file.packages->packages, is_left_out))
+      return nullptr;
+    auto& made = made_[file.source.path() + "\n" + python->second];
+    if (made == nullptr) {
+      PackageList left = *file.packages;
+      std::erase_if(left.packages, is_left_out);
+      made = std::make_shared<const PackageList>(std::move(left));
+    }
+    return made;
+  }
+
   const Project& project_;
   const Dockerfile& file_;
   std::map<std::string, std::shared_ptr<const PackageList>> made_;
+  std::map<std::size_t, std::string> pythons_;  ///< of stages
 };
 
 }  // namespace

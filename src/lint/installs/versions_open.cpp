@@ -61,6 +61,17 @@ bool is_gone_or_cut(const Install& install, const PackageRequest& request) {
          });
 }
 
+/// A marker keeps the request of a file out of the image.
+bool is_left_out(const ListUse& use, const ProjectFile& file, const PackageRequest& request) {
+  if (use.install == nullptr || request.marker.empty()) return false;
+  const auto at = std::ranges::find(use.install->files, &file);
+  if (at == use.install->files.end()) return false;
+  const auto& taken = use.install->taken[static_cast<std::size_t>(at - use.install->files.begin())];
+  return taken != nullptr && std::ranges::none_of(taken->packages, [&](const PackageRequest& one) {
+           return one.span == request.span;
+         });
+}
+
 /// pip leaves what the base or an earlier step holds.
 bool is_met(const ListUse& use, const PackageRequest& request) {
   for (const std::string_view option : {"-U", "--upgrade", "--force-reinstall", "-I"})
@@ -157,7 +168,9 @@ void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const 
         (request.specifier.contains("==") && !request.specifier.ends_with(".*")))
       continue;
     std::vector<ListUse> open = uses;
-    std::erase_if(open, [&](const ListUse& use) { return is_met(use, request); });
+    std::erase_if(open, [&](const ListUse& use) {
+      return is_met(use, request) || is_left_out(use, file, request);
+    });
     if (open.empty() && !uses.empty()) continue;
     if (request.name.starts_with("torch") && holds_torch(list)) continue;
     // A list for AMD's GPUs, by its name; the package is NVIDIA's alone.
