@@ -7,6 +7,7 @@
 
 #include "base/ascii.h"
 #include "base/format.h"
+#include "lint/shell/reached.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -171,6 +172,19 @@ const Step* StageSteps::find(const Instruction* instruction) const {
     before += stage.size();
   }
   return nullptr;
+}
+
+bool is_reached(const Instruction& instruction, Span place) {
+  const std::vector<ShellCommand>& commands = instruction.commands;
+  // Of one command in thousands nobody asks.
+  if (commands.size() > kMostStepCommands) return false;
+  const std::vector<bool> reached = surely_reached(commands);
+  bool out = true;
+  // The last one that holds it is the innermost.
+  for (std::size_t at = 0; at < commands.size(); ++at)
+    if (commands[at].span.begin <= place.begin && place.begin < commands[at].span.end)
+      out = reached[at];
+  return out;
 }
 
 const ShellCommand* command_at(const Instruction& instruction, Span span) {

@@ -65,6 +65,9 @@ std::string clone_target(const StepCommand& command);
 /// so knows of it.
 bool uninstalls(const FileView& view, std::size_t stage, const std::string& package);
 
+/// Whether every build comes to the place of an instruction: no branch of its commands holds it.
+bool is_reached(const Instruction& instruction, Span place);
+
 /// The command that a list of packages was read from; null where it is not among them.
 const ShellCommand* command_at(const Instruction& instruction, Span span);
 

@@ -323,8 +323,8 @@ void release_candidates(const FileView& view, FindingSink& sink) {
     const std::string python = required_python(view);
     const bool own = !copied && (python.empty() || meets(stage.image.python.value, python));
     found.fix = fmt::format("take {}{}", kCandidate.instead, own ? kCandidate.own : "");
-    found.pedantic =
-        may_fail(*install.instruction, install.command.span) || may_be_given(view, install.stage);
+    found.pedantic = may_fail(*install.instruction, install.command.span) || install.conditional ||
+                     may_be_given(view, install.stage);
     return;
   }
 }

@@ -277,8 +277,8 @@ void judge_versions_conda(const Project& project, const std::vector<FileView>& v
         if (install.stage != stage.index) continue;
         for (const PackageList* list : lists_of(install))
           if (judged.insert(list).second)
-            judge(project, *list, file_of(install, *list, *view.file), &stage.image, loads_system,
-                  own_channels, sink);
+            judge(project, *list, file_of(install, *list, *view.file),
+                  install.conditional ? nullptr : &stage.image, loads_system, own_channels, sink);
       }
       seen.merge(judged);
     }

@@ -347,14 +347,17 @@ void rocm_twice(const FileView& view, FindingSink& sink) {
     if (!stage.reachable || !stage.image.rocm.known() || removes_rocm(view, stage.index) ||
         !installs_rocm(view, stage.index))
       continue;
+    bool sure = false;
     const auto second = [&]() -> std::optional<std::pair<Span, std::string>> {
       for (const Instruction& run : stage.stage->instructions)
         for (const StepCommand& command : commands_of(run))
           for (const Argument& word : command.arguments)
             if (const std::string rocm = rocm_of_address(word.text);
                 !rocm.empty() && makes_source(*command.shell, word.text) &&
-                major_minor(rocm) != major_minor(stage.image.rocm.value))
+                major_minor(rocm) != major_minor(stage.image.rocm.value)) {
+              sure = is_reached(run, word.span);
               return std::pair(word.span, rocm);
+            }
       return std::nullopt;
     }();
     if (!second) continue;
@@ -365,6 +368,7 @@ void rocm_twice(const FileView& view, FindingSink& sink) {
                     second->second, stage.image.rocm.value));
     found.evidence = {fmt::format("repo.radeon.com, {}", second->second),
                       stage.image.rocm.evidence};
+    found.pedantic = !sure;
     found.fix = fmt::format("begin with a base of ROCm {}, or with one that has none",
                             major_minor(second->second));
   }

@@ -172,6 +172,8 @@ void codec(const Project& project, const PlacedList& place, FindingSink& sink) {
   const std::string fitting = codec_of(*project.knowledge, torch);
   found.fix = fitting.empty() ? fmt::format("take torch {}", needed.torch)
                               : fmt::format("write torchcodec=={}.*", fitting);
+  found.pedantic = place.install != nullptr && place.install->conditional &&
+                   place.list->find("torch") == nullptr;
 }
 
 }  // namespace

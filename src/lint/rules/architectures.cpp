@@ -5,6 +5,7 @@
 
 #include "base/format.h"
 #include "base/version_numbers.h"
+#include "lint/facts/build_steps.h"
 #include "lint/facts/gpu_architectures.h"
 #include "lint/facts/sure_installs.h"
 #include "lint/facts/table_facts.h"
@@ -30,6 +31,7 @@ struct Listed {
   std::string name;
   Span span;
   bool exact;
+  const Instruction* instruction;
 };
 
 std::string plain(std::string_view architecture) {
@@ -77,6 +79,8 @@ void tell(const Listed& at, const ArchitectureList& list, const std::vector<Refu
   }
   Finding& found = sink.add(at.rule, *at.view->file, at.span, std::move(message));
   found.evidence = {refused.front().evidence, cuda.evidence};
+  // A branch may be another base's.
+  found.pedantic = at.instruction != nullptr && !is_reached(*at.instruction, at.span);
   const std::string gone = fmt::format("{}", fmt::join(items, ", "));
   // Of the list something is to be left.
   found.fix = at.name == "nvcc" ? fmt::format("leave {} out, or begin with {}", gone, base)
@@ -248,7 +252,8 @@ void torch_lists(const FileView& view, const StageView& stage, FindingSink& sink
   for (const Setting& setting : settings_of(view, stage.index, kTorchNames)) {
     // Of a shell within the shell.
     if (setting.value.contains('"') || setting.value.contains('\\')) continue;
-    const Listed at{"torch-arch-list", &view, &stage, setting.name, setting.span, setting.exact};
+    const Listed at{"torch-arch-list",  &view, &stage, setting.name, setting.span, setting.exact,
+                    setting.instruction};
     ArchitectureList list = read_architectures(setting.value, ArchitectureSyntax::kTorch);
     if (!list.well_spelt) {
       Finding& found = sink.add(
@@ -283,7 +288,8 @@ void torch_lists(const FileView& view, const StageView& stage, FindingSink& sink
     judge_hosts(at, list, false, sink);
   }
   for (const Setting& setting : settings_of(view, stage.index, kTorchRocmNames)) {
-    const Listed at{"torch-arch-list", &view, &stage, setting.name, setting.span, setting.exact};
+    const Listed at{"torch-arch-list",  &view, &stage, setting.name, setting.span, setting.exact,
+                    setting.instruction};
     judge_hosts(at, read_architectures(setting.value, ArchitectureSyntax::kRocm), false, sink);
   }
 }
@@ -353,7 +359,8 @@ void cmake_lists(const FileView& view, const StageView& stage, FindingSink& sink
     if (is_for_torch(view, setting) || is_replaced(stage, all, setting)) continue;
     // CMake reads CUDAARCHS where the command does not say the same.
     if (setting.name == "CUDAARCHS" && says_it_itself(stage)) continue;
-    const Listed at{"cuda-architectures", &view, &stage, setting.name, setting.span, setting.exact};
+    const Listed at{"cuda-architectures", &view, &stage, setting.name, setting.span, setting.exact,
+                    setting.instruction};
     ArchitectureList list = read_architectures(setting.value, ArchitectureSyntax::kCmake);
     if (!list.well_spelt) {
       Finding& found = sink.add(
@@ -400,7 +407,8 @@ void cmake_lists(const FileView& view, const StageView& stage, FindingSink& sink
     judge_hosts(at, list, true, sink);
   }
   for (const Setting& setting : settings_of(view, stage.index, kRocmNames)) {
-    const Listed at{"cuda-architectures", &view, &stage, setting.name, setting.span, setting.exact};
+    const Listed at{"cuda-architectures", &view, &stage, setting.name, setting.span, setting.exact,
+                    setting.instruction};
     judge_hosts(at, read_architectures(setting.value, ArchitectureSyntax::kRocm), false, sink);
   }
 }
@@ -430,7 +438,7 @@ void nvcc_flags(const FileView& view, const StageView& stage, FindingSink& sink)
         }
         if (value.empty() || value.find('$') != value.npos) continue;
         ++targets;
-        const Listed listed{"cuda-architectures", &view, &stage, "nvcc", span, false};
+        const Listed listed{"cuda-architectures", &view, &stage, "nvcc", span, false, &run};
         const ArchitectureList list = read_architectures(value, ArchitectureSyntax::kNvcc);
         if (list.has_keyword("native") && runs_in_build(&run)) {
           Finding& found = sink.add(listed.rule, *view.file, span,

@@ -120,42 +120,43 @@ class OldOptions {
     if (step.keyword != Keyword::kEnv && step.keyword != Keyword::kArg) return false;
     return std::ranges::any_of(step.pairs, [&](const KeyValue& pair) {
       return pair.key.text == "CMAKE_ARGS" && pair.value &&
-             report(pair.value->span, pair.value->text);
+             report(step, pair.value->span, pair.value->text);
     });
   }
 
   bool in_commands(const Instruction& step, const Sources& sources) {
     for (const ShellCommand& command : step.commands) {
       for (const ShellAssignment& set : command.assignments)
-        if (set.name == "CMAKE_ARGS" && report(set.value.span, set.value.text)) return true;
+        if (set.name == "CMAKE_ARGS" && report(step, set.value.span, set.value.text)) return true;
       if (command.words.empty()) continue;
       const std::string program = program_of(command).name;
       configured_ = configured_ || program == "cmake";  // which writes Makefiles
       if (program == "make" && sources.clone && !configured_) {
         if (const ShellWord* option = option_of_make(command);
             option != nullptr && !may_fail(step, command.span)) {
-          no_makefile(option->span);
+          no_makefile(step, option->span);
           return true;
         }
       }
       if (!is_one_of(program, {"cmake", "export"})) continue;
       for (const ShellWord& word : command.words)
-        if (report(word.span, word.text)) return true;
+        if (report(step, word.span, word.text)) return true;
     }
     return false;
   }
 
-  void no_makefile(Span span) {
+  void no_makefile(const Instruction& step, Span span) {
     Finding& found = sink_.add(
         "build-option-gone", *view_.file, span,
         "today's llama.cpp is not built by make: \"The Makefile build has been replaced by CMake\" "
         "ends the step");
     found.evidence = {"llama.cpp, Makefile", "the clone is left at its head"};
+    found.pedantic = !is_reached(step, span);
     found.fix =
         "build with cmake: cmake -B build -DGGML_CUDA=ON (GGML_HIP for ROCm), cmake --build build";
   }
 
-  bool report(Span span, std::string_view text) {
+  bool report(const Instruction& step, Span span, std::string_view text) {
     for (const OldOption& old : kOld) {
       // Beside its new name the old one is idle, where it is not refused.
       if (option_at(text, old.name) == text.npos ||
@@ -170,6 +171,7 @@ class OldOptions {
                             old.name, old.now));
       found.evidence = {"llama.cpp, CMakeLists.txt; containers/ai-lab-recipes#704",
                         "its version is left open"};
+      found.pedantic = !is_reached(step, span);  // a branch may be an older source's
       found.fix = fmt::format("write -D{}=on", old.now);
       found.unsafe = true;
       const std::string_view raw = view_.text(span);
@@ -227,6 +229,7 @@ void samples_by_make(const FileView& view, const StageView& stage, FindingSink& 
                    "samples of CUDA 12.8");
       found.evidence = {"NVIDIA/cuda-samples#320",
                         fmt::format("{} is left at its head", head->text)};
+      found.pedantic = !is_reached(*step.instruction, command.program_span);
       found.fix =
           "clone the release of the base's CUDA (-b v12.5 is the last with Makefiles), or "
           "build with cmake";
