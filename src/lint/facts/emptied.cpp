@@ -61,7 +61,7 @@ Found found_by(const std::vector<StepCommand>& commands, std::size_t at) {
 
 /// "/root/{.cache,.conda}" as the shells do that know braces.
 std::vector<std::string> without_braces(std::string_view word) {
-  constexpr std::size_t kMost = 100, kLongest = 4'096;
+  constexpr std::size_t kMost = 32, kLongest = 512;
   std::vector<std::string> out{std::string(word)};
   for (std::size_t at = 0; at < out.size() && out.size() < kMost && word.size() <= kLongest;) {
     const std::string one = out[at];

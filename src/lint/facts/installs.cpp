@@ -133,20 +133,18 @@ class Takings {
     if (fresh)
       python->second =
           only_python(file_, stage, image_of_stage(file_, stage, project_.knowledge->images));
-    const MarkerPlace place{python->second, {}, false};
+    const std::string key = file.source.path() + "\n" + python->second;
+    if (python->second.empty() || (!made_.contains(key) && made_.size() >= kMost)) return nullptr;
+    const auto [made, first] = made_.try_emplace(key);
     const auto is_left_out = [&](const PackageRequest& one) {
-      return !may_hold(one.marker, place);
+      return !may_hold(one.marker, {python->second, {}, false});
     };
-    if (place.python.empty() || made_.size() >= kMost ||
-        std::ranges::none_of(file.packages->packages, is_left_out))
-      return nullptr;
-    auto& made = made_[file.source.path() + "\n" + python->second];
-    if (made == nullptr) {
+    if (first && std::ranges::any_of(file.packages->packages, is_left_out)) {
       PackageList left = *file.packages;
       std::erase_if(left.packages, is_left_out);
-      made = std::make_shared<const PackageList>(std::move(left));
+      made->second = std::make_shared<const PackageList>(std::move(left));
     }
-    return made;
+    return made->second;
   }
 
   const Project& project_;

@@ -67,9 +67,11 @@ bool is_left_out(const ListUse& use, const ProjectFile& file, const PackageReque
   const auto at = std::ranges::find(use.install->files, &file);
   if (at == use.install->files.end()) return false;
   const auto& taken = use.install->taken[static_cast<std::size_t>(at - use.install->files.begin())];
-  return taken != nullptr && std::ranges::none_of(taken->packages, [&](const PackageRequest& one) {
-           return one.span == request.span;
-         });
+  if (taken == nullptr) return false;
+  // In the order of the file.
+  const auto begins = [](const PackageRequest& one) { return one.span.begin; };
+  const auto kept = std::ranges::lower_bound(taken->packages, request.span.begin, {}, begins);
+  return kept == taken->packages.end() || kept->span != request.span;
 }
 
 /// pip leaves what the base or an earlier step holds.
@@ -169,7 +171,7 @@ void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const 
       continue;
     std::vector<ListUse> open = uses;
     std::erase_if(open, [&](const ListUse& use) {
-      return is_met(use, request) || is_left_out(use, file, request);
+      return is_left_out(use, file, request) || is_met(use, request);
     });
     if (open.empty() && !uses.empty()) continue;
     if (request.name.starts_with("torch") && holds_torch(list)) continue;
