@@ -47,6 +47,7 @@ class Mistakes : public ::testing::Test {
       else if (kind_of(path, text) != FileKind::kUnknown)
         inputs_.push_back({path, std::move(text)});
     }
+    context_.files.push_back({".git/objects/pack/a.pack", 3'000'000});
     std::ranges::sort(context_.files, {}, &ContextFile::path);
   }
 

@@ -150,6 +150,9 @@ bool may_version_by_history(const SentFiles& sent) {
   });
 }
 
+/// A checkout of less than this is nothing beside a base for GPUs, with its history too.
+constexpr std::uint64_t kSmallContext = 100'000;
+
 void ignore_coverage(const FileView& view, const SentFiles& sent, FindingSink& sink) {
   if (!sent.known() || !is_gpu_file(view)) return;
   for (const StageView& stage : view.stages) {
@@ -161,7 +164,8 @@ void ignore_coverage(const FileView& view, const SentFiles& sent, FindingSink& s
         const std::string& source = copy.words[at].text;
         const bool whole = source == "." || source == "./" || source == "/";
         const Waste waste = waste_below(view, sent, source, history);
-        const bool missing = whole && !sent.has_ignore_file() && sent.has_history() && !history;
+        const bool missing = whole && !sent.has_ignore_file() && sent.has_history() && !history &&
+                             sent.bytes_below(source) >= kSmallContext;
         // One that names the file itself is intended.
         const bool own = is_weights(source);
         if (!missing && (own || waste.bytes < view.project->knowledge->build.limit("context")))
@@ -190,12 +194,10 @@ void ignore_coverage(const FileView& view, const SentFiles& sent, FindingSink& s
         }
         if (found.evidence.empty()) found.evidence = {"no file " + sent.ignore_path()};
         if (lines.empty() && weights.empty()) lines = ".git, .venv";
-        if (!lines.empty()) found.fix = fmt::format("write into {}: {}", sent.ignore_path(), lines);
+        found.fix = fmt::format("write into {}: {}", sent.ignore_path(), lines);
         if (!weights.empty())
-          found.fix += fmt::format(
-              "{}of {}, what the program does not load{}",
-              lines.empty() ? fmt::format("write into {}: ", sent.ignore_path()) : "; and ",
-              weights, "; mount the rest");
+          found.fix += fmt::format("{}of {}, what the program does not load; mount the rest",
+                                   lines.empty() ? "" : "; and ", weights);
         return;
       }
     }
