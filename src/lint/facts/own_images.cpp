@@ -30,16 +30,21 @@ const ProjectFile* dockerfile_of(const Project& project, const ProjectFile& file
 
 }  // namespace
 
+const FileView* built_file(const std::vector<FileView>& views, const Project& project,
+                           const Workload& workload) {
+  if (!workload.build_context) return nullptr;
+  const std::string context = path_below(directory_of(workload.path), workload.build_context->text);
+  return view_of(views,
+                 project.find(path_below(
+                     context, workload.dockerfile ? workload.dockerfile->text : "Dockerfile")));
+}
+
 const FileView* own_image(const std::vector<FileView>& views, const Project& project,
                           const Workload& workload) {
   if (workload.build_context) {
     if (workload.node != nullptr && (*workload.node)["build"].find("target") != nullptr)
       return nullptr;
-    const std::string context =
-        path_below(directory_of(workload.path), workload.build_context->text);
-    return view_of(views,
-                   project.find(path_below(
-                       context, workload.dockerfile ? workload.dockerfile->text : "Dockerfile")));
+    return built_file(views, project, workload);
   }
   if (!workload.image_name) return nullptr;
   const FileView* out = nullptr;
@@ -87,6 +92,12 @@ BuiltNames::BuiltNames(const Project& project) {
 
 bool BuiltNames::contains(const ImageName& name) const {
   return name.digest.empty() && names_.contains(with_tag(name));
+}
+
+bool BuiltNames::has_repository(const ImageName& name) const {
+  const std::string start = name.familiar() + ":";
+  const auto at = names_.lower_bound(start);
+  return at != names_.end() && at->starts_with(start);
 }
 
 std::vector<Word> image_command(const FileView& view) {

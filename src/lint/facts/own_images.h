@@ -9,6 +9,10 @@
 
 namespace flense::lint {
 
+/// The Dockerfile of Compose's `build`; null: there is none, or it is not part of the call.
+const FileView* built_file(const std::vector<FileView>& views, const Project& project,
+                           const Workload& workload);
+
 /// The Dockerfile of a workload's image: that of Compose's `build`, or of a `docker build -t` in a
 /// script of the project; null: it is not known, or several are.
 const FileView* own_image(const std::vector<FileView>& views, const Project& project,
@@ -20,6 +24,7 @@ class BuiltNames {
  public:
   explicit BuiltNames(const Project& project);
   bool contains(const ImageName& name) const;
+  bool has_repository(const ImageName& name) const;  ///< with any tag
 
  private:
   std::set<std::string> names_;  ///< each with its tag
