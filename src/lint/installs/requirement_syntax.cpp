@@ -5,6 +5,7 @@
 #include "base/format.h"
 #include "lint/facts/placed_lists.h"
 #include "lint/facts/purpose.h"
+#include "lint/facts/sure_installs.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
@@ -91,6 +92,27 @@ void broken_version(const PlacedList& place, FindingSink& sink) {
   }
 }
 
+/// pip install sageattention-2.2.0+torch2.5, the beginning of a wheel's file name.
+void variant_in_name(const PlacedList& place, FindingSink& sink) {
+  if (place.view == nullptr || !is_gpu_file(*place.view) || place.list != &place.install->command ||
+      !is_one_of(place.install->command.verb, {"install", "add", "wheel", "download"}))
+    return;
+  for (const Word& word : place.list->unread) {
+    const std::string& text = word.text;
+    if (!text.contains('+') || !is_alphanumeric(text.front()) ||
+        !std::ranges::all_of(text, [](char c) {
+          return is_alphanumeric(c) || c == '-' || c == '_' || c == '.' || c == '+';
+        }))
+      continue;
+    Finding& found = sink.add("requirement-invalid", *place.file, word.span,
+                              fmt::format("pip does not read {}: \"Invalid requirement\"", text));
+    found.evidence = {"PEP 508: a name has no +, and a version stands behind =="};
+    found.fix = "write NAME==VERSION with the index that has it, or the address of the wheel";
+    found.pedantic = may_fail(*place.install->instruction, place.install->command.span);
+    return;
+  }
+}
+
 }  // namespace
 
 void judge_requirement_syntax(const Project& project, const std::vector<FileView>& views,
@@ -99,6 +121,7 @@ void judge_requirement_syntax(const Project& project, const std::vector<FileView
   for (const PlacedList& place : all) {
     one_equals(place, all, sink);
     broken_version(place, sink);
+    variant_in_name(place, sink);
   }
 }
 

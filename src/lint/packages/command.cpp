@@ -131,6 +131,7 @@ void CommandReader::keep_options(const Options& options, PackageList& list) {
 
 void CommandReader::add_request(std::optional<PackageRequest> request, const Argument& word,
                                 PackageList& list) {
+  if (!request) list.unread.push_back({word.text, word.span});
   if (!request || !is_for_linux(request->marker)) return;
   request->manager = list.manager;
   request->path = source_.path();

@@ -48,6 +48,7 @@ struct PackageList {
   std::string path;
   Span span;  ///< the command; empty: the file as a whole
   std::vector<PackageRequest> packages;
+  std::vector<Word> unread;   ///< of a command: words that are no request
   std::vector<Word> indexes;  ///< --index-url, --extra-index-url, channels, [[tool.uv.index]]
   /// -r FILE, -f environment.yml, as written; DIR/pyproject.toml of `pip install DIR`, and
   /// pyproject.toml of `uv sync` and `poetry install`.

@@ -56,6 +56,59 @@ bool follows_tag(std::string_view file) {
                              [&](std::string_view word) { return file.contains(word); });
 }
 
+/// What a careful owner may leave. A script is called by hand, by somebody who sees what changes;
+/// tests want to know of it. The default of an argument is for those who do not choose.
+bool may_float(const ImageUse& use) {
+  const SourceText& source = use.file->source;
+  return is_example(source.project_path()) || is_script(use.file->kind) ||
+         is_for_other_device(source.project_path()) || use.never_fetched ||
+         follows_tag(source.text()) || use.file->kind == FileKind::kWorkflow || use.heads ||
+         source.slice(use.span).contains('$') ||
+         has_part(file_name(source.path()), "._-", {"test"}) ||
+         is_chosen_floating(comments_above(source, use.span)) ||
+         has_part(source.project_path(), "/._-", {"latest", "nightly", "edge", "canary"}) ||
+         is_to_be_replaced(source, use.span);
+}
+
+/// No release: nothing, latest, a branch, or the kind of GPU alone.
+bool names_no_release(std::string_view tag) {
+  if (tag.empty()) return true;
+  const std::vector<std::string_view> parts = split(tag, '-');
+  const auto is_version = [](std::string_view part) {
+    return part.find_first_of("0123456789") != part.npos && !part.starts_with("cu") &&
+           !part.starts_with("cuda") && !part.starts_with("rocm");
+  };
+  if (std::ranges::any_of(parts, is_version)) return false;
+  return std::ranges::any_of(
+             parts, [](auto part) { return is_one_of(part, {"latest", "main", "master"}); }) ||
+         std::ranges::all_of(parts, [](auto part) {
+           return is_one_of(part, {"gpu", "cuda", "nvidia", "rocm", "server"});
+         });
+}
+
+/// What a service or a container with GPUs starts, and images.json does not know.
+void floating_start(const ImageUse& use, const Workload& workload, FindingSink& sink) {
+  const ImageName& name = *use.name;
+  const knowledge::LaunchImageRow* row = known_image(workload, *use.knowledge);
+  const bool asks =
+      !workload.gpus.empty() || (workload.runtime && workload.runtime->text == "nvidia");
+  // A name without an owner is that of an image which somebody built on the machine.
+  if (!name.digest.empty() || !names_no_release(name.tag) ||
+      (row == nullptr && (!asks || !name.familiar().contains('/') || is_script(use.file->kind) ||
+                          use.file->kind == FileKind::kWorkflow)))
+    return;
+  Finding& found = sink.add(
+      "gpu-image-floating", *use.file, use.span,
+      fmt::format("{}{} may be of another CUDA or ROCm, and need a newer driver, after the next "
+                  "release",
+                  name.familiar(), name.tag.empty() ? " without a tag" : ":" + name.tag));
+  found.evidence = {row != nullptr ? row->source : title(workload) + " asks for a GPU"};
+  found.fix = fmt::format("write a release: {}:VERSION{}", name.familiar(),
+                          name.tag == "rocm" ? "-rocm" : "");
+  // Of others' images only their owners know what their tags mean; without a GPU, it is no matter.
+  found.pedantic = row == nullptr || (row->vendor.empty() && !asks) || may_float(use);
+}
+
 /// Of the other vendors' images only what has no tag can be told to move.
 void floating_tag(const Project& project, const ImageUse& use, FindingSink& sink) {
   const std::string& tag = use.name->tag;
@@ -83,17 +136,7 @@ void floating_tag(const Project& project, const ImageUse& use, FindingSink& sink
           "{}{} may be of another CUDA or ROCm, and need a newer driver, after the next release",
           use.name->familiar(), use.name->tag.empty() ? " without a tag" : ":" + use.name->tag));
   found.evidence = {use.image->vendor.evidence};
-  // A script is called by hand, by somebody who sees what changes; tests want to know of it. The
-  // default of an argument is for those who do not choose.
-  found.pedantic =
-      is_example(use.file->source.project_path()) || is_script(use.file->kind) ||
-      is_for_other_device(use.file->source.project_path()) || use.never_fetched ||
-      follows_tag(use.file->source.text()) || use.file->kind == FileKind::kWorkflow || use.heads ||
-      use.file->source.slice(use.span).contains('$') ||
-      has_part(file_name(use.file->source.path()), "._-", {"test"}) ||
-      is_chosen_floating(comments_above(use.file->source, use.span)) ||
-      has_part(use.file->source.project_path(), "/._-", {"latest", "nightly", "edge", "canary"}) ||
-      is_to_be_replaced(use.file->source, use.span);
+  found.pedantic = may_float(use);
   constexpr std::string_view kLatest = "latest";
   found.fix = fmt::format("write a release: {}:VERSION{}", use.name->familiar(),
                           tag.empty() ? tag : tag.substr(kLatest.size()));
@@ -159,7 +202,10 @@ void started_images(const Project& project, const BuiltNames& own, FindingSink& 
                    &image,     project.knowledge,   {}};
       use.looks = only_looks(workload);
       use.never_fetched = is_never_fetched(workload);
-      judge_use(project, use, sink);
+      if (is_cuda_tag(use) || (image.official && image.vendor.known()))
+        judge_use(project, use, sink);
+      else if (!is_set_by_kustomization(project, use) && !own.has_repository(*workload.image_name))
+        floating_start(use, workload, sink);
     }
 }
 
