@@ -52,6 +52,23 @@ bool cuda_tag_known(const knowledge::Images& images, const GpuImage& image) {
 
 namespace {
 
+/// tensorflow[and-cuda] and jax[cuda12] require NVIDIA's wheels; jax[cuda12-local] does not.
+bool brings_cuda(const PackageRequest& request) {
+  return std::ranges::any_of(request.extras, [&](std::string_view extra) {
+    return (request.name == "tensorflow" && extra == "and-cuda") ||
+           (request.name == "jax" &&
+            (extra.ends_with("-pip") || extra == "cuda12" || extra == "cuda13"));
+  });
+}
+
+/// TensorFlow 2.15 to 2.17 often did not find these wheels, and then the system's by their names
+/// (tensorflow#63362).
+bool finds_wheels(const PackageRequest& request) {
+  return request.name != "tensorflow" ||
+         (request.version.empty() ? request.specifier.empty() || !meets("2.17.1", request.specifier)
+                                  : compare_versions(request.version, "2.18") >= 0);
+}
+
 /// Packages whose libraries load the system's CUDA, or that require one of those.
 bool is_user_of_system(const PackageRequest& request) {
   constexpr auto kUsers = std::to_array<std::string_view>(
@@ -72,6 +89,7 @@ bool is_user_of_system(const PackageRequest& request) {
   constexpr auto kFamilies = std::to_array<std::string_view>(
       {"cupy", "dgl", "nvidia-dali", "nvidia-nvimgcodec", "tensorrt", "mxnet", "cudf", "cuml",
        "cugraph", "cucim", "cuvs", "pylibraft", "rmm", "faiss-gpu", "spconv", "cumm"});
+  if (brings_cuda(request)) return false;
   // It looked for the system's libraries (bitsandbytes#838).
   if (request.name == "bitsandbytes" &&
       (request.version.empty() ? !meets("0.48.0", request.specifier)
@@ -271,6 +289,11 @@ std::optional<UnusedCuda> unused_cuda_of(const FileView& view) {
             torch = true;
             out.variant = one.variant.value;
           }
+        for (const PackageRequest& request : list->packages)
+          if (brings_cuda(request) && request.group.empty() && request.marker.empty()) {
+            out.package = fmt::format("{}[{}]", request.name, fmt::join(request.extras, ","));
+            out.sure = out.sure && finds_wheels(request);
+          }
       }
     }
   };
@@ -293,7 +316,8 @@ std::optional<UnusedCuda> unused_cuda_of(const FileView& view) {
       if (image.vendor.known() || image.repository.empty() || !is_without_cuda(image.repository))
         return std::nullopt;
     }
-  if (system || !torch) return std::nullopt;
+  if (torch) out.package = "torch";
+  if (system || out.package.empty()) return std::nullopt;
   const knowledge::Images& images = view.project->knowledge->images;
   const auto* row = images.cuda_version(base->image.cuda.value);
   // The newest update of the minor: only that one gets fixes.

@@ -99,13 +99,18 @@ bool holds_kernels(const FileView& view) {
 
 void devel_final(const FileView& view, FindingSink& sink) {
   const StageView* base = final_base(view);
-  if (base == nullptr || base->image.flavour.value != "devel") return;
+  if (base == nullptr) return;
   const std::string& repository = base->image.repository;
-  if (repository != "nvidia/cuda" && repository != "pytorch/pytorch") return;
+  // Which makes no smaller one.
+  const bool of_runpod = repository == "runpod/pytorch" && base->stage->image &&
+                         has_part(base->stage->image->tag, "-", {"devel"});
+  if (base->image.flavour.value != "devel" && !of_runpod) return;
+  if (repository != "nvidia/cuda" && repository != "pytorch/pytorch" && !of_runpod) return;
   if (holds_one(view, view.stages.size() - 1, compiles_at_run)) return;
   if (is_devcontainer(*view.file)) return;
   const std::string& tag = base->stage->image->tag;
-  std::string smaller = repository + ":" + tag;
+  std::string smaller =
+      of_runpod ? "pytorch/pytorch of the flavour runtime" : repository + ":" + tag;
   if (const std::size_t at = smaller.find("devel"); at != std::string::npos)
     smaller.replace(at, 5, "runtime");
   // Of a deleted tag the other flavours are deleted too, and of an old one they are as old.
@@ -124,7 +129,7 @@ void devel_final(const FileView& view, FindingSink& sink) {
       fmt::format("the final image is built on {}:{}: compilers, headers and static libraries "
                   "travel with it",
                   repository, tag));
-  found.evidence = {base->image.flavour.evidence,
+  found.evidence = {of_runpod ? "tag " + tag : base->image.flavour.evidence,
                     "images.json, flavours: devel is runtime and the whole toolkit"};
   found.fix = fmt::format(
       "begin with {}, where nothing is compiled at run time; what is compiled to be installed "
@@ -136,7 +141,8 @@ void devel_final(const FileView& view, FindingSink& sink) {
     const auto lineage = view.dockerfile->lineage(one.index);
     return std::ranges::find(lineage, base->index) != lineage.end() && may_compile(view, one.index);
   });
-  found.pedantic = !runs_wheels(view, last) || others || holds_one(view, last, uses_toolkit) ||
+  found.pedantic = of_runpod || !runs_wheels(view, last) || others ||
+                   holds_one(view, last, uses_toolkit) ||
                    is_for_developers(view.file->source.project_path()) ||
                    is_for_a_shell(view, last) || runs_trial(view, last) || holds_kernels(view);
 }
@@ -150,13 +156,14 @@ void unused_cuda(const FileView& view, FindingSink& sink) {
   const std::string& tag = base->stage->image ? base->stage->image->tag : "";
   Finding& found = sink.add(
       "base-cuda-unused", *view.file, base->stage->base.span,
-      fmt::format("nvidia/cuda:{} brings CUDA libraries, and the wheels of torch bring their own: "
+      fmt::format("nvidia/cuda:{} brings CUDA libraries, and the wheels of {} bring their own: "
                   "the base's are never loaded",
-                  tag));
+                  tag, unused->package));
   found.evidence = {
       "images.json, flavours, runtime: cuda-libraries, libcublas, libcusparse, libnpp, "
       "libnccl2",
-      "onprem#73, h2o-llmstudio PR#1081"};
+      unused->package == "torch" ? "onprem#73, h2o-llmstudio PR#1081"
+                                 : "requirements of the wheel: nvidia-cublas, nvidia-cudnn, …"};
   if (!unused->variant.empty()) found.evidence.push_back("torch of " + unused->variant);
   found.fix = fmt::format(
       "begin with {}, or with a slim Python image and "
