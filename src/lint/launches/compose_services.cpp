@@ -50,7 +50,7 @@ std::optional<std::vector<std::string>> names_of(const YamlNode& list) {
 
 /// A service that some profile switches on without the one that it waits for.
 void disabled_dependency(const ProjectFile& file, const Workload& service, const Workload& other,
-                         Span place, FindingSink& sink) {
+                         Span place, bool chosen, FindingSink& sink) {
   const auto own = names_of((*service.node)["profiles"]);
   const auto needed = names_of((*other.node)["profiles"]);
   if (!own || !needed || needed->empty()) return;
@@ -69,7 +69,7 @@ void disabled_dependency(const ProjectFile& file, const Workload& service, const
   found.evidence = {"Compose Specification, profiles: a reference enables no service",
                     "docker/compose#12900"};
   // Who has profiles for both may always name both.
-  found.pedantic = !own->empty();
+  found.pedantic = chosen || !own->empty();
   found.fix = fmt::format(
       "give {} the same profiles, or write depends_on: {{{}: {{condition: service_started, "
       "required: false}}}}",
@@ -81,17 +81,27 @@ constexpr std::size_t kMostServices = 500;
 using Services = std::map<std::string_view, const Workload*>;
 
 void dependencies(const ProjectFile& file, const Services& services, const Workload& service,
-                  FindingSink& sink) {
+                  bool chosen, FindingSink& sink) {
   const YamlNode& list = (*service.node)["depends_on"];
   if (list.items.size() + list.members.size() > kMostServices) return;
   const auto judge = [&](std::string_view name, Span place) {
     const auto other = services.find(name);
-    if (other != services.end()) disabled_dependency(file, service, *other->second, place, sink);
+    if (other != services.end())
+      disabled_dependency(file, service, *other->second, place, chosen, sink);
   };
   for (const YamlNode* item : list.items)
     if (item->is_scalar()) judge(item->text, word_of(*item).span);
   for (const text::YamlMember& member : list.members)
     if ((*member.value)["required"].text_or() != "false") judge(member.key, span_of(member.at));
+}
+
+/// A script starts the services with a profile, which may be the one.
+bool chooses_profiles(const Project& project) {
+  return std::ranges::any_of(project.files, [](const auto& file) {
+    const std::string_view text = file->source.text();
+    return file->kind != FileKind::kCompose &&
+           (text.contains("--profile") || text.contains("COMPOSE_PROFILES"));
+  });
 }
 
 /// Of a file without GPUs a linter of Compose may speak.
@@ -108,6 +118,7 @@ bool is_for_gpus(const Project& project, const std::vector<FileView>& views,
 
 void judge_compose_services(const Project& project, const std::vector<FileView>& views,
                             FindingSink& sink) {
+  const bool chosen = chooses_profiles(project);
   for (const auto& file : project.files) {
     if (file->kind != FileKind::kCompose || file->workloads.size() > kMostServices ||
         !is_for_gpus(project, views, *file))
@@ -119,7 +130,7 @@ void judge_compose_services(const Project& project, const std::vector<FileView>&
       if (service.node == nullptr) continue;
       if (const FileView* built = built_file(views, project, service))
         missing_stage(*built, *file, service, sink);
-      dependencies(*file, services, service, sink);
+      dependencies(*file, services, service, chosen, sink);
     }
   }
 }
