@@ -59,6 +59,19 @@ void Project::index() {
         builds(*file, one.context.text.empty() ? "." : one.context.text,
                one.dockerfile.text.empty() ? "Dockerfile" : one.dockerfile.text);
   }
+  // Command lines begin at the root of the checkout, or at the script.
+  for (const auto& file : files)
+    for (const BuildTarget& one : file->names.builds) {
+      const std::string &context = one.context.text, &name = one.dockerfile.text;
+      if (context.empty() || name.empty() || context == "-" || context.contains("://") ||
+          context.contains('$') || name.contains('$'))
+        continue;
+      for (const std::string& start : {std::string("."), directory_of(file->source.path())})
+        if (const std::string path = path_below(start, name); by_path_.contains(path)) {
+          contexts_.try_emplace(path, path_below(start, context));
+          break;
+        }
+    }
 }
 
 const ProjectFile* Project::find(std::string_view path) const {
