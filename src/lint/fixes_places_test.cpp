@@ -10,8 +10,10 @@ namespace flense::lint {
 
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 class FixesOfPlaces : public ::testing::Test {
  protected:
@@ -337,6 +339,37 @@ TEST_F(FixesOfPlaces, OneMapGetsOneKey) {
   EXPECT_EQ(edits("          nvidia.com/gpus: 1\n"), 1U);
   EXPECT_EQ(edits("          alpha.kubernetes.io/nvidia-gpu: 1\n          nvidia.com/gpus: 1\n"),
             0U);
+}
+
+TEST_F(FixesOfPlaces, ABaseThatGoesTakesItsNamesAlong) {
+  const auto of = [&](const std::string& file) {
+    const Finding one = found("cuda-tag-unsupported", "Dockerfile", file);
+    return one.edits.empty() ? one.fix : "edits: " + one.fix;
+  };
+  const std::string base = "FROM nvidia/cuda:12.6.1-devel-ubuntu22.04\n";
+  EXPECT_THAT(
+      of(base + "# 12.6.1\nENV CUDA_HOME=/usr/local/cuda-12.6\nRUN ls 112.6.1 12.6.10\n"),
+      AllOf(HasSubstr("edits: move to nvidia/cuda:12.6.3-"), Not(HasSubstr("names the old"))));
+  EXPECT_THAT(of("ARG CUDA=12.6.1\nFROM nvidia/cuda:${CUDA}-devel-ubuntu22.04\nARG CUDA\n"
+                 "RUN case $CUDA in 12.6.1) ;; *) exit 1;; esac\n"),
+              HasSubstr("Dockerfile names the old one in line 4 too"));
+  // 12.8.0 goes to another minor, whose directory has another name.
+  EXPECT_THAT(of("FROM nvidia/cuda:12.8.0-cudnn-devel-ubuntu22.04\n"
+                 "ENV CUDA_HOME=/usr/local/cuda-12.8\n"),
+              HasSubstr("names the old one in line 2 too"));
+  EXPECT_THAT(of("FROM nvidia/cuda:11.1.1-cudnn8-devel-ubuntu20.04\n"
+                 "RUN rm /etc/apt/sources.list.d/cuda.list\n"),
+              HasSubstr("has not the list that line 2 removes: rm -f"));
+  EXPECT_EQ(fix("cuda-tag-unknown", "FROM nvidia/cuda:11.3.1-devel-ubuntu22.04\n"),
+            "take CUDA 11.7.1, the first there is on ubuntu22.04, or another distribution");
+}
+
+TEST_F(FixesOfPlaces, OfAnUnknownPythonTheProgramsOwnTensorflowComesFirst) {
+  EXPECT_THAT(fix("package-gone",
+                  "FROM nvidia/cuda:11.8.0-devel-ubuntu20.04\n"
+                  "RUN conda create -n a python=3.6 && /opt/conda/envs/a/bin/pip "
+                  "install tensorflow-gpu\n"),
+              StartsWith("take the version that the program was written for"));
 }
 
 }  // namespace

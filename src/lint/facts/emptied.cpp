@@ -183,7 +183,7 @@ class Emptying {
     for (const std::string_view home : {"$HOME", "${HOME}"})
       if (word == home || word.starts_with(std::string(home) + "/"))
         path = "~" + path.substr(home.size());
-    if (path.contains('$')) return perhaps_;
+    if (path.find_first_of("$`") != path.npos) return perhaps_;
     while (path.ends_with('/') || path.ends_with("/*")) path.pop_back();
     if (path.empty()) return word.starts_with('/');
     if (path == "*") path = ".";

@@ -24,8 +24,8 @@ bool is_conda_installer(std::string_view name) {
 
 bool makes_files(const Instruction& run) {
   return std::ranges::any_of(commands_of(run), [](const StepCommand& command) {
-    return command.has("install") || command.has("update") || command.program == "tar" ||
-           command.program == "git" || command.program == "unzip" ||
+    return command.has("install") || command.has("update") || command.has("sync") ||
+           command.program == "tar" || command.program == "git" || command.program == "unzip" ||
            command.program.contains("conda");
   });
 }

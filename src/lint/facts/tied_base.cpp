@@ -176,6 +176,44 @@ std::vector<std::string> pinned_to_cuda(const ProjectFile& file, std::string_vie
   return out;
 }
 
+std::vector<std::size_t> lines_of_version(const ProjectFile& file, std::string_view cuda,
+                                          bool other_minor) {
+  constexpr std::size_t kMost = 5;
+  const std::string directory = "cuda-" + major_minor(cuda);
+  const auto names = [](std::string_view line, std::string_view word) {
+    const auto goes_on = [](char c) { return is_digit(c) || c == '.'; };
+    for (std::size_t at = line.find(word); at != line.npos; at = line.find(word, at + 1)) {
+      const std::size_t end = at + word.size();
+      if ((at == 0 || !goes_on(line[at - 1])) && (end == line.size() || !goes_on(line[end])))
+        return true;
+    }
+    return false;
+  };
+  std::vector<std::size_t> out;
+  std::size_t number = 0;
+  for (const std::string_view line : split(file.source.text(), '\n')) {
+    ++number;
+    const std::string_view bare = trim_space(line);
+    if (starts_with_any(to_lower(bare.substr(0, 5)), {"#", "from ", "arg "})) continue;
+    if (!names(bare, cuda) && (!other_minor || !names(bare, directory))) continue;
+    out.push_back(number);
+    if (out.size() == kMost) break;
+  }
+  return out;
+}
+
+std::size_t line_of_old_list(const ProjectFile& file) {
+  std::size_t number = 0;
+  for (const std::string_view line : split(file.source.text(), '\n')) {
+    ++number;
+    const std::size_t at = line.find("rm /etc/apt/sources.list.d/");
+    if (at != line.npos && !trim_space(line).starts_with('#') &&
+        (line.substr(at).contains("/cuda.list") || line.substr(at).contains("/nvidia-ml.list")))
+      return number;
+  }
+  return 0;
+}
+
 std::vector<std::string> copied_sources(const Dockerfile& dockerfile, Span base) {
   constexpr std::size_t kMost = 5;
   std::vector<std::string> out;

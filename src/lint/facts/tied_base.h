@@ -30,6 +30,15 @@ bool has_other_python(std::string_view text);
 std::vector<std::string> pinned_to_cuda(const ProjectFile& file, std::string_view base,
                                         std::string_view cuda, bool other_major);
 
+/// The lines, from 1 on and at most five, that name a version of CUDA elsewhere than in FROM, ARG
+/// and a comment: "13.0.1" of a comparison, and where another minor follows "cuda-13.0" of a path.
+std::vector<std::size_t> lines_of_version(const ProjectFile& file, std::string_view cuda,
+                                          bool other_minor);
+
+/// The first line that removes, by rm without -f, a list of NVIDIA's repository that images since
+/// 2022 hold by another name; 0: none does.
+std::size_t line_of_old_list(const ProjectFile& file);
+
 /// Lists and keys of NVIDIA's repository that another stage copies from the one with this FROM, and
 /// images since 2022 hold by other names: "/etc/apt/sources.list.d/cuda.list".
 std::vector<std::string> copied_sources(const Dockerfile& dockerfile, Span base);

@@ -21,9 +21,9 @@ struct GonePackage {
 };
 constexpr auto kGone = std::to_array<GonePackage>(
     {{"tensorflow-gpu",
-      "tensorflow[and-cuda] (2.14 and newer, Python 3.9 or newer), which brings its own CUDA, or "
-      "for a program of TensorFlow 1 the version that it was written for (tensorflow-gpu==1.15.5, "
-      "Python 3.7 or older)",
+      "tensorflow[and-cuda] (2.14 and newer), which brings its own CUDA, or for a program of "
+      "TensorFlow 1 the version that it was written for (tensorflow-gpu==1.15.5, Python 3.7 or "
+      "older)",
       "tensorflow-gpu is removed since 2.12", "2.12"},
      {"tf-nightly-gpu", "tf-nightly[and-cuda]", "tf-nightly-gpu is removed", ""},
      {"pytorch", "torch", "the package named for PyTorch is torch", ""}});
@@ -37,7 +37,11 @@ constexpr auto kLastTensorflow = std::to_array<LastTensorflow>(
 
 /// In place of tensorflow-gpu, by the Python that installs it; empty: what a current one takes.
 std::string older_tensorflow(std::string_view python) {
-  if (python.empty() || compare_versions(python, "3.9") >= 0) return {};
+  if (python.empty())
+    return "the version that the program was written for (tensorflow-gpu==1.15.5 with Python 3.7 "
+           "or older, tensorflow==2.10.* up to 3.10), or tensorflow[and-cuda], 2.14 and newer, of "
+           "Python 3.9 and newer, which brings its own CUDA";
+  if (compare_versions(python, "3.9") >= 0) return {};
   const auto row = std::ranges::find(kLastTensorflow, major_minor(python), &LastTensorflow::python);
   if (row == kLastTensorflow.end())
     return fmt::format(

@@ -1,5 +1,7 @@
 #include "lint/installs/torch_in_stage.h"
 
+#include <algorithm>
+
 #include "base/format.h"
 #include "lint/facts/purpose.h"
 #include "lint/facts/table_facts.h"
@@ -36,6 +38,15 @@ std::string TorchInStage::newest() const {
   const std::string& python = stage.image.python.value;
   const auto* row = python.empty() ? nullptr : newest_torch_for(*project.knowledge, python);
   return row == nullptr ? std::string() : row->to;
+}
+
+bool TorchInStage::is_held_before(const Install& install) const {
+  return std::ranges::any_of(view.installs_in(stage.index), [&](const Install* one) {
+    return one->command.span.begin < install.command.span.begin &&
+           own_environment(*one) == environment &&
+           std::ranges::any_of(
+               lists_of(*one), [](const PackageList* list) { return holds_torch(*list); });
+  });
 }
 
 std::string TorchInStage::line_of(Span span) const {

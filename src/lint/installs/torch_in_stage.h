@@ -30,6 +30,9 @@ struct TorchInStage {
   std::string newest() const;
 
   std::string line_of(Span span) const;
+
+  /// Whether what is installed before brings one torch alone, as vllm and sglang do.
+  bool is_held_before(const Install& install) const;
 };
 
 /// What replaces the torch of the stage's base, or does not see it.

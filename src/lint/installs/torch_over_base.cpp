@@ -59,6 +59,8 @@ class TorchOverBase {
     });
     if (first == at_.found.torch.end()) return;
     const TorchInstall& again = *first;
+    // That has replaced the base's, and is not to go.
+    if (at_.is_held_before(*again.install)) return;
     const std::string& has = at_.stage.image.framework_version.value;
     const bool other = again.version().empty()
                            ? !meets(has, again.torch.request->specifier)

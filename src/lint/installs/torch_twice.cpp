@@ -62,6 +62,8 @@ class TorchTwice {
           one.install->command.span.begin >= torch.install->command.span.begin ||
           one.by_conda() != torch.by_conda())
         continue;
+      // Then it found that one.
+      if (at_.is_held_before(*one.install)) return;
       const std::string own =
           torch_of(*at_.project.knowledge, one.torch.package, one.version()).torch;
       const bool same_index = one.torch.variant.value == torch.torch.variant.value;

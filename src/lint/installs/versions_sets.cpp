@@ -277,6 +277,10 @@ void clashing(const std::vector<HeldList>& lists, const Project& project, const 
   for (const knowledge::VariantSetRow& row : project.knowledge->frameworks.variants) {
     const auto clash = clash_in(lists, row, view, stage);
     if (!clash) continue;
+    // Of one version mmcv writes what mmcv-full has beside its operators.
+    if (clash->has("mmcv-full") && !clash->first->version.empty() &&
+        clash->first->version == clash->second->version)
+      continue;
     const auto required = required_in(lists, row);
     std::string stays =
         clash->has(row.packages.front()) ? row.packages.front() : clash->first->name;
@@ -310,6 +314,9 @@ void clashing(const std::vector<HeldList>& lists, const Project& project, const 
     // ask for either.
     found.pedantic =
         !row.holds.empty() || !clash->is_sure() ||
+        // What conda writes out names its own packages below pip once more.
+        (is_of_conda(goes) != is_of_conda(other) &&
+         clash->first_list->list == clash->second_list->list) ||
         (view == nullptr && is_of_taken_over_project(project, *clash->first_list->file));
     if (!row.holds.empty() && required.empty() &&
         clash->first_list->file == clash->second_list->file && !goes.version.empty() &&

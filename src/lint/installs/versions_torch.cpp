@@ -24,8 +24,8 @@ void companions(const Project& project, const PackageList& list, const ProjectFi
   if (torch == nullptr || torch->version.empty() || file.kind == FileKind::kUvLock ||
       torch->manager == PackageManager::kConda)
     return;
-  // Another vendor's builds, whose releases go together otherwise.
-  if (is_for_other_device(file.source.project_path()) ||
+  // Another vendor's builds, whose releases go together otherwise: 2.9.1+rocm7.2.1.lw.gitff65f5bc.
+  if (is_for_other_device(file.source.project_path()) || torch->version.contains(".git") ||
       std::ranges::any_of(list.packages, [](const PackageRequest& request) {
         return is_one_of(request.name, {"torch-npu", "torch-mlu", "torch-musa"});
       }))

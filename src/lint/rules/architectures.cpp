@@ -81,6 +81,10 @@ void tell(const Listed& at, const ArchitectureList& list, const std::vector<Refu
   found.evidence = {refused.front().evidence, cuda.evidence};
   // A branch may be another base's.
   found.pedantic = at.instruction != nullptr && !is_reached(*at.instruction, at.span);
+  // Where nothing compiles nothing reads the list.
+  if (at.name == "TORCH_CUDA_ARCH_LIST" && at.stage->image.flavour.value != "devel" &&
+      at.view->installs_in(at.stage->index).empty())
+    found.pedantic = true;
   const std::string gone = fmt::format("{}", fmt::join(items, ", "));
   // Of the list something is to be left.
   found.fix = at.name == "nvcc" ? fmt::format("leave {} out, or begin with {}", gone, base)

@@ -105,8 +105,9 @@ void floating_start(const ImageUse& use, const Workload& workload, FindingSink& 
   found.evidence = {row != nullptr ? row->source : title(workload) + " asks for a GPU"};
   found.fix = fmt::format("write a release: {}:VERSION{}", name.familiar(),
                           name.tag == "rocm" ? "-rocm" : "");
-  // Of others' images only their owners know what their tags mean; without a GPU, it is no matter.
-  found.pedantic = row == nullptr || (row->vendor.empty() && !asks) || may_float(use);
+  // Of others' images only their owners know what their tags mean; a server for every vendor brings
+  // libraries for several drivers.
+  found.pedantic = row == nullptr || row->vendor.empty() || may_float(use);
 }
 
 /// Of the other vendors' images only what has no tag can be told to move.

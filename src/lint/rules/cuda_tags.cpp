@@ -299,6 +299,24 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
         "there",
         fmt::join(sources, ", "));
   }
+  if (const std::size_t line = use.built->dockerfile && compare_versions(row->cuda, "11.7") < 0
+                                   ? line_of_old_list(*use.built)
+                                   : 0;
+      line != 0) {
+    found.edits.clear();
+    found.fix +=
+        fmt::format("; the newer image has not the list that line {} removes: rm -f", line);
+  }
+  // A case of versions, CUDA_HOME=/usr/local/cuda-12.8.
+  if (const auto lines = use.built->dockerfile
+                             ? lines_of_version(*use.built, row->cuda, !same_minor)
+                             : std::vector<std::size_t>();
+      !lines.empty()) {
+    found.edits.clear();
+    found.fix += fmt::format("; {} names the old one in line{} {} too: change it with the base",
+                             file_name(use.built->source.path()), lines.size() == 1 ? "" : "s",
+                             fmt::join(lines, ", "));
+  }
   // apt takes no older packages than the newer image holds.
   const std::string_view base =
       use.pattern.empty() ? use.file->source.slice(use.span) : use.pattern;
@@ -362,9 +380,17 @@ bool unknown_tag(const ImageUse& use, FindingSink& sink) {
     evidence = fmt::format("images.json, cuda_versions ({})", images.date);
   } else if (base != nullptr && (base->is_early(cuda) || base->is_late(cuda))) {
     const bool early = base->is_early(cuda);
+    // Its first ones may be gone.
+    std::string first;
+    for (const knowledge::CudaImageRow& one : images.cuda)
+      if (one.state.empty() && base->has(one.cuda, cudnn) &&
+          (first.empty() || compare_versions(one.cuda, first) < 0))
+        first = one.cuda;
     message = fmt::format("nvidia/cuda has no images of CUDA {} on {}", cuda, base->distribution);
-    fix = fmt::format("{} {} CUDA {}: take that CUDA, or another distribution", base->distribution,
-                      early ? "begins with" : "ended with", early ? base->first : base->last);
+    fix = early ? fmt::format("take CUDA {}, the first there is on {}, or another distribution",
+                              first, base->distribution)
+                : fmt::format("{} ended with CUDA {}: take that CUDA, or another distribution",
+                              base->distribution, base->last);
     evidence = base->source;
   } else if (row != nullptr && cudnn && row->cudnn == "none") {
     message = fmt::format("nvidia/cuda has no tags of CUDA {} with cuDNN", cuda);
