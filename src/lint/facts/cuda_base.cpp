@@ -62,11 +62,13 @@ bool brings_cuda(const PackageRequest& request) {
 }
 
 /// TensorFlow 2.15 to 2.17 often did not find these wheels, and then the system's by their names
-/// (tensorflow#63362).
-bool finds_wheels(const PackageRequest& request) {
-  return request.name != "tensorflow" ||
-         (request.version.empty() ? request.specifier.empty() || !meets("2.17.1", request.specifier)
-                                  : compare_versions(request.version, "2.18") >= 0);
+/// (tensorflow#63362); what an older Python gets has no such extra.
+bool finds_wheels(const PackageRequest& request, const Brought& python) {
+  if (request.name != "tensorflow") return true;
+  if (!request.version.empty()) return compare_versions(request.version, "2.18") >= 0;
+  return python.known() && compare_versions(python.value, "3.10") >= 0 &&
+         (request.specifier.empty() ||
+          (!meets("2.17.1", request.specifier) && meets("2.99", request.specifier)));
 }
 
 /// Packages whose libraries load the system's CUDA, or that require one of those.
@@ -290,9 +292,10 @@ std::optional<UnusedCuda> unused_cuda_of(const FileView& view) {
             out.variant = one.variant.value;
           }
         for (const PackageRequest& request : list->packages)
-          if (brings_cuda(request) && request.group.empty() && request.marker.empty()) {
+          if (brings_cuda(request) && request.group.empty() && request.marker.empty() &&
+              !list->has_option("--no-deps")) {
             out.package = fmt::format("{}[{}]", request.name, fmt::join(request.extras, ","));
-            out.sure = out.sure && finds_wheels(request);
+            out.sure = out.sure && finds_wheels(request, base->image.python);
           }
       }
     }

@@ -187,9 +187,12 @@ class Emptying {
     while (path.ends_with('/') || path.ends_with("/*")) path.pop_back();
     if (path.empty()) return word.starts_with('/');
     if (path == "*") path = ".";
-    // ".cache/p*" removes what begins so.
+    // ".cache/p*" removes what begins so, and "*.whl" nothing of a cache.
     const std::size_t pattern = path.find_first_of("*?[");
     if (pattern != path.npos && !perhaps_) return false;
+    if (pattern != path.npos && (pattern == 0 || path[pattern - 1] == '/') &&
+        path[pattern] == '*' && pattern + 1 < path.size() && path[pattern + 1] != '/')
+      return false;
     path.resize(std::min(pattern, path.size()));
     if (path.starts_with('~') && path != "~" && !path.starts_with("~/")) return perhaps_;
     const std::string full = absolute_path(below, path, step_.home);

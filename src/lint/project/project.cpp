@@ -59,8 +59,9 @@ void Project::index() {
         builds(*file, one.context.text.empty() ? "." : one.context.text,
                one.dockerfile.text.empty() ? "Dockerfile" : one.dockerfile.text);
   }
-  // Command lines begin at the root of the checkout, or at the script.
-  for (const auto& file : files)
+  // Command lines begin at the root of the checkout, or at the script, where none changes that.
+  for (const auto& file : files) {
+    if (file->source.text().contains("cd ")) continue;
     for (const BuildTarget& one : file->names.builds) {
       const std::string &context = one.context.text, &name = one.dockerfile.text;
       if (context.empty() || name.empty() || context == "-" || context.contains("://") ||
@@ -72,6 +73,7 @@ void Project::index() {
           break;
         }
     }
+  }
 }
 
 const ProjectFile* Project::find(std::string_view path) const {

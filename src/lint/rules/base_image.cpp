@@ -94,6 +94,7 @@ void floating_start(const ImageUse& use, const Workload& workload, FindingSink& 
       !workload.gpus.empty() || (workload.runtime && workload.runtime->text == "nvidia");
   // A name without an owner is that of an image which somebody built on the machine.
   if (!name.digest.empty() || !names_no_release(name.tag) ||
+      has_part(name.tag, "-", {"cpu", "xpu", "intel", "gaudi", "hpu", "neuron"}) ||
       (row == nullptr && (!asks || !name.familiar().contains('/') || is_script(use.file->kind) ||
                           use.file->kind == FileKind::kWorkflow)))
     return;
@@ -103,8 +104,12 @@ void floating_start(const ImageUse& use, const Workload& workload, FindingSink& 
                   "release",
                   name.familiar(), name.tag.empty() ? " without a tag" : ":" + name.tag));
   found.evidence = {row != nullptr ? row->source : title(workload) + " asks for a GPU"};
+  constexpr std::string_view kLatest = "latest-";
   found.fix = fmt::format("write a release: {}:VERSION{}", name.familiar(),
-                          name.tag == "rocm" ? "-rocm" : "");
+                          name.tag == "rocm" ? "-rocm"
+                          : name.tag.starts_with(kLatest)
+                              ? std::string_view(name.tag).substr(kLatest.size() - 1)
+                              : "");
   // Of others' images only their owners know what their tags mean; a server for every vendor brings
   // libraries for several drivers.
   found.pedantic = row == nullptr || row->vendor.empty() || may_float(use);

@@ -161,12 +161,18 @@ bool installs_keys(const ShellCommand& command) {
   return keys;
 }
 
-/// `apt-get update`, which installs nothing: with the list of such packages there, apt still
-/// refuses them.
-bool only_updates(const ShellCommand& command) {
+/// `apt-get update`, `apt-get autoremove`: with the list of such packages there, apt still refuses
+/// them.
+bool installs_nothing(const ShellCommand& command) {
   const std::string program = program_of(command).name;
-  return (program == "apt-get" || program == "apt") && says(command, "update") &&
-         !says(command, "install");
+  const bool apt = is_one_of(program, {"apt-get", "apt"});
+  if ((!apt && !is_one_of(program, {"dnf", "yum", "microdnf"})) || says(command, "install"))
+    return false;
+  // To dnf `update` is an upgrade.
+  return (apt && says(command, "update")) ||
+         std::ranges::any_of(std::to_array<std::string_view>({"clean", "autoclean", "autoremove",
+                                                              "purge", "remove", "makecache"}),
+                             [&](std::string_view verb) { return says(command, verb); });
 }
 
 /// File names of .deb packages that a stage has by COPY.
@@ -218,7 +224,7 @@ void signatures(const FileView& view, FindingSink& sink) {
         for (const ShellCommand& command : *commands) all.push_back(&command);
       for (const ShellCommand* one : all) {
         const ShellCommand& command = *one;
-        if (only_updates(command)) continue;
+        if (installs_nothing(command)) continue;
         std::optional<std::string> server;  // asked once
         // deb [trusted=yes] file:/…: what the image itself holds, or a server of the house.
         const bool near = names_near_repositories(command);

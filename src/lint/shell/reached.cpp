@@ -1,5 +1,6 @@
 #include "lint/shell/reached.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -83,6 +84,29 @@ class List {
   const ShellCommand* group_ = nullptr;
 };
 
+/// Of a choice: by a variable, which another build may have otherwise.
+bool names_variable(const ShellCommand& command) {
+  return std::ranges::any_of(command.words,
+                             [](const ShellWord& word) { return word.text.contains('$'); });
+}
+
+/// `A && grep -q … && B` at the end: where the question fails the whole text has failed.
+void reach_last_list(const std::vector<ShellCommand>& commands, std::vector<bool>& reached) {
+  std::size_t first = commands.size();
+  while (first > 0 && commands[first - 1].within == 0 && commands[first - 1].depth == 0 &&
+         (first == commands.size() || commands[first - 1].joined_by == "&&" ||
+          commands[first - 1].joined_by == "|"))
+    --first;
+  if (first == commands.size() || !reached[first]) return;
+  bool varies = false;
+  for (std::size_t at = first + 1; at < commands.size(); ++at) {
+    const ShellCommand& before = commands[at - 1];
+    varies = varies || names_variable(before);
+    if (end_of(before, false) != End::kNone || (varies && asks(before))) return;
+    reached[at] = true;
+  }
+}
+
 }  // namespace
 
 std::vector<bool> surely_reached(const std::vector<ShellCommand>& commands) {
@@ -104,6 +128,7 @@ std::vector<bool> surely_reached(const std::vector<ShellCommand>& commands) {
     carrier_sure = out.back();
     text = {};
   }
+  reach_last_list(commands, out);
   return out;
 }
 
