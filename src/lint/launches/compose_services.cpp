@@ -24,7 +24,8 @@ void missing_stage(const FileView& built, const ProjectFile& file, const Workloa
   const YamlNode& target = build["target"];
   const Dockerfile& dockerfile = *built.dockerfile;
   if (!target.is_scalar() || target.text.empty() || target.text.contains('$') ||
-      build.find("dockerfile_inline") != nullptr || service.node->find("extends") != nullptr ||
+      build.find("dockerfile_inline") != nullptr || build["dockerfile"].text.contains('$') ||
+      build["context"].text.contains('$') || service.node->find("extends") != nullptr ||
       !dockerfile.template_language.empty() || dockerfile.fragment ||
       !dockerfile.problems.empty() || dockerfile.find_stage(target.text))
     return;
@@ -82,9 +83,9 @@ void disabled_dependency(const ProjectFile& file, const Service& one, const Serv
   // COMPOSE_PROFILES of .env, or whoever starts them, may name it always.
   found.pedantic = true;
   found.fix = fmt::format(
-      "give {} the same profiles, or write depends_on: {{{}: {{condition: service_started, "
-      "required: false}}}}",
-      service.name, other.workload->name);
+      "write depends_on: {{{}: {{condition: service_started, required: false}}}}, or give {} the "
+      "same profiles",
+      other.workload->name, service.name);
 }
 
 constexpr std::size_t kMostServices = 500;
@@ -109,8 +110,8 @@ void dependencies(const ProjectFile& file, const Services& services, const Servi
       judge(member.key, span_of(member.at));
 }
 
-/// Compose reads more than this file, or from another directory: an override beside it, its name
-/// says that it is one of several, or another file includes or extends.
+/// Compose may read more than this file, or from another directory: another one lies beside or
+/// above it, its name says that it is one of several, or another file includes or extends.
 bool is_one_of_several(const Project& project, const ProjectFile& file) {
   if (!is_one_of(file_name(file.source.path()),
                  {"compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"}))
@@ -119,8 +120,9 @@ bool is_one_of_several(const Project& project, const ProjectFile& file) {
   return std::ranges::any_of(project.files, [&](const auto& other) {
     if (other->kind != FileKind::kCompose)
       return other->source.text().contains("--project-directory");
+    const std::string above = directory_of(other->source.path());
     return other.get() != &file &&
-           (directory_of(other->source.path()) == directory ||
+           (above == "." || above == directory || directory.starts_with(above + "/") ||
             other->source.text().contains("include:") || other->source.text().contains("extends:"));
   });
 }

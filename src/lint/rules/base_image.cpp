@@ -94,7 +94,7 @@ void floating_start(const ImageUse& use, const Workload& workload, FindingSink& 
       !workload.gpus.empty() || (workload.runtime && workload.runtime->text == "nvidia");
   // A name without an owner is that of an image which somebody built on the machine.
   if (!name.digest.empty() || !names_no_release(name.tag) ||
-      has_part(name.tag, "-", {"cpu", "xpu", "intel", "gaudi", "hpu", "neuron"}) ||
+      has_part(name.tag, "-", {"cpu", "xpu", "intel", "gaudi", "hpu", "neuron", "llamacpp"}) ||
       (row == nullptr && (!asks || !name.familiar().contains('/') || is_script(use.file->kind) ||
                           use.file->kind == FileKind::kWorkflow)))
     return;
@@ -104,12 +104,14 @@ void floating_start(const ImageUse& use, const Workload& workload, FindingSink& 
                   "release",
                   name.familiar(), name.tag.empty() ? " without a tag" : ":" + name.tag));
   found.evidence = {row != nullptr ? row->source : title(workload) + " asks for a GPU"};
-  constexpr std::string_view kLatest = "latest-";
-  found.fix = fmt::format("write a release: {}:VERSION{}", name.familiar(),
-                          name.tag == "rocm" ? "-rocm"
-                          : name.tag.starts_with(kLatest)
-                              ? std::string_view(name.tag).substr(kLatest.size() - 1)
-                              : "");
+  // "turing-latest" is turing-VERSION, "latest-rocm" VERSION-rocm.
+  constexpr std::string_view kLatest = "latest";
+  std::string release = name.tag;
+  if (const std::size_t at = release.find(kLatest); at != release.npos)
+    release.replace(at, kLatest.size(), "VERSION");
+  else
+    release = name.tag == "rocm" ? "VERSION-rocm" : "VERSION";
+  found.fix = fmt::format("write a release: {}:{}", name.familiar(), release);
   // Of others' images only their owners know what their tags mean; a server for every vendor brings
   // libraries for several drivers.
   found.pedantic = row == nullptr || row->vendor.empty() || may_float(use);

@@ -38,7 +38,8 @@ End end_of(const ShellCommand& command, bool alternative) {
   const Program program = program_of(command);
   if (program.name != "exit" && (program.name != "return" || command.in_function))
     return End::kNone;
-  if (program.first + 1 >= command.words.size()) return End::kWell;
+  // Alone it hands on what was before.
+  if (program.first + 1 >= command.words.size()) return alternative ? End::kFailed : End::kWell;
   const std::string& status = command.words[program.first + 1].text;
   const bool failed = all_digits(status) ? status.find_first_not_of('0') != status.npos
                                          : status == "$?" && alternative;
@@ -90,20 +91,25 @@ bool names_variable(const ShellCommand& command) {
                              [](const ShellWord& word) { return word.text.contains('$'); });
 }
 
-/// `A && grep -q … && B` at the end: where the question fails the whole text has failed.
+/// `A && grep -q … && B`, `A || B && C` at the end: where the last one is not reached the whole
+/// text has failed.
 void reach_last_list(const std::vector<ShellCommand>& commands, std::vector<bool>& reached) {
-  std::size_t first = commands.size();
-  while (first > 0 && commands[first - 1].within == 0 && commands[first - 1].depth == 0 &&
-         (first == commands.size() || commands[first - 1].joined_by == "&&" ||
-          commands[first - 1].joined_by == "|"))
-    --first;
-  if (first == commands.size() || !reached[first]) return;
+  const auto joins = [&](std::size_t at, bool alternatives) {
+    const ShellCommand& one = commands[at];
+    return one.within == 0 && one.depth == 0 &&
+           (at + 1 == commands.size() || one.joined_by == "&&" || one.joined_by == "|" ||
+            (alternatives && one.joined_by == "||"));
+  };
+  std::size_t last = commands.size();  // from here on no alternative follows
+  while (last > 0 && joins(last - 1, false)) --last;
+  std::size_t first = last;
+  while (first > 0 && joins(first - 1, true)) --first;
+  if (last == commands.size() || !reached[first]) return;
   bool varies = false;
-  for (std::size_t at = first + 1; at < commands.size(); ++at) {
-    const ShellCommand& before = commands[at - 1];
-    varies = varies || names_variable(before);
-    if (end_of(before, false) != End::kNone || (varies && asks(before))) return;
-    reached[at] = true;
+  for (std::size_t at = first; at < commands.size(); ++at) {
+    if (at > last) reached[at] = true;
+    varies = varies || names_variable(commands[at]);
+    if (end_of(commands[at], false) != End::kNone || (varies && asks(commands[at]))) return;
   }
 }
 
