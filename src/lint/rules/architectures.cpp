@@ -2,6 +2,7 @@
 // toolkit supports, and what the given hosts have.
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "base/format.h"
 #include "base/version_numbers.h"
@@ -32,6 +33,7 @@ struct Listed {
   Span span;
   bool exact;
   const Instruction* instruction;
+  bool other_toolkit = false;  ///< another than the base's compiles, or may
 };
 
 std::string plain(std::string_view architecture) {
@@ -39,17 +41,17 @@ std::string plain(std::string_view architecture) {
   return std::string(architecture);
 }
 
-/// Another toolkit than the base's compiles, or may.
-bool brings_toolkit(const Listed& at) {
+/// Another toolkit than the base's compiles in a stage, or may.
+bool brings_toolkit(const FileView& view, const StageView& stage) {
   // apt's name of the base's own: cuda-nvcc-11-4.
-  std::string own = "-" + major_minor(at.stage->image.cuda.value);
+  std::string own = "-" + major_minor(stage.image.cuda.value);
   std::ranges::replace(own, '.', '-');
   for (const std::string_view word : {"cuda-toolkit", "cuda-nvcc", "cuda-compiler"})
-    if (commands_mention(*at.view, at.stage->index, std::string(word) + own)) return false;
+    if (commands_mention(view, stage.index, std::string(word) + own)) return false;
   return std::ranges::any_of(
       std::to_array<std::string_view>(
           {"cuda-toolkit", "cuda-nvcc", "cuda-compiler", "cudatoolkit-dev", "_linux.run"}),
-      [&](std::string_view word) { return commands_mention(*at.view, at.stage->index, word); });
+      [&](std::string_view word) { return commands_mention(view, stage.index, word); });
 }
 
 /// Entries of a list that the base's CUDA does not compile for, with the release that decides it.
@@ -105,7 +107,7 @@ std::string first_cuda_of(const knowledge::ArchitectureRow& row, std::string_vie
 /// for. False: nothing would be left, and the list stays.
 bool drop_refused(const Listed& at, ArchitectureList& list) {
   const Brought& cuda = at.stage->image.cuda;
-  if (!cuda.known() || brings_toolkit(at)) return true;
+  if (!cuda.known() || at.other_toolkit) return true;
   const std::string toolkit = major_minor(cuda.value);
   std::vector<ListedArchitecture> kept = list.items;
   std::erase_if(kept, [&](const ListedArchitecture& item) {
@@ -133,7 +135,7 @@ std::string left_out(const Listed& at, std::size_t old, const ArchitectureList& 
 
 void judge_toolkit(const Listed& at, const ArchitectureList& list, FindingSink& sink) {
   const Brought& cuda = at.stage->image.cuda;
-  if (!cuda.known() || brings_toolkit(at)) return;
+  if (!cuda.known() || at.other_toolkit) return;
   const std::string toolkit = major_minor(cuda.value);
   std::vector<std::string> said;
   std::vector<Refused> later, ended;
@@ -253,11 +255,14 @@ bool may_stand(const Setting& setting, const FileView& view, std::string_view va
 }
 
 void torch_lists(const FileView& view, const StageView& stage, FindingSink& sink) {
-  for (const Setting& setting : settings_of(view, stage.index, kTorchNames)) {
+  const std::vector<Setting> settings = settings_of(view, stage.index, kTorchNames);
+  const bool other = !settings.empty() && brings_toolkit(view, stage);
+  const bool idle = !settings.empty() && compiles_nothing(view, stage);
+  for (const Setting& setting : settings) {
     // Of a shell within the shell.
     if (setting.value.contains('"') || setting.value.contains('\\')) continue;
-    const Listed at{"torch-arch-list",  &view, &stage, setting.name, setting.span, setting.exact,
-                    setting.instruction};
+    const Listed at{"torch-arch-list",   &view, &stage, setting.name, setting.span, setting.exact,
+                    setting.instruction, other};
     ArchitectureList list = read_architectures(setting.value, ArchitectureSyntax::kTorch);
     if (!list.well_spelt) {
       Finding& found = sink.add(
@@ -272,10 +277,9 @@ void torch_lists(const FileView& view, const StageView& stage, FindingSink& sink
         found.fix = fmt::format("write \"{}\"{}", list.corrected, left_out(at, old, list));
         if (any_left && setting.exact && may_stand(setting, view, list.corrected))
           found.edits.push_back({at.span, list.corrected});
-        found.pedantic = compiles_nothing(view, stage) ||
-                         (is_one_of(stage.image.flavour.value, {"base", "runtime"}) &&
-                          !commands_mention(view, stage.index, "cuda-") &&
-                          !commands_mention(view, stage.index, "nvcc"));
+        found.pedantic = idle || (is_one_of(stage.image.flavour.value, {"base", "runtime"}) &&
+                                  !commands_mention(view, stage.index, "cuda-") &&
+                                  !commands_mention(view, stage.index, "nvcc"));
       }
     }
     for (const std::string_view word : {"all", "common"})
@@ -288,7 +292,7 @@ void torch_lists(const FileView& view, const StageView& stage, FindingSink& sink
         found.fix = fmt::format("name the GPUs to support, as \"{}\"",
                                 example_architectures(view, stage, ArchitectureSyntax::kTorch));
       }
-    if (!compiles_nothing(view, stage)) judge_toolkit(at, list, sink);
+    if (!idle) judge_toolkit(at, list, sink);
     judge_hosts(at, list, false, sink);
   }
   for (const Setting& setting : settings_of(view, stage.index, kTorchRocmNames)) {
@@ -359,12 +363,13 @@ bool says_it_itself(const StageView& stage) {
 
 void cmake_lists(const FileView& view, const StageView& stage, FindingSink& sink) {
   const std::vector<Setting> all = settings_of(view, stage.index, kCmakeNames);
+  const bool other = !all.empty() && brings_toolkit(view, stage);
   for (const Setting& setting : all) {
     if (is_for_torch(view, setting) || is_replaced(stage, all, setting)) continue;
     // CMake reads CUDAARCHS where the command does not say the same.
     if (setting.name == "CUDAARCHS" && says_it_itself(stage)) continue;
     const Listed at{"cuda-architectures", &view, &stage, setting.name, setting.span, setting.exact,
-                    setting.instruction};
+                    setting.instruction,  other};
     ArchitectureList list = read_architectures(setting.value, ArchitectureSyntax::kCmake);
     if (!list.well_spelt) {
       Finding& found = sink.add(
@@ -418,6 +423,7 @@ void cmake_lists(const FileView& view, const StageView& stage, FindingSink& sink
 }
 
 void nvcc_flags(const FileView& view, const StageView& stage, FindingSink& sink) {
+  std::optional<bool> other;  // asked once
   for (const Instruction& run : stage.stage->instructions)
     for (const ShellCommand& command : run.commands) {
       const Program program = program_of(command);
@@ -442,7 +448,8 @@ void nvcc_flags(const FileView& view, const StageView& stage, FindingSink& sink)
         }
         if (value.empty() || value.find('$') != value.npos) continue;
         ++targets;
-        const Listed listed{"cuda-architectures", &view, &stage, "nvcc", span, false, &run};
+        if (!other) other = brings_toolkit(view, stage);
+        const Listed listed{"cuda-architectures", &view, &stage, "nvcc", span, false, &run, *other};
         const ArchitectureList list = read_architectures(value, ArchitectureSyntax::kNvcc);
         if (list.has_keyword("native") && runs_in_build(&run)) {
           Finding& found = sink.add(listed.rule, *view.file, span,

@@ -142,8 +142,9 @@ bool is_unchecked(const ShellCommand& command, std::string_view text, const Unch
   if (one.says.starts_with("Allow"))
     return switches_on(text, one.word) && (!says_only || one.says == "AllowUnauthenticated");
   if (one.says == "gpgcheck=0") return switches_off(text);
+  if (!holds(text, one.word)) return false;
   if (one.word.starts_with("--") && (says_only || takes_files(command))) return false;
-  return holds(text, one.word) && !(one.says == "--nogpgcheck" && takes_addresses(command));
+  return one.says != "--nogpgcheck" || !takes_addresses(command);
 }
 
 /// The command installs keys and nothing else.
