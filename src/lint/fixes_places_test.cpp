@@ -361,7 +361,7 @@ TEST_F(FixesOfPlaces, ABaseThatGoesTakesItsNamesAlong) {
                  "RUN rm /etc/apt/sources.list.d/cuda.list\n"),
               HasSubstr("has not the list that line 2 removes: rm -f"));
   EXPECT_EQ(fix("cuda-tag-unknown", "FROM nvidia/cuda:11.3.1-devel-ubuntu22.04\n"),
-            "take CUDA 11.7.1, the first there is on ubuntu22.04, or another distribution");
+            "take CUDA 11.7.1, the first with support on ubuntu22.04, or another distribution");
 }
 
 TEST_F(FixesOfPlaces, OfAnUnknownPythonTheProgramsOwnTensorflowComesFirst) {

@@ -128,9 +128,10 @@ TEST_F(Fixes, AWholeTagWhereItsCudnnIsSpeltOtherwise) {
                   .contains("write nvidia/cuda:12.4.1-cudnn-runtime-ubuntu22.04"));
   EXPECT_TRUE(said("cuda-tag-unknown", "FROM nvidia/cuda:12.5-cudnn-runtime-ubuntu24.04\n")
                   .contains("write nvidia/cuda:12.5.1-cudnn-runtime-ubuntu22.04"));
-  EXPECT_TRUE(said("cuda-tag-unknown", "FROM nvidia/cuda:12.4.1-cudnn8-runtime-ubuntu24.04\n")
-                  .ends_with("| take CUDA 12.6.3, the first there is on ubuntu24.04, or another "
-                             "distribution"));
+  EXPECT_TRUE(
+      said("cuda-tag-unknown", "FROM nvidia/cuda:12.4.1-cudnn8-runtime-ubuntu24.04\n")
+          .ends_with("| take CUDA 12.6.3, the first with support on ubuntu24.04, or another "
+                     "distribution"));
   // 12.8.2 has none.
   EXPECT_TRUE(said("cuda-tag-unknown", "FROM nvidia/cuda:12.8-cudnn-devel-ubuntu22.04\n")
                   .ends_with("| write 12.8.1"));

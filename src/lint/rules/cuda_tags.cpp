@@ -380,17 +380,18 @@ bool unknown_tag(const ImageUse& use, FindingSink& sink) {
     evidence = fmt::format("images.json, cuda_versions ({})", images.date);
   } else if (base != nullptr && (base->is_early(cuda) || base->is_late(cuda))) {
     const bool early = base->is_early(cuda);
-    // Its first ones may be gone.
-    std::string first;
+    // The first and the last that NVIDIA still supports on it.
+    std::string nearest;
     for (const knowledge::CudaImageRow& one : images.cuda)
       if (one.state.empty() && base->has(one.cuda, cudnn) &&
-          (first.empty() || compare_versions(one.cuda, first) < 0))
-        first = one.cuda;
+          (nearest.empty() || (compare_versions(one.cuda, nearest) < 0) == early))
+        nearest = one.cuda;
     message = fmt::format("nvidia/cuda has no images of CUDA {} on {}", cuda, base->distribution);
-    fix = early ? fmt::format("take CUDA {}, the first there is on {}, or another distribution",
-                              first, base->distribution)
-                : fmt::format("{} ended with CUDA {}: take that CUDA, or another distribution",
-                              base->distribution, base->last);
+    fix = nearest.empty() ? "take another distribution"
+                          : fmt::format(
+                                "take CUDA {}, the {} with support on {}, or another "
+                                "distribution",
+                                nearest, early ? "first" : "last", base->distribution);
     evidence = base->source;
   } else if (row != nullptr && cudnn && row->cudnn == "none") {
     message = fmt::format("nvidia/cuda has no tags of CUDA {} with cuDNN", cuda);
