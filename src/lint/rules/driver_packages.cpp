@@ -57,6 +57,7 @@ class Removals {
   /// Behind a place, with what the package brought.
   bool take_away(const std::string& package, std::size_t place) const {
     const bool brings = starts_with_any(package, {"nvidia-driver", "nvidia-headless", "cuda"});
+    // A pattern may take the libraries along, as "libnvidia-*" does.
     return names(package, place) &&
            (!brings || cleaned_ > place || names("libnvidia-compute-550", place));
   }
