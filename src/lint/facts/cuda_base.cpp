@@ -117,8 +117,10 @@ bool is_of_system_cuda(const PackageRequest& request) {
 
 bool uses_system_cuda(const PackageList& list) {
   const bool system = list.manager == PackageManager::kApt || list.manager == PackageManager::kDnf;
-  // torch without the wheels that it requires loads the base's libraries.
-  if (list.has_option("--no-deps") && list.find("torch") != nullptr) return true;
+  // Without the wheels that they require these load the base's libraries.
+  if (list.has_option("--no-deps") &&
+      (list.find("torch") != nullptr || std::ranges::any_of(list.packages, brings_cuda)))
+    return true;
   return std::ranges::any_of(list.packages, [&](const PackageRequest& request) {
     return system ? is_of_system_cuda(request) : is_user_of_system(request);
   });
@@ -292,8 +294,7 @@ std::optional<UnusedCuda> unused_cuda_of(const FileView& view) {
             out.variant = one.variant.value;
           }
         for (const PackageRequest& request : list->packages)
-          if (brings_cuda(request) && request.group.empty() && request.marker.empty() &&
-              !list->has_option("--no-deps")) {
+          if (brings_cuda(request) && request.group.empty() && request.marker.empty()) {
             out.package = fmt::format("{}[{}]", request.name, fmt::join(request.extras, ","));
             out.sure = out.sure && finds_wheels(request, base->image.python);
           }

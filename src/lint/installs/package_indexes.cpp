@@ -57,35 +57,6 @@ bool looks_elsewhere(const PackageList& list) {
   });
 }
 
-/// The first request for a variant that only another index than PyPI can have; null: none.
-const PackageRequest* variant_of(const PackageList& list) {
-  const auto at = std::ranges::find_if(list.packages, [](const PackageRequest& request) {
-    return starts_with_any(knowledge::local_version(request.version),
-                           {"cu1", "cpu", "rocm", "xpu"}) &&
-           request.url.empty() && request.index.empty() && is_of_python(request.manager);
-  });
-  return at == list.packages.end() ? nullptr : &*at;
-}
-
-Finding& tell_variant(const ProjectFile& file, const PackageRequest& request, FindingSink& sink) {
-  const std::string variant = knowledge::local_version(request.version);
-  Finding& found = sink.add(
-      "variant-without-index", file, request.span,
-      fmt::format("PyPI has no {}=={}: its versions are without a variant, and no other index is "
-                  "named",
-                  request.name, request.version));
-  found.evidence = {"Python packaging: local versions are not for public indexes"};
-  found.fix =
-      !is_one_of(request.name, {"torch", "torchvision", "torchaudio"})
-          ? fmt::format("name the index that has {}: --extra-index-url …", variant)
-      // Releases of that time are on one page.
-      : request.name == "torch" && compare_versions(request.version, "1.11") < 0
-          ? std::string("name the page: -f https://download.pytorch.org/whl/torch_stable.html")
-          : fmt::format("name the index: --extra-index-url https://download.pytorch.org/whl/{}",
-                        variant);
-  return found;
-}
-
 /// torch==2.6.0+cu124 where no index is named: PyPI takes no such versions.
 void variant_without_index(const PlacedList& place, FindingSink& sink) {
   if (place.view == nullptr || !is_of_python(place.install->command.manager)) return;
@@ -95,52 +66,29 @@ void variant_without_index(const PlacedList& place, FindingSink& sink) {
   if (!list.indexes.empty() || !place.install->command.indexes.empty() ||
       looks_elsewhere(place.install->command) || place.install->command.has_option("--no-index"))
     return;
-  const PackageRequest* request = variant_of(list);
-  if (request == nullptr || may_come_otherwise(place, request->name)) return;
-  tell_variant(*place.file, *request, sink).pedantic = !is_sure(place, *request);
-}
-
-/// Whether a line that names the list, or one that goes on with it, names an index.
-bool gives_index(const SourceText& source, std::string_view name) {
-  const std::string_view text = source.text();
-  if (text.contains("PIP_EXTRA_INDEX_URL") || text.contains("PIP_INDEX_URL") ||
-      text.contains("PIP_FIND_LINKS") || text.contains("UV_"))
-    return true;
-  std::size_t begin = 0;
-  while ((begin = text.find(name, begin)) != text.npos) {
-    std::size_t first = begin, last = begin;
-    do first = first == 0 ? text.npos : text.rfind('\n', first - 1);
-    while (first != text.npos && first > 0 && text[first - 1] == '\\');
-    do last = text.find('\n', last + 1);
-    while (last != text.npos && text[last - 1] == '\\');
-    first = first == text.npos ? 0 : first;
-    const std::string_view line = text.substr(first, last - first);
-    if (line.contains("index") || line.contains("find-links") || line.contains(" -f ") ||
-        line.contains(" -i "))
-      return true;
-    if (last == text.npos) break;
-    begin = last;
+  for (const PackageRequest& request : list.packages) {
+    const std::string variant = knowledge::local_version(request.version);
+    if (!starts_with_any(variant, {"cu1", "cpu", "rocm", "xpu"}) || !request.url.empty() ||
+        !request.index.empty() || !is_of_python(request.manager))
+      continue;
+    if (may_come_otherwise(place, request.name)) return;
+    Finding& found = sink.add(
+        "variant-without-index", *place.file, request.span,
+        fmt::format("PyPI has no {}=={}: its versions are without a variant, and no other index is "
+                    "named",
+                    request.name, request.version));
+    found.evidence = {"Python packaging: local versions are not for public indexes"};
+    found.fix =
+        !is_one_of(request.name, {"torch", "torchvision", "torchaudio"})
+            ? fmt::format("name the index that has {}: --extra-index-url …", variant)
+        // Releases of that time are on one page.
+        : request.name == "torch" && compare_versions(request.version, "1.11") < 0
+            ? std::string("name the page: -f https://download.pytorch.org/whl/torch_stable.html")
+            : fmt::format("name the index: --extra-index-url https://download.pytorch.org/whl/{}",
+                          variant);
+    found.pedantic = !is_sure(place, request);
+    return;  // the others of the list follow from it
   }
-  return false;
-}
-
-/// A list for GPUs by its name that no Dockerfile installs, and which names a variant and no index.
-bool is_lone(const PlacedList& place) {
-  const PackageList& list = *place.list;
-  const std::string_view name = file_name(place.file->source.path());
-  return (name.contains("cuda") || name.contains("gpu")) && place.view == nullptr &&
-         place.file->kind == FileKind::kRequirements && list.indexes.empty() &&
-         list.requirement_files.empty() && !looks_elsewhere(list) && variant_of(list) != nullptr;
-}
-
-/// A file of the project that names the list may give the index, or a README, which is not read.
-void lone_list(const Project& project, const PlacedList& place, FindingSink& sink) {
-  const std::string_view name = file_name(place.file->source.path());
-  if (std::ranges::any_of(project.files, [&](const auto& file) {
-        return file.get() != place.file && gives_index(file->source, name);
-      }))
-    return;
-  tell_variant(*place.file, *variant_of(*place.list), sink).pedantic = true;
 }
 
 /// -i, --index-url and --default-index stand in place of PyPI.
@@ -336,13 +284,10 @@ void lacking_package(const PlacedList& place, FindingSink& sink) {
 
 void judge_package_indexes(const Project& project, const std::vector<FileView>& views,
                            FindingSink& sink) {
-  constexpr std::size_t kMostLone = 20;  // each is looked for in all files
   std::set<const PackageList*> seen;
-  std::size_t lone = 0;
   for (const PlacedList& place : placed_lists(project, views)) {
     if (seen.insert(place.list).second) wheel_of_no_index(project, place, sink);
     variant_without_index(place, sink);
-    if (is_lone(place) && ++lone <= kMostLone) lone_list(project, place, sink);
     lacking_package(place, sink);
   }
 }

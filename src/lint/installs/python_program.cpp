@@ -1,5 +1,4 @@
-// An image that starts `python`, where the distribution has python3 alone, or installs a Python
-// that nothing uses.
+// An image that starts `python`, where the distribution has python3 alone.
 #include <algorithm>
 #include <array>
 
@@ -192,72 +191,12 @@ void python_alone(const FileView& view, FindingSink& sink) {
   found.pedantic = is_started_otherwise(view);
 }
 
-/// "python3.11"
-bool is_python_package(std::string_view name) {
-  constexpr std::string_view kStart = "python3.";
-  return name.starts_with(kStart) && name.size() > kStart.size() &&
-         std::ranges::all_of(name.substr(kStart.size()), is_digit);
-}
-
-/// Whether a step does anything with this Python but install its packages, or calls pip by another
-/// name than pip, pip3 and python3 -m pip.
-bool may_use_python(const FileView& view, const Instruction& step, std::string_view python) {
-  if (may_bring_pip(step) || step.keyword == Keyword::kOnbuild ||
-      (step.keyword == Keyword::kRun && step.commands.empty()))
-    return true;
-  if (step.keyword != Keyword::kRun) return view.text(step.span).contains(python);
-  return std::ranges::any_of(commands_of(step), [&](const StepCommand& command) {
-    if (is_one_of(command.program, {"uv", "poetry", "pipenv", "pdm", "hatch", "tox"})) return true;
-    if (is_one_of(command.program, {"apt", "apt-get"})) return false;
-    return holds(command.program, python) ||
-           std::ranges::any_of(command.arguments,
-                               [&](const Argument& word) { return holds(word.text, python); });
-  });
-}
-
-/// apt-get install python3.11 python3-pip on Ubuntu 22.04, whose pip3 and python3 are those
-/// of 3.10.
-void idle_python(const FileView& view, FindingSink& sink) {
-  const StageView& last = view.stages.back();
-  const std::string& own = last.image.python.value;
-  if (!is_plain_system(last.image) || !last.image.distribution.known() || own.empty()) return;
-  const PackageRequest* other = nullptr;
-  bool pip = false;
-  for (const Install* install : view.installs_in(last.index)) {
-    if (is_one_of(install->command.program, {"pip", "pip3"}) && install->command.installs)
-      pip = true;
-    if (install->command.manager != PackageManager::kApt) continue;
-    for (const PackageRequest& request : install->command.packages)
-      if (is_python_package(request.name) && request.name != "python" + own) other = &request;
-  }
-  if (other == nullptr || !pip) return;
-  const StageSteps steps(view, last.index);
-  if (std::ranges::any_of(steps.all(), [&](const Step& step) {
-        return may_use_python(view, *step.instruction, other->name);
-      }))
-    return;
-  Finding& found =
-      sink.add("python-not-in-image", *view.file, other->span,
-               fmt::format("nothing uses {}: pip and python3 are those of {}'s Python {}",
-                           other->name, last.image.distribution.value, own));
-  found.severity = Severity::kWarning;
-  found.evidence = {last.image.distribution.evidence, last.image.python.evidence};
-  found.fix = fmt::format(
-      "call {0} -m pip and {0}, best in an environment of {0} -m venv; or "
-      "leave it out",
-      other->name);
-  found.pedantic = true;
-}
-
 }  // namespace
 
 void judge_python_program(const Project& /*project*/, const std::vector<FileView>& views,
                           FindingSink& sink) {
   for (const FileView& view : views)
-    if (view.dockerfile->template_language.empty() && is_gpu_file(view)) {
-      python_alone(view, sink);
-      idle_python(view, sink);
-    }
+    if (view.dockerfile->template_language.empty() && is_gpu_file(view)) python_alone(view, sink);
 }
 
 }  // namespace flense::lint

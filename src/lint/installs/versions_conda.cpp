@@ -201,20 +201,12 @@ void judge(const Project& project, const PackageList& list, const ProjectFile& f
   for (const PackageRequest& request : list.packages) {
     const bool conda = request.manager == PackageManager::kConda;
     std::string cuda;
-    bool loads = false;  // it may be there for its tools, and torch for the GPU
     if (conda) {
       cuda = cuda_of_conda(request);
     } else {
       cuda = cuda_of_package(request);
       if (const auto torch = torches.find(&request); cuda.empty() && torch != torches.end())
         cuda = torch->second;
-      if (cuda.empty() && is_one_of(request.name, {"tensorflow", "tensorflow-gpu"}) &&
-          std::ranges::find(request.extras, "and-cuda") == request.extras.end())
-        if (const auto* row = project.knowledge->frameworks.cuda_of("tensorflow", request.version);
-            row != nullptr && first.request != nullptr) {
-          cuda = row->cuda;
-          loads = true;
-        }
     }
     if (cuda.empty()) continue;
     if (first.request == nullptr) {
@@ -241,7 +233,7 @@ void judge(const Project& project, const PackageList& list, const ProjectFile& f
     // A compiler of another minor is no part of the run time.
     const bool compiler = (request.name == "cuda-nvcc" || first.request->name == "cuda-nvcc") &&
                           first_number(cuda) == first_number(first.cuda);
-    found.pedantic = compiler || loads || list.packages.size() >= kManyPackages ||
+    found.pedantic = compiler || list.packages.size() >= kManyPackages ||
                      (has_build(request) && has_build(*first.request));
     // torch has wheels of some CUDA alone.
     const bool reverse =

@@ -115,14 +115,6 @@ Sharing why_shared(const Workload& workload, const knowledge::LaunchImageRow* ro
   if (gpu_count(workload) > 1)
     return {fmt::format("it takes {} GPUs", gpu_count(workload)),
             row != nullptr && (row->shm || row->role == "serve")};
-  // It takes all GPUs that it sees, unless it is told how many.
-  if (row != nullptr && row->repository.ends_with("/text-generation-inference") &&
-      takes_all_gpus(workload) && variable(workload, "NUM_SHARD") == nullptr &&
-      variable(workload, "CUDA_VISIBLE_DEVICES") == nullptr &&
-      std::ranges::none_of(words, [](const Word& word) {
-        return starts_with_any(word.text, {"--num-shard", "--sharded"});
-      }))
-    return {row->source, false};
   // Servers use it for several GPUs alone.
   if (row != nullptr && row->shm && row->role != "serve" && !web && !alone)
     return {row->source, trains(words), true};

@@ -62,7 +62,7 @@ constexpr RuleFamily* kFamilies[] = {
     judge_image_vendor,
     judge_workflow_jobs,
     judge_compose_gpu,
-    judge_compose_services,
+    judge_compose_targets,
     judge_kubernetes_gpu,
     judge_kubernetes_probes,
     judge_gpu_sharing,
