@@ -72,7 +72,7 @@ bool is_for_gpus(const Project& project, const std::vector<FileView>& views,
 }  // namespace
 
 void judge_compose_targets(const Project& project, const std::vector<FileView>& views,
-                            FindingSink& sink) {
+                           FindingSink& sink) {
   for (const auto& file : project.files) {
     if (file->kind != FileKind::kCompose || !is_for_gpus(project, views, *file)) continue;
     for (const Workload& service : file->workloads)
