@@ -106,6 +106,14 @@ bool drop_refused(const Listed& at, ArchitectureList& list) {
             (!row->last_cuda.empty() && compare_versions(toolkit, row->last_cuda) > 0));
   });
   if (kept.empty()) return false;
+  for (ListedArchitecture& item : kept) {
+    const auto* row = at.view->project->knowledge->architectures.find(plain(item.architecture));
+    if (row == nullptr || row->renamed_after.empty() ||
+        compare_versions(toolkit, row->renamed_after) <= 0)
+      continue;
+    item.architecture = item.meant = row->renamed_to;
+    if (at.rule != "torch-arch-list") std::erase(item.meant, '.');
+  }
   list.items = std::move(kept);
   list.corrected.clear();
   for (const ListedArchitecture& item : list.items)

@@ -32,10 +32,9 @@ std::string left_out(const Listed& at, std::size_t old, const ArchitectureList& 
 }
 
 /// Whether all Python packages of the stages on this one are known, and neither they nor a tool
-/// beside them compile for GPUs; or none is, in an image without a compiler.
+/// beside them compile for GPUs.
 bool compiles_nothing(const FileView& view, const StageView& stage) {
-  bool python = is_one_of(stage.image.flavour.value, {"base", "runtime"}) &&
-                view.installs_in(stage.index).empty();
+  bool python = false;
   for (const StageView& user : view.stages) {
     const auto lineage = view.dockerfile->lineage(user.index);
     if (std::ranges::find(lineage, stage.index) == lineage.end()) continue;
@@ -63,7 +62,10 @@ bool may_stand(const Setting& setting, const FileView& view, std::string_view va
 void torch_lists(const FileView& view, const StageView& stage, FindingSink& sink) {
   const std::vector<Setting> settings = settings_of(view, stage.index, kTorchNames);
   const bool other = !settings.empty() && brings_toolkit(view, stage);
-  const bool idle = !settings.empty() && compiles_nothing(view, stage);
+  const bool without_compiler = is_one_of(stage.image.flavour.value, {"base", "runtime"}) &&
+                                !commands_mention(view, stage.index, "cuda-") &&
+                                !commands_mention(view, stage.index, "nvcc");
+  const bool idle = without_compiler || (!settings.empty() && compiles_nothing(view, stage));
   for (const Setting& setting : settings) {
     // Of a shell within the shell.
     if (setting.value.contains('"') || setting.value.contains('\\')) continue;
@@ -83,9 +85,7 @@ void torch_lists(const FileView& view, const StageView& stage, FindingSink& sink
         found.fix = fmt::format("write \"{}\"{}", list.corrected, left_out(at, old, list));
         if (any_left && setting.exact && may_stand(setting, view, list.corrected))
           found.edits.push_back({at.span, list.corrected});
-        found.pedantic = idle || (is_one_of(stage.image.flavour.value, {"base", "runtime"}) &&
-                                  !commands_mention(view, stage.index, "cuda-") &&
-                                  !commands_mention(view, stage.index, "nvcc"));
+        found.pedantic = idle;
       }
     }
     for (const std::string_view word : {"all", "common"})

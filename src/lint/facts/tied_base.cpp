@@ -30,12 +30,6 @@ std::vector<std::string_view> words_of(const ProjectFile& file) {
   return out;
 }
 
-/// "60" is 6.0, "120" 12.0; empty: no such number.
-std::string capability(std::string_view digits) {
-  if (digits.size() < 2 || digits.size() > 3 || !all_digits(digits)) return {};
-  return fmt::format("{}.{}", digits.substr(0, digits.size() - 1), digits.back());
-}
-
 std::string_view digits_at(std::string_view text, std::size_t at) {
   std::size_t end = at;
   while (end < text.size() && is_digit(text[end])) ++end;
@@ -93,40 +87,6 @@ std::string python_of(const knowledge::Images& images, std::string_view distribu
 
 }  // namespace
 
-std::vector<std::string> compiled_for(const ProjectFile& file) {
-  std::vector<std::string> out;
-  const auto add = [&](std::string one) {
-    if (!one.empty() && std::ranges::find(out, one) == out.end()) out.push_back(std::move(one));
-  };
-  bool list = false;  // behind the name of a list
-  for (const std::string_view word : words_of(file)) {
-    if (word.empty()) continue;
-    for (const std::string_view sign : {"sm_", "compute_"})
-      for (std::size_t at = word.find(sign); at != word.npos; at = word.find(sign, at + 1))
-        add(capability(digits_at(word, at + sign.size())));
-    const std::size_t equals = word.find('=');
-    const std::string_view name = word.substr(0, equals);
-    const bool named = std::ranges::any_of(
-        std::to_array<std::string_view>(
-            {"TORCH_CUDA_ARCH_LIST", "CMAKE_CUDA_ARCHITECTURES", "CUDAARCHS", "CUDA_ARCH_BIN"}),
-        [&](std::string_view one) { return name.ends_with(one); });
-    const std::string_view value = named && equals != word.npos ? word.substr(equals + 1)
-                                   : list                       ? word
-                                                                : std::string_view();
-    const std::string_view one = value.substr(0, value.find_first_of("+-"));
-    const std::string number = one == "Kepler"   ? "3.5"
-                               : all_digits(one) ? capability(one)
-                                                 : std::string(one);
-    const bool listed = number.contains('.') && is_version(number);
-    if (listed) add(number);
-    list = listed || (named && value.empty()) ||
-           is_one_of(one, {"Maxwell", "Pascal", "Volta", "Turing", "Ampere", "Ada", "Hopper"});
-  }
-  std::ranges::sort(
-      out, [](const std::string& a, const std::string& b) { return compare_versions(a, b) < 0; });
-  return out;
-}
-
 bool has_other_python(std::string_view text) {
   const std::string low = to_lower(text);
   return std::ranges::any_of(std::to_array<std::string_view>(
@@ -137,13 +97,11 @@ bool has_other_python(std::string_view text) {
 }
 
 std::vector<std::string> pinned_to_cuda(const ProjectFile& file, std::string_view base,
-                                        std::string_view cuda, bool other_major) {
+                                        std::string_view cuda) {
   constexpr std::size_t kMost = 10;
   const std::string minor = major_minor(cuda);
   std::string dashed = "-" + minor;
   std::ranges::replace(dashed, '.', '-');
-  std::string digits = minor;
-  std::erase(digits, '.');
   std::vector<std::string> out;
   // "-${CUDA/./-}" with a variable of FROM.
   const auto by_variable = [&](std::string_view text, std::string_view sign) {
@@ -162,14 +120,7 @@ std::vector<std::string> pinned_to_cuda(const ProjectFile& file, std::string_vie
     const bool system =
         !version.empty() && !version.starts_with('=') &&
         (named || version.ends_with("+cuda" + minor) || by_variable(version, "+cuda$"));
-    const bool wheel = starts_with_any(word, {"onnxruntime-gpu==", "tensorflow-gpu==", "mxnet-cu",
-                                              "cupy-cuda", "cudatoolkit="}) ||
-                       word.contains("+cu" + digits) || word.contains("/cu" + digits + "/");
-    if (word.starts_with('-') ||
-        (!system &&
-         !(other_major && (wheel || word.ends_with(dashed) || (named && version.empty())))) ||
-        std::ranges::find(out, word) != out.end())
-      continue;
+    if (word.starts_with('-') || !system || std::ranges::find(out, word) != out.end()) continue;
     out.emplace_back(word);
     if (out.size() == kMost) break;
   }

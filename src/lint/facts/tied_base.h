@@ -1,5 +1,5 @@
-// What ties a build to the base that it names: GPUs that newer toolkits no longer compile for, and
-// what a newer distribution has not.
+// What ties a build to the base that it names: its versions of CUDA, and what a newer distribution
+// has not.
 #pragma once
 
 #include <string>
@@ -11,9 +11,6 @@
 
 namespace flense::lint {
 
-/// The GPUs that a file names for its compilers, each once, the oldest first: "6.0".
-std::vector<std::string> compiled_for(const ProjectFile& file);
-
 /// What a file takes from its distribution and another one has not, at most three words:
 /// "clang-6.0", "python3.8", "torch==1.7.1". An empty name is a distribution that is not known.
 std::vector<std::string> ties_to_distribution(const ProjectFile& file,
@@ -24,11 +21,10 @@ std::vector<std::string> ties_to_distribution(const ProjectFile& file,
 bool has_other_python(std::string_view text);
 
 /// Packages that a file pins to the versions of one CUDA, at most ten:
-/// "libcublas-12-6=12.6.0.22-1", "libnccl2=2.18.3-1+cuda12.2"; where another major follows, wheels
-/// too, and names: "cupy-cuda102", "cuda-cublas-10-2". `base` is the text of FROM: what its
+/// "libcublas-12-6=12.6.0.22-1", "libnccl2=2.18.3-1+cuda12.2". `base` is the text of FROM: what its
 /// variables pin counts too, as "libcudnn8=8.1.0.77-1+cuda${CUDA}".
 std::vector<std::string> pinned_to_cuda(const ProjectFile& file, std::string_view base,
-                                        std::string_view cuda, bool other_major);
+                                        std::string_view cuda);
 
 /// The lines, from 1 on and at most five, that name a version of CUDA elsewhere than in FROM, ARG
 /// and a comment: "13.0.1" of a comparison, and where another minor follows "cuda-13.0" of a path.

@@ -22,8 +22,7 @@ struct GonePackage {
 constexpr auto kGone = std::to_array<GonePackage>(
     {{"tensorflow-gpu",
       "tensorflow[and-cuda] (2.14 and newer), which brings its own CUDA, or for a program of "
-      "TensorFlow 1 the version that it was written for (tensorflow-gpu==1.15.5, Python 3.7 or "
-      "older)",
+      "TensorFlow 1 the version that it was written for",
       "tensorflow-gpu is removed since 2.12", "2.12"},
      {"tf-nightly-gpu", "tf-nightly[and-cuda]", "tf-nightly-gpu is removed", ""},
      {"pytorch", "torch", "the package named for PyTorch is torch", ""}});
@@ -38,23 +37,18 @@ constexpr auto kLastTensorflow = std::to_array<LastTensorflow>(
 /// In place of tensorflow-gpu, by the Python that installs it; empty: what a current one takes.
 std::string older_tensorflow(std::string_view python) {
   if (python.empty())
-    return "the version that the program was written for (tensorflow-gpu==1.15.5 with Python 3.7 "
-           "or older, tensorflow==2.10.* up to 3.10), or tensorflow[and-cuda], 2.14 and newer, of "
-           "Python 3.9 and newer, which brings its own CUDA";
+    return "the version that the program was written for, by its number, or tensorflow[and-cuda], "
+           "2.14 and newer, of Python 3.9 and newer, which brings its own CUDA";
   if (compare_versions(python, "3.9") >= 0) return {};
   const auto row = std::ranges::find(kLastTensorflow, major_minor(python), &LastTensorflow::python);
   if (row == kLastTensorflow.end())
-    return fmt::format(
-        "the tensorflow-gpu that the program was written for, or a Python newer "
-        "than {}",
-        python);
+    return "the tensorflow-gpu that the program was written for, by its number";
   return fmt::format(
-      "tensorflow=={}.*, the last for Python {}, with CUDA {} and cuDNN 8 of the "
-      "base{}",
-      row->version, row->python, row->cuda,
-      row->python == "3.8" ? ""
-                           : ", or for a program of TensorFlow 1 the version that "
-                             "it was written for (tensorflow-gpu==1.15.5)");
+      "tensorflow=={}.*, the last for Python {}, which loads CUDA {} and cuDNN 8{}", row->version,
+      row->python, row->cuda,
+      row->python == "3.8"
+          ? ""
+          : ", or for a program of TensorFlow 1 the version that it was written for");
 }
 
 void gone_package(const PlacedList& place, FindingSink& sink) {

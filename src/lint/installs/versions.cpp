@@ -281,10 +281,10 @@ void wheel_against_base(const Project& project, const PlacedList& place, TorchSt
     if (stage.has_other_toolkit(wheel)) continue;
     std::string message = fmt::format("torch is of CUDA {} ({}), the base of CUDA {}", wheel,
                                       one.variant.value, base);
-    message += devel && major
-                   ? ": extensions refuse to compile (\"The detected CUDA version mismatches\")"
-               : devel ? ": extensions are compiled with another CUDA than torch"
-                       : ": two CUDA installations of different majors in one image";
+    message += devel && major ? ": torch.utils.cpp_extension refuses to compile (\"The detected "
+                                "CUDA version mismatches\")"
+               : devel        ? ": extensions are compiled with another CUDA than torch"
+                              : ": two CUDA installations of different majors in one image";
     Finding& found =
         sink.add("wheel-cuda-mismatch", *place.file, one.request->span, std::move(message));
     found.evidence = {one.variant.evidence, image.cuda.evidence};

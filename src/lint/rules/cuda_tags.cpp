@@ -26,11 +26,9 @@ std::string oldest_tag(const knowledge::Images& images) {
   return fmt::format("nvidia/cuda:{}-base-ubuntu22.04", out);
 }
 
-/// The newest CUDA with a tag that compiles for a GPU; null: the newest of all does, or
-/// none.
-const knowledge::CudaImageRow* last_that_compiles(const knowledge::Knowledge& known,
-                                                  const std::string& gpu) {
-  const auto* architecture = known.architectures.find(gpu);
+/// The newest CUDA with a tag that compiles for the GPUs of 2017; null: none.
+const knowledge::CudaImageRow* last_for_volta(const knowledge::Knowledge& known) {
+  const auto* architecture = known.architectures.find("7.0");
   if (architecture == nullptr || architecture->last_cuda.empty()) return nullptr;
   const knowledge::CudaImageRow* out = nullptr;
   for (const knowledge::CudaImageRow& row : known.images.cuda)
@@ -51,7 +49,7 @@ void missing_tag(const ImageUse& use, FindingSink& sink) {
                            tag.empty() ? ", which is what a name without a tag means" : ""));
   found.evidence = {"nvidia-docker#1454: the tag was removed in 2021"};
   found.pedantic = use.replaced;
-  const auto* recent = use.looks ? nullptr : last_that_compiles(*use.knowledge, "7.0");
+  const auto* recent = use.looks ? nullptr : last_for_volta(*use.knowledge);
   found.fix =
       "write version, flavour and distribution, as " +
       (recent == nullptr ? oldest_tag(use.knowledge->images)
@@ -104,21 +102,20 @@ struct Successor {
   std::string distribution;
 };
 
-Successor successor(const ImageUse& use, const std::vector<std::string>& gpus) {
+Successor successor(const ImageUse& use) {
   const knowledge::Images& images = use.knowledge->images;
   const std::string& cuda = use.image->cuda.value;
   const bool cudnn = use.name->tag.contains("cudnn");
-  // The update of its minor, the newest of its major, the newest.
-  std::vector<const knowledge::CudaImageRow*> rows{images.cuda_near(cuda)};
-  const knowledge::CudaImageRow* same_major = nullptr;
+  const auto major = first_number(cuda);
+  // The update of its minor, the newest of its major, the newest of the next one.
+  std::vector<const knowledge::CudaImageRow*> rows;
   for (const knowledge::CudaImageRow& row : images.cuda)
-    if (row.state.empty() && first_number(row.cuda) == first_number(cuda) &&
-        (same_major == nullptr || compare_versions(row.cuda, same_major->cuda) > 0))
-      same_major = &row;
-  rows.push_back(same_major);
-  for (const std::string& gpu : gpus) rows.push_back(last_that_compiles(*use.knowledge, gpu));
-  // The GPUs and drivers of that time end with an older CUDA than the newest.
-  rows.push_back(last_that_compiles(*use.knowledge, "7.0"));
+    if (row.state.empty() && first_number(row.cuda) >= major) rows.push_back(&row);
+  std::ranges::sort(rows, [](const auto* a, const auto* b) {
+    const auto one = first_number(a->cuda), other = first_number(b->cuda);
+    return one != other ? one < other : compare_versions(a->cuda, b->cuda) > 0;
+  });
+  rows.insert(rows.begin(), images.cuda_near(cuda));
   for (const knowledge::CudaImageRow* row : rows) {
     if (row == nullptr || (cudnn && (row->cudnn.empty() || row->cudnn == "none"))) continue;
     const std::string base = living_distribution(use, *row);
@@ -138,21 +135,6 @@ Successor successor(const ImageUse& use, const std::vector<std::string>& gpus) {
     return out;
   }
   return {};
-}
-
-/// Of the GPUs that the file compiles for.
-std::string no_longer_compiled(const ImageUse& use, const knowledge::CudaImageRow& better,
-                               const std::vector<std::string>& gpus) {
-  std::string lost;
-  for (const std::string& gpu : gpus) {
-    const auto* row = use.knowledge->architectures.find(gpu);
-    if (row != nullptr && !row->last_cuda.empty() &&
-        compare_versions(major_minor(better.cuda), row->last_cuda) > 0)
-      lost += fmt::format("{}{}", lost.empty() ? "" : ", ", gpu);
-  }
-  return lost.empty()
-             ? lost
-             : fmt::format(" (take {} off the lists: it no longer compiles for that)", lost);
 }
 
 /// The last update of the minor, or else of the major, that is built on the distribution; null:
@@ -215,15 +197,7 @@ void keep_distribution(const ImageUse& use, const knowledge::CudaImageRow& row,
 void retired_tag(const ImageUse& use, FindingSink& sink) {
   const auto* row = use.knowledge->images.cuda_version(use.image->cuda.value);
   if (row == nullptr || row->state.empty()) return;
-  std::vector<std::string> gpus =
-      use.built == nullptr ? std::vector<std::string>() : compiled_for(*use.built);
-  // What this CUDA does not compile for either is not lost.
-  std::erase_if(gpus, [&](const std::string& gpu) {
-    const auto* one = use.knowledge->architectures.find(gpu);
-    return one == nullptr || (!one->last_cuda.empty() &&
-                              compare_versions(major_minor(row->cuda), one->last_cuda) > 0);
-  });
-  const Successor better = successor(use, gpus);
+  const Successor better = successor(use);
   const bool deleted = row->state == "deleted";
   Finding& found = sink.add(
       deleted ? "cuda-tag-deleted" : "cuda-tag-unsupported", *use.file, use.span,
@@ -270,17 +244,23 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
         fmt::format("write {}, the oldest that is still there", oldest_tag(use.knowledge->images));
     return;
   }
-  // Old code, drivers and GPUs may want the old CUDA; NVIDIA's archive keeps its installers.
-  const std::string lost = no_longer_compiled(use, *better.row, gpus);
-  found.fix = other_major
-                  ? fmt::format(
-                        "port the file to {}{} and renew what is built for CUDA {}, or, where it "
-                        "needs that CUDA, build on an image of your own with CUDA {} of NVIDIA's "
-                        "archive",
-                        better.tag, lost, major, row->cuda)
-                  : fmt::format("move to {}{}, the last of CUDA {} and still there{}{}", better.tag,
-                                lost, same_minor ? major_minor(row->cuda) : std::to_string(major),
-                                better.changes.empty() ? "" : "; it changes ", better.changes);
+  // Nothing tells whether the program can be ported; NVIDIA's archive keeps the installers.
+  if (other_major) {
+    found.fix = deleted
+                    ? fmt::format(
+                          "none of CUDA {} is left: build on an image of your own with CUDA {} of "
+                          "NVIDIA's archive (developer.nvidia.com/cuda-toolkit-archive), or port "
+                          "the program to {}, with the packages, Python and wheels of that",
+                          major, row->cuda, better.tag)
+                    : fmt::format(
+                          "keep a copy of it in a registry of your own until the program is ported "
+                          "to {}",
+                          better.tag);
+    return;
+  }
+  found.fix = fmt::format("move to {}, the last of CUDA {} and still there{}{}", better.tag,
+                          same_minor ? major_minor(row->cuda) : std::to_string(major),
+                          better.changes.empty() ? "" : "; it changes ", better.changes);
   const bool other_distribution = better.distribution != use.image->distribution.value &&
                                   (deleted || !use.image->distribution.value.empty());
   if (other_distribution)
@@ -294,9 +274,8 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
       !sources.empty()) {
     found.edits.clear();
     found.fix += fmt::format(
-        "; the newer image has not {}, which another stage copies from here: install the package "
-        "cuda-keyring "
-        "there",
+        "; the newer image has not {}, which another stage copies from here: set up NVIDIA's "
+        "repositories there",
         fmt::join(sources, ", "));
   }
   if (const std::size_t line = use.built->dockerfile && compare_versions(row->cuda, "11.7") < 0
@@ -320,12 +299,11 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
   // apt takes no older packages than the newer image holds.
   const std::string_view base =
       use.pattern.empty() ? use.file->source.slice(use.span) : use.pattern;
-  std::vector<std::string> pins = pinned_to_cuda(*use.built, base, row->cuda, other_major);
+  std::vector<std::string> pins = pinned_to_cuda(*use.built, base, row->cuda);
   std::erase_if(pins, [&](const std::string& pin) { return found.fix.contains(pin); });
   if (pins.empty()) return;
   found.edits.clear();
-  found.fix += fmt::format("; with it renew {}{}",
-                           other_major ? "" : fmt::format("what is pinned to CUDA {}: ", row->cuda),
+  found.fix += fmt::format("; with it renew what is pinned to CUDA {}: {}", row->cuda,
                            fmt::join(pins, ", "));
 }
 

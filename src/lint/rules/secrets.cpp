@@ -236,7 +236,8 @@ void variables(const FileView& view, FindingSink& sink) {
                                           : std::string("the address holds user:password"),
                         std::string(shown ? kStays : kRecorded)};
       // A package index is read by the build, a database by the program.
-      found.fix = instead_of(instruction, pair.key.text, password && !value.starts_with("http"));
+      found.fix = (form != nullptr ? "revoke it, for it is known; " : "") +
+                  instead_of(instruction, pair.key.text, password && !value.starts_with("http"));
     }
   };
   // What stands in front of FROM is in no stage.

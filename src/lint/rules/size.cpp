@@ -291,6 +291,8 @@ void clones(const FileView& view, FindingSink& sink) {
                                    "checkout FETCH_HEAD"
                     : branch     ? "add --depth 1"
                                  : "add --depth 1, and --branch TAG for a release";
+        if (other_commit && (command.has("--recursive") || command.has("--recurse-submodules")))
+          found.fix += ", then git submodule update --init --recursive --depth 1";
         if (row->tags)
           found.fix +=
               "; it takes its version from the tags, so set "
