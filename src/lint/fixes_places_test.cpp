@@ -360,8 +360,9 @@ TEST_F(FixesOfPlaces, ABaseThatGoesTakesItsNamesAlong) {
   EXPECT_THAT(of("FROM nvidia/cuda:11.1.1-cudnn8-devel-ubuntu20.04\n"
                  "RUN rm /etc/apt/sources.list.d/cuda.list\n"),
               HasSubstr("has not the list that line 2 removes: rm -f"));
-  EXPECT_EQ(fix("cuda-tag-unknown", "FROM nvidia/cuda:11.3.1-devel-ubuntu22.04\n"),
-            "take CUDA 11.7.1, the first with support on ubuntu22.04, or another distribution");
+  EXPECT_EQ(
+      fix("cuda-tag-unknown", "FROM nvidia/cuda:11.3.1-devel-ubuntu22.04\n"),
+      "take ubuntu20.04, which has it, or CUDA 11.7.1, the first with support on ubuntu22.04");
 }
 
 TEST_F(FixesOfPlaces, OfAnUnknownPythonTheProgramsOwnTensorflowComesFirst) {

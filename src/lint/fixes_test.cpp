@@ -130,8 +130,8 @@ TEST_F(Fixes, AWholeTagWhereItsCudnnIsSpeltOtherwise) {
                   .contains("write nvidia/cuda:12.5.1-cudnn-runtime-ubuntu22.04"));
   EXPECT_TRUE(
       said("cuda-tag-unknown", "FROM nvidia/cuda:12.4.1-cudnn8-runtime-ubuntu24.04\n")
-          .ends_with("| take CUDA 12.6.3, the first with support on ubuntu24.04, or another "
-                     "distribution"));
+          .ends_with("| take ubuntu22.04, which has it, or CUDA 12.6.3, the first with support on "
+                     "ubuntu24.04"));
   // 12.8.2 has none.
   EXPECT_TRUE(said("cuda-tag-unknown", "FROM nvidia/cuda:12.8-cudnn-devel-ubuntu22.04\n")
                   .ends_with("| write 12.8.1"));
@@ -291,20 +291,38 @@ TEST_F(Fixes, DebiansPipIsNotReplaced) {
       said("pip-externally-managed", base + "torch==2.7.0\n").ends_with("--break-system-packages"));
 }
 
-TEST_F(Fixes, ADistributionsPythonThatTheProjectExcludesIsNotOffered) {
-  const auto text = [&](const std::string& python) {
-    const Project project = read_project(
-        {{"Dockerfile",
-          "FROM nvidia/cuda:12.2.2-runtime-ubuntu22.04\n"
-          "RUN apt-get update && apt-get install -y python3.13\n"},
-         {"pyproject.toml", "[project]\nname = \"app\"\nrequires-python = \"" + python + "\"\n"}},
-        {}, {}, knowledge_);
-    for (const Finding& one : lint(project, rules_, {}).findings)
-      if (one.rule == "package-not-in-distribution") return one.fix;
-    return std::string();
-  };
-  EXPECT_EQ(text(">=3.13"), "take uv or conda");
-  EXPECT_EQ(text(">=3.9"), "take python3 of the distribution, uv or conda");
+TEST_F(Fixes, ADistributionsPythonIsOfferedLast) {
+  EXPECT_TRUE(
+      said("package-not-in-distribution",
+           "FROM nvidia/cuda:12.2.2-runtime-ubuntu20.04\n"
+           "RUN apt-get update && apt-get install -y python3.10\n")
+          .ends_with("| take that of uv or conda, or, where the program runs on it, python3 "
+                     "of the distribution"));
+}
+
+TEST_F(Fixes, PackagesOfOneMinorKeepTheirBase) {
+  EXPECT_TRUE(said("cuda-tag-unsupported",
+                   "FROM nvidia/cuda:11.3.1-base-ubuntu20.04\n"
+                   "RUN apt-get update && apt-get install -y cuda-nvcc-11-3\n")
+                  .ends_with("| keep a copy of it in a registry of your own, or move to "
+                             "nvidia/cuda:11.8.0-base-ubuntu20.04, or, ported to ubuntu22.04, to "
+                             "nvidia/cuda:11.8.0-base-ubuntu22.04; with it renew what is pinned to "
+                             "CUDA 11.3.1: cuda-nvcc-11-3"));
+}
+
+TEST_F(Fixes, WhereTorchIsInstalledAnewItsOwnBuildIsNamed) {
+  EXPECT_TRUE(said("torch-index-implicit",
+                   "FROM python:3.11\nENV CUDA_VISIBLE_DEVICES=\n"
+                   "RUN pip install --ignore-installed torch==2.1.2\n")
+                  .ends_with("| write torch==2.1.2+cpu, with --extra-index-url "
+                             "https://download.pytorch.org/whl/cpu"));
+}
+
+TEST_F(Fixes, TheRuntimeIsOfTheSameRelease) {
+  EXPECT_THAT(said("devel-final-stage",
+                   "FROM nvidia/cuda:12.8.1-cudnn-devel-ubuntu24.04\n"
+                   "RUN pip install faster-whisper\nCMD [\"python3\", \"worker.py\"]\n"),
+              ::testing::HasSubstr("begin with nvidia/cuda:12.8.1-cudnn-runtime-ubuntu24.04,"));
 }
 
 TEST_F(Fixes, TheKeyIsOfTheBase) {
@@ -448,20 +466,6 @@ TEST_F(Fixes, AListForProcessorsWantsAnotherBase) {
 TEST_F(Fixes, AFloatingTagKeepsItsKind) {
   EXPECT_TRUE(said("gpu-image-floating", "FROM tensorflow/tensorflow:latest-gpu\nRUN true\n")
                   .ends_with("| write a release: tensorflow/tensorflow:VERSION-gpu"));
-}
-
-TEST_F(Fixes, ACopiedEnvironmentWantsItsPython) {
-  const std::string base =
-      "FROM nvidia/cuda:12.4.1-base-ubuntu22.04\nRUN apt-get update && apt-get install -y "
-      "python3.11\n";
-  const std::string rest = "RUN python3.11 -m torch.utils.collect_env\n";
-  EXPECT_TRUE(said("package-not-in-distribution", base + rest)
-                  .ends_with("| take Python 3.11 of uv or deadsnakes, or python3 of the "
-                             "distribution (3.10), where the program runs on it"));
-  EXPECT_FALSE(said("package-not-in-distribution",
-                    "FROM python:3.11-slim AS b\nRUN python -m venv /opt/venv\n" + base +
-                        "COPY --from=b /opt/venv /opt/venv\n" + rest)
-                   .contains("(3.10)"));
 }
 
 TEST_F(Fixes, ALibraryOfTheDriverIsAskedFor) {

@@ -29,7 +29,7 @@ std::unique_ptr<ProjectFile> read_file(Input input) {
   const std::string_view text = out->source.text();
   if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff"))
     out->problems.push_back({{}, "the file is UTF-16 and was not judged: save it as UTF-8"});
-  else if (!is_text)
+  else if (!is_text && !text.starts_with(std::string_view("\0GITCRYPT", 9)))
     out->problems.push_back({{}, "the file is not text: it contains zero bytes"});
   return out;
 }

@@ -178,7 +178,10 @@ void StageBuilder::base(Stage& stage, State& state, const RawInstruction& raw) {
   }
   state.closed = name.text == "scratch";
   if (state.closed) replace(state, {{"PATH", std::string(kDefaultPath)}});
-  stage.image = parse_image_name(name.text);
+  // Podman and Buildah take a transport.
+  std::string_view image = name.text;
+  if (image.starts_with("docker://")) image.remove_prefix(9);
+  stage.image = parse_image_name(image);
   // An ARG without a default is for the caller to give, and so is one of "?" or "<your tag>".
   const auto filled_in = [&](char mark) {
     return name.text.contains(mark) && !stage.base.text.contains(mark);
@@ -187,7 +190,7 @@ void StageBuilder::base(Stage& stage, State& state, const RawInstruction& raw) {
       stage.base.text.contains('$') &&
       (name.text.contains("//") || name.text.starts_with('/') || name.text.ends_with('/') ||
        name.text.ends_with(':') || filled_in('?') || (filled_in('<') && filled_in('>')));
-  if (std::string why = image_problem(name.text); !why.empty() && !given)
+  if (std::string why = image_problem(image); !why.empty() && !given)
     refuse(stage.base.span, std::move(why));
 }
 

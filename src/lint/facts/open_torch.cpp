@@ -168,10 +168,10 @@ std::optional<OtherCuda> other_cuda(const knowledge::Knowledge& known,
       version = last;
     }
   }
-  out.fits = fits != nullptr;
-  if (out.fits && !python.empty())
+  if (fits != nullptr)
     out.fitting =
-        fmt::format("torch=={}.* of https://download.pytorch.org/whl/{}", version, fits->variant);
+        fmt::format("{} of https://download.pytorch.org/whl/{}",
+                    python.empty() ? "one version" : "torch==" + version + ".*", fits->variant);
   return out;
 }
 

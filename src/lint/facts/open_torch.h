@@ -27,7 +27,6 @@ std::string python_of(const ListUse& use);
 struct OtherCuda {
   std::string base, wheel;  ///< "11.8", "13.2"
   std::string fitting;      ///< "torch==2.7.* of https://download.pytorch.org/whl/cu118"; or empty
-  bool fits = false;        ///< some torch that meets the specifier is for the base's CUDA
   bool older = false;       ///< than the base's
 };
 

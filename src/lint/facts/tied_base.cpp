@@ -97,7 +97,7 @@ bool has_other_python(std::string_view text) {
 }
 
 std::vector<std::string> pinned_to_cuda(const ProjectFile& file, std::string_view base,
-                                        std::string_view cuda) {
+                                        std::string_view cuda, bool names) {
   constexpr std::size_t kMost = 10;
   const std::string minor = major_minor(cuda);
   std::string dashed = "-" + minor;
@@ -120,7 +120,9 @@ std::vector<std::string> pinned_to_cuda(const ProjectFile& file, std::string_vie
     const bool system =
         !version.empty() && !version.starts_with('=') &&
         (named || version.ends_with("+cuda" + minor) || by_variable(version, "+cuda$"));
-    if (word.starts_with('-') || !system || std::ranges::find(out, word) != out.end()) continue;
+    if (word.starts_with('-') || (!system && !(names && word.ends_with(dashed))) ||
+        std::ranges::find(out, word) != out.end())
+      continue;
     out.emplace_back(word);
     if (out.size() == kMost) break;
   }

@@ -22,9 +22,10 @@ bool has_other_python(std::string_view text);
 
 /// Packages that a file pins to the versions of one CUDA, at most ten:
 /// "libcublas-12-6=12.6.0.22-1", "libnccl2=2.18.3-1+cuda12.2". `base` is the text of FROM: what its
-/// variables pin counts too, as "libcudnn8=8.1.0.77-1+cuda${CUDA}".
+/// variables pin counts too, as "libcudnn8=8.1.0.77-1+cuda${CUDA}". With `names` those that have
+/// the minor in their name alone: "cuda-nvcc-11-3".
 std::vector<std::string> pinned_to_cuda(const ProjectFile& file, std::string_view base,
-                                        std::string_view cuda);
+                                        std::string_view cuda, bool names);
 
 /// The lines, from 1 on and at most five, that name a version of CUDA elsewhere than in FROM, ARG
 /// and a comment: "13.0.1" of a comparison, and where another minor follows "cuda-13.0" of a path.

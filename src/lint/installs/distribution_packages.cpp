@@ -177,22 +177,6 @@ bool may_know_nvidia(const GpuImage& image) {
           !image.repository.ends_with("/opengl"));
 }
 
-/// What the project's own pyproject.toml, beside the Dockerfile or at the top, says of Python:
-/// ">=3.13"; empty: nothing.
-std::string required_python(const FileView& view) {
-  const Project& project = *view.project;
-  const ProjectFile* file =
-      project.find(path_below(directory_of(view.file->source.path()), "pyproject.toml"));
-  if (file == nullptr) file = project.find("pyproject.toml");
-  if (file == nullptr) return {};
-  const auto document = text::parse_toml(file->source.text(), file->source.path());
-  if (!document) return {};
-  std::string_view value = (*document)["project"]["requires-python"].text();
-  if (value.empty()) value = (*document)["tool"]["poetry"]["dependencies"]["python"].text();
-  // Poetry's ^3.13 is at least 3.13.
-  return value.starts_with('^') ? fmt::format(">={}", value.substr(1)) : std::string(value);
-}
-
 void missing_packages(const FileView& view, FindingSink& sink) {
   const knowledge::Images& images = view.project->knowledge->images;
   for (const Install& install : view.installs) {
@@ -259,23 +243,18 @@ void missing_packages(const FileView& view, FindingSink& sink) {
       found.fix = one.repository ? "begin with nvidia/cuda, or install the package cuda-keyring of "
                                    "this distribution first"
                                  : "take " + one.row->instead;
-      constexpr std::string_view kOwn = "python3 of the distribution, ";
-      if (one.repository || !one.row->instead.starts_with(kOwn)) continue;
-      const std::string python = required_python(view);
-      if (python.empty() || meets(image.python.value, python)) continue;
-      found.fix = "take " + one.row->instead.substr(kOwn.size());
-      found.evidence.push_back("pyproject.toml: requires-python " + python);
     }
   }
 }
 
 /// Ubuntu 22.04 has Python 3.11 as it was before its release, and leaves it so.
 struct Candidate {
-  std::string_view package, distribution, version, instead, own;
+  std::string_view package, distribution, version, instead;
 };
-constexpr Candidate kCandidate{
-    "python3.11", "ubuntu22.04", "3.11.0~rc1", "Python 3.11 of uv or deadsnakes",
-    ", or python3 of the distribution (3.10), where the program runs on it"};
+constexpr Candidate kCandidate{"python3.11", "ubuntu22.04", "3.11.0~rc1",
+                               "Python 3.11 of uv or deadsnakes, or, where the program runs on it "
+                               "and nothing made for 3.11 is "
+                               "copied, python3 of the distribution (3.10)"};
 
 /// Whether a step of the file runs the interpreter, or makes it the one that is run.
 bool uses_program(const FileView& view, std::string_view name) {
@@ -316,13 +295,7 @@ void release_candidates(const FileView& view, FindingSink& sink) {
     found.evidence = {
         stage.image.distribution.evidence,
         "NVIDIA-NeMo/Speech#8459: torch.jit.script fails in it; usnistgov/dioptra#453"};
-    // A virtual environment that is copied wants the Python that made it.
-    const bool copied = std::ranges::any_of(stage.stage->instructions, [&](const Instruction& one) {
-      return one.copies() && one.flag("from") != nullptr && view.text(one.span).contains("venv");
-    });
-    const std::string python = required_python(view);
-    const bool own = !copied && (python.empty() || meets(stage.image.python.value, python));
-    found.fix = fmt::format("take {}{}", kCandidate.instead, own ? kCandidate.own : "");
+    found.fix = fmt::format("take {}", kCandidate.instead);
     found.pedantic = may_fail(*install.instruction, install.command.span) || install.conditional ||
                      may_be_given(view, install.stage);
     return;

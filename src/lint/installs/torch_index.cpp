@@ -185,6 +185,12 @@ void implicit_index(const Project& project, const std::set<const ProjectFile*>& 
           "install torch first, in a command of its own: pip install {} --index-url "
           "https://download.pytorch.org/whl/cpu",
           own);
+    const auto& options = place.install->command;
+    if (fixed && (options.has_option("--ignore-installed") || options.has_option("-I") ||
+                  options.has_option("--force-reinstall")))
+      found.fix = fmt::format(
+          "write {}=={}+cpu, with --extra-index-url https://download.pytorch.org/whl/cpu",
+          request.name, request.version);
     // Without a word about processors, the GPU may be asked for elsewhere.
     found.pedantic = !processor || !is_sure(place, request);
     if (brings) return;  // it comes once

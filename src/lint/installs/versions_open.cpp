@@ -223,9 +223,7 @@ void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const 
       found.evidence.push_back(base.cuda.evidence);
       found.fix =
           fmt::format("{}begin with {}",
-                      !other->fitting.empty() ? fmt::format("write {}, or ", other->fitting)
-                      : other->fits ? "write one version, of the index for the base's CUDA, or "
-                                    : "",
+                      other->fitting.empty() ? "" : fmt::format("write {}, or ", other->fitting),
                       base_of_cuda(other->wheel));
     } else if (!open.empty() && open.front().base().vendor.value == "amd" &&
                request.name.starts_with("torch") && list.indexes.empty()) {

@@ -119,7 +119,7 @@ Sharing why_shared(const Workload& workload, const knowledge::LaunchImageRow* ro
   if (row != nullptr && row->shm && row->role != "serve" && !web && !alone)
     return {row->source, trains(words), true};
   if (own != nullptr && !web && !alone && trains(words))
-    if (const std::string torch = torch_of_image(*own); !torch.empty()) return {torch, true, true};
+    if (const std::string torch = torch_of_image(*own); !torch.empty()) return {torch, false, true};
   // Who made the image is not known here.
   if (row == nullptr && own == nullptr && !web && !alone && trains(words))
     return {"PyTorch's loaders hand their batches over in shared memory", false};

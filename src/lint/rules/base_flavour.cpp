@@ -118,11 +118,11 @@ void devel_final(const FileView& view, FindingSink& sink) {
   const auto* row = images.cuda_version(base->image.cuda.value);
   if (repository == "nvidia/cuda" && (row == nullptr || !row->state.empty())) {
     const auto* near = images.cuda_near(base->image.cuda.value);
-    if (near == nullptr && (row == nullptr || row->state == "deleted"))
+    const bool cudnn = tag.contains("cudnn");
+    if (near != nullptr && (!cudnn || near->cudnn.starts_with("cudnn")))
+      smaller = cuda_tag(images, *near, "runtime", base->image.distribution.value, cudnn);
+    else if (row == nullptr || row->state == "deleted")
       smaller = "the flavour runtime of the image that replaces it";
-    if (near != nullptr)
-      smaller =
-          cuda_tag(images, *near, "runtime", base->image.distribution.value, tag.contains("cudnn"));
   }
   Finding& found = sink.add(
       "devel-final-stage", *view.file, base->stage->base.span,

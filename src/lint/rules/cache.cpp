@@ -63,6 +63,22 @@ bool may_have_options(const Instruction& run, const ShellCommand* command) {
   });
 }
 
+/// `pip install NAME` of what an earlier command has put there downloads nothing.
+bool is_there(const FileView& view, const Install& install) {
+  const PackageList& list = install.command;
+  const std::vector<const Install*> all = view.installs_in(install.stage);
+  return !list.packages.empty() && list.requirement_files.empty() && !list.has_option("-U") &&
+         !list.has_option("--upgrade") &&
+         std::ranges::all_of(list.packages, [&](const PackageRequest& request) {
+           return request.specifier.empty() && request.url.empty() &&
+                  std::ranges::any_of(all, [&](const Install* other) {
+                    return other->command.span.begin < list.span.begin &&
+                           other->command.manager == list.manager && surely_runs(*other) &&
+                           other->command.find(request.name) != nullptr;
+                  });
+         });
+}
+
 /// The lists of one manager in one RUN of the final image.
 struct CachedInstall {
   std::vector<const Install*> installs;
@@ -83,6 +99,7 @@ std::vector<CachedInstall> cached_installs(const FileView& view, const StageStep
           return is_one_of(request.name, {"pip", "setuptools", "wheel", "uv", "build", "ninja"});
         }))
       continue;
+    if (is_there(view, *install)) continue;
     const ShellCommand* command = command_at(*install->instruction, install->command.span);
     if (!switched_off(*install->instruction, command, install->command, *tool).empty()) continue;
     if (!keeps_copies(*install->instruction, command, install->command)) continue;

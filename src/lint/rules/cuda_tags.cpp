@@ -16,6 +16,8 @@ namespace flense::lint {
 
 namespace {
 
+constexpr std::string_view kOrKeep = "; or keep a copy of the old image in a registry of your own";
+
 /// The oldest that is still there on a living Ubuntu: it starts on most drivers.
 std::string oldest_tag(const knowledge::Images& images) {
   std::string out = "VERSION";
@@ -174,7 +176,7 @@ void keep_distribution(const ImageUse& use, const knowledge::CudaImageRow& row,
     if (!deleted && same_minor) replace_version(use, row, *near, found);
     if (deleted || same_minor) return;
     // The last update of a minor is held on purpose.
-    found.fix += "; or keep a copy of the old image in a registry of your own";
+    found.fix += kOrKeep;
     found.pedantic = found.pedantic || !ties.empty();
     return;
   }
@@ -299,10 +301,14 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
   // apt takes no older packages than the newer image holds.
   const std::string_view base =
       use.pattern.empty() ? use.file->source.slice(use.span) : use.pattern;
-  std::vector<std::string> pins = pinned_to_cuda(*use.built, base, row->cuda);
+  std::vector<std::string> pins = pinned_to_cuda(*use.built, base, row->cuda, !same_minor);
   std::erase_if(pins, [&](const std::string& pin) { return found.fix.contains(pin); });
   if (pins.empty()) return;
   found.edits.clear();
+  // What is made for one minor may not fit the next.
+  if (!deleted && !same_minor)
+    found.fix = fmt::format("keep a copy of it in a registry of your own, or {}",
+                            found.fix.substr(0, found.fix.find(kOrKeep)));
   found.fix += fmt::format("; with it renew what is pinned to CUDA {}: {}", row->cuda,
                            fmt::join(pins, ", "));
 }
@@ -358,6 +364,12 @@ bool unknown_tag(const ImageUse& use, FindingSink& sink) {
     evidence = fmt::format("images.json, cuda_versions ({})", images.date);
   } else if (base != nullptr && (base->is_early(cuda) || base->is_late(cuda))) {
     const bool early = base->is_early(cuda);
+    // Packages and wheels are pinned to the CUDA more often than to the distribution.
+    std::string other;
+    for (const knowledge::CudaDistributionRow& one : images.cuda_distributions)
+      if (one.distribution.substr(0, 6) == base->distribution.substr(0, 6) &&
+          one.has(cuda, cudnn) && (other.empty() || !early))
+        other = one.distribution;
     // The first and the last that NVIDIA still supports on it.
     std::string nearest;
     for (const knowledge::CudaImageRow& one : images.cuda)
@@ -365,11 +377,10 @@ bool unknown_tag(const ImageUse& use, FindingSink& sink) {
           (nearest.empty() || (compare_versions(one.cuda, nearest) < 0) == early))
         nearest = one.cuda;
     message = fmt::format("nvidia/cuda has no images of CUDA {} on {}", cuda, base->distribution);
-    fix = nearest.empty() ? "take another distribution"
-                          : fmt::format(
-                                "take CUDA {}, the {} with support on {}, or another "
-                                "distribution",
-                                nearest, early ? "first" : "last", base->distribution);
+    fix = fmt::format("take {}", other.empty() ? "another distribution" : other + ", which has it");
+    if (!nearest.empty())
+      fix += fmt::format(", or CUDA {}, the {} with support on {}", nearest,
+                         early ? "first" : "last", base->distribution);
     evidence = base->source;
   } else if (row != nullptr && cudnn && row->cudnn == "none") {
     message = fmt::format("nvidia/cuda has no tags of CUDA {} with cuDNN", cuda);
