@@ -82,6 +82,12 @@ class Mistakes : public ::testing::Test {
   std::vector<Mistake> expected_;
 };
 
+TEST_F(Mistakes, WhatGitCryptWroteIsNone) {
+  const std::string zero(1, '\0');
+  EXPECT_TRUE(findings(project({{"user.sh", zero + "GITCRYPT" + zero + "\x3a\x91"}})).empty());
+  EXPECT_EQ(findings(project({{"user.sh", "echo" + zero + "a"}})).size(), 1U);
+}
+
 TEST_F(Mistakes, AreAllFound) {
   ASSERT_GE(expected_.size(), 25U);
   const Project read = project(inputs_);
