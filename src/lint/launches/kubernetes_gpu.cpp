@@ -226,6 +226,7 @@ class ContainerRules {
     // AMD's plugin sets no variable: ROCR_VISIBLE_DEVICES only narrows what it has mounted.
     constexpr std::string_view kName = "NVIDIA_VISIBLE_DEVICES";
     const Variable* set = variable(workload_, kName);
+    if (set == nullptr) return runtime_class();
     if (!takes_gpus(set)) return;
     Finding& found = sink_.add(
         "kubernetes-visible-devices", file_, set->span,
@@ -243,6 +244,31 @@ class ContainerRules {
     found.fix = workload_.gpus.empty()
                     ? "delete the variable and ask by resources.limits: nvidia.com/gpu: 1"
                     : fmt::format("delete {}", kName);
+  }
+
+  /// NVIDIA's runtime by its class, and no device of the plugin: the image's variable decides.
+  void runtime_class() {
+    if (!workload_.runtime || workload_.runtime->text != "nvidia" || !workload_.gpus.empty() ||
+        workload_.init_container || (*workload_.pod)["containers"].items.size() != 1 ||
+        !is_complete(file_, workload_) || is_patched(project_, workload_, {"resources"}))
+      return;
+    const YamlNode& resources = node_["resources"];
+    if (resources.find("claims") != nullptr ||
+        std::ranges::any_of(resources["limits"].members,
+                            [](const YamlMember& one) { return one.key.contains('/'); }))
+      return;
+    Finding& found = sink_.add(
+        "kubernetes-visible-devices", file_, workload_.runtime->span,
+        fmt::format("{} gets GPUs past the scheduler by runtimeClassName: which ones the image's "
+                    "NVIDIA_VISIBLE_DEVICES says, all of the node in those of CUDA",
+                    title(workload_)));
+    found.evidence.emplace_back(
+        "NVIDIA k8s-device-plugin documentation: the scheduler counts what resources.limits ask");
+    // Who shares the one GPU of a node means it.
+    found.pedantic = true;
+    found.fix =
+        "write resources.limits: {nvidia.com/gpu: 1}; several on one GPU share it by time slicing "
+        "or MPS of the device plugin";
   }
 
   void pull_always() {

@@ -6,6 +6,7 @@
 #include "base/ascii.h"
 #include "base/format.h"
 #include "lint/facts/workload_facts.h"
+#include "lint/facts/workload_purpose.h"
 #include "lint/readers/reader_values.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
@@ -91,8 +92,11 @@ class ProbeRules {
 
   void run() {
     const knowledge::LaunchImageRow* image = known_image(workload_, *project_.knowledge);
-    if (workload_.gpus.empty() || ((image == nullptr || image->role != "serve") && !loads_model()))
-      return;
+    const bool serves = image != nullptr && image->role == "serve";
+    // What an image that needs a GPU runs shows the same where the request lies elsewhere.
+    const bool needs_gpu =
+        serves && !image->vendor.empty() && !is_for_processor(workload_) && !is_client(workload_);
+    if ((workload_.gpus.empty() && !needs_gpu) || (!serves && !loads_model())) return;
     // Triton then serves without a model, until one is asked for.
     if (std::ranges::any_of(command_words(workload_), [](const Word& word) {
           return word.text.contains("--model-control-mode=explicit");

@@ -4,6 +4,7 @@
 #include "lint/readers/launch_words.h"
 #include "lint/readers/readers.h"
 #include "lint/shell/variables.h"
+#include "lint/source/blanks.h"
 
 namespace flense::lint {
 namespace {
@@ -12,7 +13,7 @@ enum class Starter { kNone, kDocker, kApptainer, kSrun };
 
 Starter starter_of(std::string_view word) {
   word.remove_prefix(word.rfind('/') + 1);
-  if (word == "docker" || word == "nerdctl" || word == "podman") return Starter::kDocker;
+  if (is_one_of(word, {"docker", "nvidia-docker", "nerdctl", "podman"})) return Starter::kDocker;
   if (word == "apptainer" || word == "singularity") return Starter::kApptainer;
   if (word == "srun") return Starter::kSrun;
   return Starter::kNone;
@@ -24,6 +25,28 @@ bool is_launcher(std::string_view program) {
       "mpirun", "mpiexec", "nohup",  "timeout", "numactl", "stdbuf",
       "srun",   "xargs",   "ionice", "setsid",  "taskset", "watch"};
   return std::ranges::find(kLaunchers, program) != kLaunchers.end();
+}
+
+/// nvidia-docker is docker run with NVIDIA's runtime and the devices that NV_GPU lists.
+void add_wrapped_gpus(Workload& base, const Word& program, const ShellCommand& command,
+                      const Environment& environment) {
+  if (file_name(program.text) != "nvidia-docker") return;
+  base.runtime = Word{"nvidia", program.span};
+  GpuAsk ask;
+  ask.vendor = "nvidia";
+  ask.span = program.span;
+  const auto own =
+      std::ranges::find(command.assignments, std::string_view("NV_GPU"), &ShellAssignment::name);
+  const auto outer = environment.find("NV_GPU");
+  const bool listed = own != command.assignments.end() || outer != environment.end();
+  ask.all = !listed;
+  const std::optional<std::string> list =
+      own != command.assignments.end() ? expand(own->value.text, environment)
+      : listed                         ? outer->second
+                                       : std::nullopt;
+  for (const std::string_view device : parts_of(list.value_or(""), ", "))
+    ask.devices.emplace_back(device);
+  base.gpus.push_back(std::move(ask));
 }
 
 bool installs_packages(std::string_view program) {
@@ -59,6 +82,7 @@ class Lines {
       switch (starter_of(words[at].word.text)) {
         case Starter::kDocker:
           read_docker_names(words, at, base, names_);
+          add_wrapped_gpus(base, words[at].word, command, variables_.values());
           return read_docker(words, at, std::move(base), out_);
         case Starter::kApptainer:
           read_apptainer_names(words, at, names_);
