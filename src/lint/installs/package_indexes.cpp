@@ -163,6 +163,53 @@ void wheel_of_no_index(const Project& project, const PlacedList& place, FindingS
   }
 }
 
+/// -f https://download.pytorch.org/whl/cu118, which leaves torch to PyPI.
+void links_of_nothing(const Project& project, const PlacedList& place, FindingSink& sink) {
+  const PackageList& list = *place.list;
+  const PackageList& command = place.install == nullptr ? list : place.install->command;
+  const bool own = !list.linkless.empty();
+  const std::vector<Word>& links = own ? list.linkless : command.linkless;
+  if (links.empty() || !list.indexes.empty() || !command.indexes.empty() ||
+      command.has_option("--no-index"))
+    return;
+  const auto request = std::ranges::find_if(list.packages, [](const PackageRequest& one) {
+    return is_one_of(one.name, {"torch", "torchvision", "torchaudio"}) && one.url.empty() &&
+           one.index.empty() && one.manager != PackageManager::kConda;
+  });
+  if (request == list.packages.end()) return;
+  if (place.view != nullptr && may_come_otherwise(place, request->name)) return;
+  const Word& link = links.front();
+  const auto* of_pypi = request->name == "torch"
+                            ? tables_of(project).default_variant(request->version)
+                            : nullptr;
+  const bool has_variant = !knowledge::local_version(request->version).empty();
+  Finding& found = sink.add(
+      "wheel-cuda-mismatch", own ? *place.file : *place.view->file, link.span,
+      fmt::format("--find-links takes a page that links to files, and {} links to folders: {}",
+                  link.text,
+                  has_variant
+                      ? fmt::format("pip finds no {}=={}", request->name, request->version)
+                      : fmt::format("{} comes from PyPI{}", request->name,
+                                    of_pypi == nullptr ? std::string()
+                                                       : ", " + of_pypi->variant)));
+  if (has_variant) found.severity = Severity::kError;
+  found.evidence = {"pip documentation, --find-links: a page with links to archives"};
+  const std::string variant = variant_of_index(link.text);
+  const auto built = cuda_variants_of(*project.knowledge, request->version);
+  // Of equal versions pip takes the one with a variant; an open one may be newer at PyPI.
+  if (request->name == "torch" && !built.empty() && variant.starts_with("cu") &&
+      std::ranges::find(built, variant) == built.end())
+    found.fix = fmt::format("delete it, or take an index that has torch {} ({})", request->version,
+                            fmt::join(built, ", "));
+  else if (!request->version.empty())
+    found.fix = "write --extra-index-url in place of --find-links";
+  else
+    found.fix =
+        "write --index-url in place of --find-links, in a command for torch, torchvision and "
+        "torchaudio alone";
+  found.pedantic = of_pypi != nullptr && of_pypi->variant == variant;
+}
+
 /// Packages that people install beside torch, and PyTorch's index has not.
 bool is_not_on_pytorch(std::string_view name) {
   constexpr auto kNames = std::to_array<std::string_view>({"accelerate",
@@ -286,7 +333,10 @@ void judge_package_indexes(const Project& project, const std::vector<FileView>& 
                            FindingSink& sink) {
   std::set<const PackageList*> seen;
   for (const PlacedList& place : placed_lists(project, views)) {
-    if (seen.insert(place.list).second) wheel_of_no_index(project, place, sink);
+    if (seen.insert(place.list).second) {
+      wheel_of_no_index(project, place, sink);
+      links_of_nothing(project, place, sink);
+    }
     variant_without_index(place, sink);
     lacking_package(place, sink);
   }

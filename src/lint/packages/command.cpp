@@ -189,8 +189,8 @@ void CommandReader::python_options(const Options& options, PackageList& list) {
       const std::size_t scheme = option.value.find("://");
       const std::size_t equal = option.value.find('=');
       const bool named = option.name.ends_with("index") && equal < scheme;
-      list.indexes.push_back(
-          {named ? option.value.substr(equal + 1) : option.value, option.value_span});
+      list.add_index(option.name, {named ? option.value.substr(equal + 1) : option.value,
+                                   option.value_span});
     } else if (is_one_of(option.name, {"-r", "--requirement", "--requirements"})) {
       list.requirement_files.push_back({option.value, option.value_span});
     } else if (is_one_of(option.name, {"-e", "--editable"})) {

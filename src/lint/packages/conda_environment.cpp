@@ -90,7 +90,7 @@ class EnvironmentReader {
       list_.requirement_files.push_back(std::move(value));
     else if (name == "-i" || name == "-f" || name == "--index-url" || name == "--find-links" ||
              name == "--extra-index-url")
-      list_.indexes.push_back(std::move(value));
+      list_.add_index(name, std::move(value));
     else
       list_.options.emplace_back(line);
   }

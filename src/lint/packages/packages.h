@@ -50,6 +50,8 @@ struct PackageList {
   std::vector<PackageRequest> packages;
   std::vector<Word> unread;   ///< of a command: words that are no request
   std::vector<Word> indexes;  ///< --index-url, --extra-index-url, channels, [[tool.uv.index]]
+  /// --find-links of what is no page of links but the root of an index: nothing comes from there.
+  std::vector<Word> linkless;
   /// -r FILE, -f environment.yml, as written; DIR/pyproject.toml of `pip install DIR`, and
   /// pyproject.toml of `uv sync` and `poetry install`.
   std::vector<Word> requirement_files;
@@ -69,6 +71,8 @@ struct PackageList {
 
   /// With any value.
   bool has_option(std::string_view option) const;
+  /// What an option names, `option` the name or its letter.
+  void add_index(std::string_view option, Word url);
   /// The first of these names; null when none is requested.
   const PackageRequest* find(std::string_view wanted) const;
 };

@@ -86,9 +86,9 @@ void PyprojectReader::indexes() {
     places_.enter("tool.uv");
     const Json& value = uv[key];
     if (value.is_string())
-      list_.indexes.push_back({std::string(value.text()), places_.value(value.text())});
+      list_.add_index(key, {std::string(value.text()), places_.value(value.text())});
     for (const Json& item : value.items())
-      list_.indexes.push_back({std::string(item.text()), places_.value(item.text())});
+      list_.add_index(key, {std::string(item.text()), places_.value(item.text())});
   }
 }
 

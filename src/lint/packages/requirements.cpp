@@ -142,7 +142,7 @@ void RequirementsReader::option_line() {
     }
     Word found{std::string(text_.substr(value.begin, value.end - value.begin)), value};
     if (kind->index)
-      list_.indexes.push_back(std::move(found));
+      list_.add_index(kind->name, std::move(found));
     else if (kind->file)
       list_.requirement_files.push_back(std::move(found));
     else if (kind->name == "--constraint")
