@@ -233,9 +233,9 @@ VariableState variable_at(const Instruction& instruction, const ShellCommand* co
   return out;
 }
 
-bool compares_sums(const Instruction& run) {
+bool compares_sums(const std::vector<StepCommand>& commands) {
   bool makes = false, compares = false;
-  for (const StepCommand& command : commands_of(run)) {
+  for (const StepCommand& command : commands) {
     if (is_one_of(command.program, {"sha256sum", "sha512sum", "sha384sum", "sha224sum", "sha1sum",
                                     "md5sum", "b2sum", "shasum"})) {
       makes = true;

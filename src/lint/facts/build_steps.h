@@ -45,9 +45,9 @@ inline const std::vector<StepCommand>& commands_of(const Instruction& instructio
   return instruction.step_commands;
 }
 
-/// Whether a step fails unless a file has the checksum that is stated: `sha256sum -c`, or its
+/// Whether commands fail unless a file has the checksum that is stated: `sha256sum -c`, or its
 /// output against another text.
-bool compares_sums(const Instruction& run);
+bool compares_sums(const std::vector<StepCommand>& commands);
 
 /// Packages of the build's own by their paths alone: nobody signs these, and no repository has
 /// them.

@@ -211,7 +211,7 @@ void signatures(const FileView& view, FindingSink& sink) {
     // Of a repository on the disk, whose package is known, nobody can answer in its place.
     const auto brings_repository = [&](const Instruction& run, const ShellCommand& command) {
       const std::string_view package = repository_package(run, command);
-      if (package.empty() || compares_sums(run)) return !package.empty();
+      if (package.empty() || compares_sums(commands_of(run))) return !package.empty();
       if (!copied) copied = copied_packages(view, stage);
       return copied->contains(package);
     };
@@ -234,7 +234,10 @@ void signatures(const FileView& view, FindingSink& sink) {
           near_before = near;
         if (near) continue;
         for (const ShellWord& word : command.words) {
-          const std::string text = set_text(command, word.text);
+          // $APT: what ENV says that it is.
+          const std::optional<std::string> known =
+              word.dynamic ? expand(word.text, environment_of(instruction)) : std::nullopt;
+          const std::string text = set_text(command, known.value_or(word.text));
           const auto at = std::ranges::find_if(
               kUnchecked, [&](const auto& one) { return is_unchecked(command, text, one); });
           if (at == kUnchecked.end() || (near_before && at->says == "--nogpgcheck")) continue;

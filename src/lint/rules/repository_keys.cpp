@@ -67,7 +67,7 @@ std::string checks_of(const FileView& view, const Instruction& step) {
     if (at != environment.end() && uses_variable(view.text(step.span), at->first)) out = at->first;
   }
   if (!out.empty()) out = fmt::format("its fingerprint in {}", out);
-  if (compares_sums(step)) out += out.empty() ? "the checksum" : " and the checksum";
+  if (compares_sums(commands_of(step))) out += out.empty() ? "the checksum" : " and the checksum";
   return out;
 }
 

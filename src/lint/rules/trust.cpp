@@ -11,6 +11,7 @@
 #include "lint/facts/build_steps.h"
 #include "lint/facts/near_hosts.h"
 #include "lint/facts/purpose.h"
+#include "lint/facts/script_installs.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
@@ -19,8 +20,7 @@ namespace flense::lint {
 namespace {
 
 /// What makes a download trust any server; empty: nothing.
-std::string unverified(const StepCommand& command, const ShellWord& word) {
-  const std::string_view text = word.text;
+std::string unverified(const StepCommand& command, std::string_view text) {
   const bool curl = command.program == "curl";
   const bool off = command.has("false") || command.has("False") || command.has("0");
   if (off && command.program == "git" && text == "http.sslVerify") return "http.sslVerify false";
@@ -135,18 +135,22 @@ bool is_plain_http(const StepCommand& command) {
   return has("http://") && !has("https://");
 }
 
-/// Everything that is fetched is of a server nearby, or its checksum follows in the same step.
-bool is_checked(const Instruction& run, const StepCommand& command) {
+/// What these commands fetch is held against a checksum or a signature.
+bool verifies(const std::vector<StepCommand>& commands) {
+  return compares_sums(commands) || std::ranges::any_of(commands, [](const StepCommand& one) {
+           return one.program == "gpgv" || (one.program == "gpg" && one.has("--verify"));
+         });
+}
+
+/// Everything that is fetched is of a server nearby, or is verified.
+bool is_checked(const StepCommand& command, bool verified) {
   if (command.program != "wget" && command.program != "curl") return false;
   bool near = false, far = false;
   for (const Argument& word : command.arguments) {
     near = near || is_near(word.text);
     far = far || (word.text.contains("://") && !is_near(word.text));
   }
-  return (near && !far) || compares_sums(run) ||
-         std::ranges::any_of(commands_of(run), [](const StepCommand& other) {
-           return other.program == "gpgv" || (other.program == "gpg" && other.has("--verify"));
-         });
+  return (near && !far) || verified;
 }
 
 /// What holds the hashes of all that a command installs: a lock that is not changed, or pip's own
@@ -173,61 +177,122 @@ bool gives_reason(std::string_view comment) {
                   {"tls", "ssl", "certificate", "certificates", "cert", "certs", "--trusted-host"});
 }
 
-void certificates(const FileView& view, FindingSink& sink) {
-  constexpr auto kVariables = std::to_array<std::string_view>(
-      {"PIP_TRUSTED_HOST", "GIT_SSL_NO_VERIFY", "UV_INSECURE_HOST"});
-  bool meant = false;
-  const auto report = [&](Span span, const std::string& what) -> Finding& {
-    Finding& found = sink.add(
-        "certificate-check-off", *view.file, span,
+/// The part of a word that has apt ask a server for no certificate: of -o, or of a configuration
+/// that is written; empty: none.
+std::string_view unverified_by_apt(const StepCommand& command, std::string_view text) {
+  if (!is_one_of(command.program, {"apt-get", "apt", "echo", "printf"})) return {};
+  const std::string low = to_lower(text);
+  for (const std::string_view name : {"Verify-Peer", "Verify-Host"}) {
+    const std::size_t at = low.find(to_lower(name));
+    if (at == low.npos || !low.contains("acquire")) continue;
+    std::string_view value = std::string_view(low).substr(at + name.size());
+    value.remove_prefix(std::min(value.find_first_not_of(" \t=\"'\\"), value.size()));
+    if (starts_with_any(value, {"false", "no", "off", "0"})) return name;
+  }
+  return {};
+}
+
+class Certificates {
+ public:
+  Certificates(const ProjectFile& file, FindingSink& sink) : file_(file), sink_(sink) {}
+
+  /// A comment says why.
+  void set_meant(bool meant) { meant_ = meant; }
+
+  void variables(const Instruction& instruction) {
+    constexpr auto kVariables = std::to_array<std::string_view>(
+        {"PIP_TRUSTED_HOST", "GIT_SSL_NO_VERIFY", "UV_INSECURE_HOST"});
+    for (const KeyValue& pair : instruction.pairs)
+      // "$HOSTS" may be empty.
+      if (is_one_of(pair.key.text, kVariables) && pair.value && !pair.value->text.empty() &&
+          !pair.value->text.starts_with('$')) {
+        Finding& found = report(pair.key.span, pair.key.text);
+        if (pair.key.text != "GIT_SSL_NO_VERIFY")
+          judge_hosts(file_.source.text(), pair.value->text, found);
+      }
+  }
+
+  /// One of the commands of a step, or of a script, which verify what they fetch or do not.
+  void take(const StepCommand& command, bool verified) {
+    if (is_plain_http(command) || is_checked(command, verified) || command.has("--no-index"))
+      return;
+    if (const auto hosts = configured_hosts(command)) {
+      judge_hosts(file_.source.text(), *hosts, report(command.shell->span, "trusted-host"));
+      return;
+    }
+    for (std::size_t at = 0; at < command.arguments.size(); ++at) {
+      const Argument& word = command.arguments[at];
+      if (const std::string_view option = unverified_by_apt(command, word.text); !option.empty()) {
+        Finding& found = report(word.span, std::string(option));
+        found.message = fmt::format(
+            "with {} off apt asks no server for its certificate: it still checks what is signed, "
+            "and whoever answers can keep updates back",
+            option);
+        found.pedantic = true;
+        return;
+      }
+      const std::string what = unverified(command, word.text);
+      if (what.empty()) continue;
+      Finding& found = report(word.span, what);
+      if (const std::string_view hashes = hashes_of(command); !hashes.empty())
+        mend_hashes(found, what, hashes);
+      if (!is_one_of(what, {"--trusted-host", "--allow-insecure-host"})) return;
+      const bool joined = word.text.contains('=');
+      if (!joined && at + 1 == command.arguments.size()) return;
+      const Argument& host = command.arguments[joined ? at : at + 1];
+      judge_hosts(file_.source.text(), host.text.substr(host.text.find('=') + 1), found);
+      // Which host that is the builder says: a mirror of the same house.
+      found.pedantic = found.pedantic || file_.source.slice(host.span).contains('$') ||
+                       is_never_asked(file_.source.slice(command.shell->span), host.text);
+      return;
+    }
+  }
+
+ private:
+  Finding& report(Span span, const std::string& what) {
+    Finding& found = sink_.add(
+        "certificate-check-off", file_, span,
         fmt::format("with {} whoever answers in the server's place chooses what the build gets",
                     what));
     found.evidence = {fmt::format("the step says {}", what)};
     // pip's option, variable and setting are one cause.
     if (what.contains("trusted-host") || what == "PIP_TRUSTED_HOST") found.cause = "trusted host";
-    found.pedantic = meant;
+    found.pedantic = meant_;
     return found;
-  };
+  }
+
+  const ProjectFile& file_;
+  FindingSink& sink_;
+  bool meant_ = false;
+};
+
+void certificates(const FileView& view, FindingSink& sink) {
+  Certificates own(*view.file, sink);
   for (const StageView& stage : view.stages)
     for (const Instruction& instruction : stage.stage->instructions) {
-      meant = gives_reason(comments_above(view.file->source, instruction.span));
-      if (instruction.keyword == Keyword::kEnv)
-        for (const KeyValue& pair : instruction.pairs)
-          // "$HOSTS" may be empty.
-          if (is_one_of(pair.key.text, kVariables) && pair.value && !pair.value->text.empty() &&
-              !pair.value->text.starts_with('$')) {
-            Finding& found = report(pair.key.span, pair.key.text);
-            if (pair.key.text != "GIT_SSL_NO_VERIFY")
-              judge_hosts(view.file->source.text(), pair.value->text, found);
-          }
+      own.set_meant(gives_reason(comments_above(view.file->source, instruction.span)));
+      if (instruction.keyword == Keyword::kEnv) own.variables(instruction);
       if (instruction.keyword != Keyword::kRun) continue;
-      for (const StepCommand& command : commands_of(instruction)) {
-        if (is_plain_http(command) || is_checked(instruction, command) || command.has("--no-index"))
-          continue;
-        if (const auto hosts = configured_hosts(command)) {
-          judge_hosts(view.file->source.text(), *hosts,
-                      report(command.shell->span, "trusted-host"));
-          continue;
-        }
-        for (const ShellWord& word : command.shell->words)
-          if (const std::string what = unverified(command, word); !what.empty()) {
-            // Which host that is the builder says: a mirror of the same house.
-            Finding& found = report(word.span, what);
-            if (const std::string_view hashes = hashes_of(command); !hashes.empty())
-              mend_hashes(found, what, hashes);
-            if (!is_one_of(what, {"--trusted-host", "--allow-insecure-host"})) break;
-            for (std::size_t at = 0; at + 1 < command.shell->words.size(); ++at)
-              if (command.shell->words[at].span == word.span) {
-                const ShellWord& host = command.shell->words[word.text.contains('=') ? at : at + 1];
-                judge_hosts(view.file->source.text(), host.text.substr(host.text.find('=') + 1),
-                            found);
-                found.pedantic = found.pedantic || host.dynamic ||
-                                 is_never_asked(view.text(command.shell->span), host.text);
-              }
-            break;
-          }
-      }
+      const bool verified = verifies(commands_of(instruction));
+      for (const StepCommand& command : commands_of(instruction)) own.take(command, verified);
     }
+}
+
+/// What the scripts of the build fetch; one that several Dockerfiles run is told once.
+void script_certificates(const FileView& view, std::set<const ProjectFile*>& told,
+                         FindingSink& sink) {
+  for (const RunScript& script : scripts_run_by(view)) {
+    if (!told.insert(script.file).second) continue;
+    std::size_t budget = 1U << 20;
+    const std::vector<StepCommand> commands =
+        step_commands_of(script.commands, *script.environment, budget);
+    Certificates rule(*script.file, sink);
+    const bool verified = verifies(commands);
+    for (const StepCommand& command : commands) {
+      rule.set_meant(gives_reason(comments_above(script.file->source, command.shell->span)));
+      rule.take(command, verified);
+    }
+  }
 }
 
 /// debian:sid and its like: newer than every release.
@@ -279,9 +344,11 @@ void apt_key(const FileView& view, FindingSink& sink) {
 
 void judge_trust(const Project& project, const std::vector<FileView>& views, FindingSink& sink) {
   for (const auto& file : project.files) trusted_hosts(*file, sink);
+  std::set<const ProjectFile*> scripts;
   for (const FileView& view : views) {
     apt_key(view, sink);
     certificates(view, sink);
+    script_certificates(view, scripts, sink);
   }
 }
 

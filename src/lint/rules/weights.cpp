@@ -169,7 +169,7 @@ std::size_t last_check(const StageSteps& steps) {
   std::size_t out = 0;
   for (const Step& step : steps.all()) {
     if (step.instruction->keyword != Keyword::kRun) continue;
-    if (compares_sums(*step.instruction)) out = step.instruction->span.end;
+    if (compares_sums(commands_of(*step.instruction))) out = step.instruction->span.end;
   }
   return out;
 }
