@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.h"
+#include "lint/source/blanks.h"
+
 namespace flense::lint {
 
 std::vector<EnvironmentLine> environment_lines(const FileView& view, const StageSteps& steps,
@@ -55,6 +58,17 @@ bool is_compat(std::string_view path) {
   while (path.ends_with('/')) path.remove_suffix(1);
   return path.ends_with("/compat") || path.ends_with("/compat/lib") ||
          path.ends_with("/compat/lib.real");
+}
+
+bool is_stubs(std::string_view path) {
+  while (path.ends_with('/')) path.remove_suffix(1);
+  return file_name(path) == "stubs" && path.find('/') != path.npos;
+}
+
+bool holds_driver(std::string_view path) {
+  while (path.ends_with('/')) path.remove_suffix(1);
+  return is_one_of(path, {"/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64",
+                          "/usr/local/nvidia/lib64"});
 }
 
 }  // namespace flense::lint

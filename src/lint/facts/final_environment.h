@@ -34,4 +34,10 @@ bool is_for_jetson(const FileView& view);
 /// The directory of the compat libcuda, by its end.
 bool is_compat(std::string_view path);
 
+/// A directory of stubs, for linking without a driver.
+bool is_stubs(std::string_view path);
+
+/// Where the host's driver lies in a container.
+bool holds_driver(std::string_view path);
+
 }  // namespace flense::lint

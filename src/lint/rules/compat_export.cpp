@@ -1,8 +1,13 @@
-// The compat libcuda in front of the host's, as scripts and the steps of CI export it.
+// The compat libcuda in front of the host's, and stubs, as scripts and the steps of CI export them,
+// and as containers get them when they are started.
+#include <algorithm>
+
 #include "base/ascii.h"
 #include "base/format.h"
 #include "lint/facts/final_environment.h"
 #include "lint/facts/purpose.h"
+#include "lint/facts/workload_facts.h"
+#include "lint/facts/workload_purpose.h"
 #include "lint/readers/reader_values.h"
 #include "lint/readers/readers.h"
 #include "lint/rules/rules.h"
@@ -14,13 +19,75 @@ namespace flense::lint {
 
 namespace {
 
-constexpr std::string_view kName = "LD_LIBRARY_PATH=";
+constexpr std::string_view kName = "LD_LIBRARY_PATH";
 
-/// `export LD_LIBRARY_PATH=/usr/local/cuda/compat:…`, in front of everything else. What stands
+/// The variable, also as Apptainer takes it for its containers.
+bool is_library_path(std::string_view name) {
+  return name == kName || name == "APPTAINERENV_LD_LIBRARY_PATH" ||
+         name == "SINGULARITYENV_LD_LIBRARY_PATH";
+}
+
+/// Of a value that something uses: the compat directory with nothing in front that may hold the
+/// host's libcuda, and the stubs.
+struct Misplaced {
+  std::string_view compat, stubs;
+};
+
+Misplaced misplaced_in(std::string_view value) {
+  Misplaced out;
+  bool behind = false;
+  for (const std::string_view part : split(value, ':')) {
+    const bool cuda = part.contains("cuda") || part.contains("CUDA");
+    if (out.compat.empty() && !behind && cuda && is_compat(part)) out.compat = part;
+    if (out.stubs.empty() && cuda && is_stubs(part)) out.stubs = part;
+    behind = behind || part.contains('$') || holds_driver(part);
+  }
+  return out;
+}
+
+Finding& report_compat(const ProjectFile& file, Span span, std::string_view directory,
+                       FindingSink& sink) {
+  Finding& found =
+      sink.add("library-path-overwritten", file, span,
+               "the compat libcuda is loaded on every host, also where the driver is newer or the "
+               "GPU is a GeForce: error 803 or 804 there");
+  found.evidence = {fmt::format("{} is first on LD_LIBRARY_PATH", directory),
+                    "forward_compat.json; NVIDIA, CUDA Compatibility"};
+  found.fix = fmt::format("take {} off, or add it where the driver is older", directory);
+  return found;
+}
+
+void report_stubs(const ProjectFile& file, Span span, std::string_view directory,
+                  FindingSink& sink) {
+  Finding& found = sink.add("stubs-in-library-path", file, span,
+                            "the stubs are for linking: a program that loads this libcuda ends "
+                            "with \"driver is a stub library\"");
+  found.evidence = {fmt::format("LD_LIBRARY_PATH holds {}", directory),
+                    "CUDA Installation Guide: stubs are for builds without a driver"};
+  found.fix = fmt::format("take {} off; a linker takes LIBRARY_PATH or -L", directory);
+}
+
+/// A text that compiles or installs may need the stubs for its own programs.
+bool builds(const std::vector<ShellCommand>& commands) {
+  return std::ranges::any_of(commands, [](const ShellCommand& command) {
+    const std::string program = program_of(command).name;
+    return is_one_of(program, {"cmake", "make",  "ninja",   "nvcc",   "gcc",    "g++",   "cc",
+                               "c++",   "clang", "clang++", "mpicc",  "mpicxx", "bazel", "cargo",
+                               "meson", "conda", "docker",  "pytest", "ctest",  "uv"}) ||
+           program.starts_with("pip") || program.contains("build") ||
+           std::ranges::any_of(command.words, [](const ShellWord& word) {
+             return is_one_of(word.text, {"pip", "setup.py", "build"}) ||
+                    word.text.ends_with("/setup.py");
+           });
+  });
+}
+
+/// `export LD_LIBRARY_PATH=/usr/local/cuda/compat:…`, and what is set for one command. What stands
 /// behind a condition looks at the driver first. `sure`: it runs where a GPU is.
 void exported(const ProjectFile& file, const std::vector<ShellCommand>& commands, bool sure,
               FindingSink& sink) {
   const std::vector<bool> reached = surely_reached(commands);
+  const bool links = !sure || builds(commands);
   std::string before;  // the operator between the last command and this one
   for (std::size_t at = 0; at < commands.size(); ++at) {
     const ShellCommand& command = commands[at];
@@ -30,23 +97,38 @@ void exported(const ProjectFile& file, const std::vector<ShellCommand>& commands
     // The variables of the steps that follow: echo LD_LIBRARY_PATH=… >> $GITHUB_ENV.
     const bool for_steps = program == "echo" && !command.redirections.empty() &&
                            command.redirections.front().target.text.contains("GITHUB_ENV");
-    if (command.depth != 0 || behind_condition || (program != "export" && !for_steps)) continue;
+    if (command.depth != 0 || behind_condition) continue;
+    const auto judge = [&](std::string_view value, Span span) {
+      const auto [compat, stubs] = misplaced_in(value);
+      if (!compat.empty())
+        report_compat(file, span, compat, sink).pedantic =
+            !sure || !reached[at] || comments_above(file.source, command.span).contains("compat");
+      if (!stubs.empty() && !links) report_stubs(file, span, stubs, sink);
+    };
+    for (const ShellAssignment& set : command.assignments)
+      if (set.name != kName && is_library_path(set.name)) judge(set.value.text, set.value.span);
+    if (program != "export" && !for_steps) continue;
     for (const ShellWord& word : command.words) {
-      if (!word.text.starts_with(kName)) continue;
-      const std::string value = word.text.substr(kName.size());
-      const std::string_view first = std::string_view(value).substr(0, value.find(':'));
-      if (!is_compat(first) || !(first.contains("cuda") || first.contains("CUDA"))) continue;
-      Finding& found = sink.add(
-          "library-path-overwritten", file, word.span,
-          "the compat libcuda is loaded on every host, also where the driver is newer or the GPU "
-          "is a GeForce: error 803 or 804 there");
-      found.evidence = {fmt::format("{} is first on LD_LIBRARY_PATH", first),
-                        "forward_compat.json; NVIDIA, CUDA Compatibility"};
-      found.fix = fmt::format("take {} off, or add it where the driver is older", first);
-      found.pedantic =
-          !sure || !reached[at] || comments_above(file.source, command.span).contains("compat");
+      const std::size_t equals = word.text.find('=');
+      if (equals != word.text.npos && is_library_path(word.text.substr(0, equals)))
+        judge(std::string_view(word.text).substr(equals + 1), word.span);
     }
   }
+}
+
+/// What a container gets when it is started. NVIDIA's images of frameworks have their compat
+/// libcuda in compat/lib.real; Jetson's is how a newer CUDA comes to it.
+void given(const ProjectFile& file, const Workload& workload, FindingSink& sink) {
+  const Variable* set = variable(workload, kName);
+  if (set == nullptr || !set->value) return;
+  const auto [compat, stubs] = misplaced_in(*set->value);
+  const std::string_view image = workload.image.text;
+  const bool linked = image.contains("nvcr.io/nvidia/") && !image.contains("nvidia/cuda") &&
+                      !compat.contains("/lib.real");
+  const bool jetson =
+      image.contains("l4t") || image.contains("jetson") || image.contains("dustynv");
+  if (!compat.empty() && !linked && !jetson) report_compat(file, set->span, compat, sink);
+  if (!stubs.empty() && !only_builds(workload)) report_stubs(file, set->span, stubs, sink);
 }
 
 /// The steps of a workflow, of the jobs that a machine with a GPU runs for sure alone.
@@ -102,7 +184,8 @@ void judge_compat_export(const Project& project, const std::vector<FileView>& /*
                          FindingSink& sink) {
   for (const auto& file : project.files) {
     const std::string_view text = file->source.text();
-    if (!text.contains("compat") || !text.contains(kName)) continue;
+    if (!(text.contains("compat") || text.contains("stubs")) || !text.contains(kName)) continue;
+    for (const Workload& workload : file->workloads) given(*file, workload, sink);
     for (const auto& commands : scripts_of(*file)) exported(*file, commands, true, sink);
     if (file->kind != FileKind::kWorkflow || !file->yaml) continue;
     for (const text::YamlNode* document : file->yaml->documents)

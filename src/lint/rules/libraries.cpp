@@ -72,11 +72,6 @@ void driver_libraries(const FileView& view, const StageSteps& steps, FindingSink
   }
 }
 
-bool is_stubs(std::string_view part) {
-  while (part.ends_with('/')) part.remove_suffix(1);
-  return file_name(part) == "stubs" && part.find('/') != part.npos;
-}
-
 /// The ENV lines whose words are in the final value.
 std::vector<EnvironmentLine> library_paths(const FileView& view, const StageSteps& steps) {
   std::vector<EnvironmentLine> out;
@@ -94,13 +89,6 @@ bool links_compat_itself(const FileView& view) {
     const std::string& base = stage.image.repository;
     return base.starts_with("nvcr.io/nvidia/") && base != "nvcr.io/nvidia/cuda";
   });
-}
-
-/// Where the host's driver lies in a container.
-bool holds_driver(std::string_view part) {
-  while (part.ends_with('/')) part.remove_suffix(1);
-  return is_one_of(part, {"/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64",
-                          "/usr/local/nvidia/lib64"});
 }
 
 /// Whether a later ENV puts the host's driver in front of what the earlier ones hold.
