@@ -184,6 +184,21 @@ void judge_memory(const ProjectFile& file, const Workload& workload, FindingSink
       "set_per_process_memory_fraction), by MPS, or give a MIG device";
 }
 
+/// The sum of memory and swap may not be less than the memory: 0 is none stated.
+void judge_swap(const ProjectFile& file, const Workload& workload, FindingSink& sink) {
+  if (!workload.swap_limit || !workload.memory_limit || workload.swap_limit->first == 0 ||
+      workload.swap_limit->first >= *workload.memory_limit)
+    return;
+  const bool compose = workload.kind == WorkloadKind::kCompose;
+  Finding& found = sink.add(
+      "syntax", file, workload.swap_limit->second,
+      fmt::format("{} is memory and swap together, and less than the memory of {}: \"Minimum "
+                  "memoryswap limit should be larger than memory limit\"",
+                  compose ? "memswap_limit" : "--memory-swap", title(workload)));
+  found.evidence = {"Docker documentation, docker run --memory-swap"};
+  found.fix = "write the limit of the memory, for no swap, or delete it";
+}
+
 /// The variable of a service wins over that of its image.
 void judge_capabilities(const Project& project, const ProjectFile& file, const Workload& workload,
                         FindingSink& sink) {
@@ -213,6 +228,7 @@ void judge_gpu_sharing(const Project& project, const std::vector<FileView>& view
       judge_mps(*file, workload, sink);
       judge_mps_of_pod(project, *file, workload, sink);
       judge_memory(*file, workload, sink);
+      judge_swap(*file, workload, sink);
       judge_capabilities(project, *file, workload, sink);
     }
   }

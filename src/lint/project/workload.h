@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "lint/dockerfile/dockerfile.h"
@@ -81,6 +82,8 @@ struct Workload {
   std::optional<Word> privileged;  ///< the place where it is switched on
   std::optional<Word> runtime;     ///< "nvidia"
   std::optional<std::uint64_t> memory_limit;
+  /// Of memory and swap together, with its place.
+  std::optional<std::pair<std::uint64_t, Span>> swap_limit;
   bool writable_root = true;
   bool unknown_options = false;  ///< of a command line: a variable stands where an option may
   bool init_container = false;   ///< of a pod: it ends before the others start

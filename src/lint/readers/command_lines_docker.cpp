@@ -64,6 +64,8 @@ void take_docker(Workload& workload, const LaunchOption& option) {
     workload.groups.push_back(value);
   } else if (name == "-m" || name == "--memory") {
     workload.memory_limit = docker_bytes(value.text);
+  } else if (name == "--memory-swap") {
+    if (const auto bytes = docker_bytes(value.text)) workload.swap_limit = {*bytes, value.span};
   } else if (name == "--name") {
     workload.name = value.text;
   } else if (name == "--entrypoint") {

@@ -234,6 +234,9 @@ class Service {
     const YamlNode& limit = given("mem_limit");
     const YamlNode& deployed = given("deploy")["resources"]["limits"]["memory"];
     if (limit.is_scalar()) out_.memory_limit = docker_bytes(value(limit).text);
+    const YamlNode& swap = given("memswap_limit");
+    if (const auto bytes = docker_bytes(value(swap).text))
+      out_.swap_limit = {*bytes, word_of(swap).span};
     if (deployed.is_scalar()) out_.memory_limit = docker_bytes(value(deployed).text);
   }
 
