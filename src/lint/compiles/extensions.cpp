@@ -5,9 +5,12 @@
 
 #include "base/ascii.h"
 #include "base/format.h"
+#include "lint/facts/build_steps.h"
 #include "lint/facts/compiled_code.h"
 #include "lint/facts/gpu_architectures.h"
+#include "lint/packages/requirement_text.h"
 #include "lint/rules/rules.h"
+#include "lint/source/blanks.h"
 
 namespace flense::lint {
 
@@ -32,17 +35,50 @@ bool builds_extension(const PackageRequest& request) {
   return request.url.empty() && is_source_only(request.name);
 }
 
-struct ExtensionBuild {
-  const Install* install = nullptr;
-  const PackageRequest* request = nullptr;
+/// A repository that a step of the stage clones, as pip would be asked for it.
+struct Clone {
+  std::string folder;  ///< its name
+  PackageRequest request;
 };
 
-std::optional<ExtensionBuild> extension_build(const FileView& view, std::size_t stage) {
+std::vector<Clone> clones_of(const StageView& stage) {
+  std::vector<Clone> out;
+  for (const Instruction& run : stage.stage->instructions)
+    for (const StepCommand& command : commands_of(run)) {
+      const std::string folder = clone_target(command);
+      const auto url = std::ranges::find_if(command.arguments, [](const Argument& word) {
+        return word.text.contains("github.com/");
+      });
+      if (folder.empty() || url == command.arguments.end()) continue;
+      std::string_view name = file_name(url->text);
+      if (name.ends_with(".git")) name.remove_suffix(4);
+      PackageRequest request;
+      request.name = normalised_name(name);
+      request.url = "git+" + url->text;
+      if (asks_for_a_gpu(request)) out.push_back({std::string(file_name(folder)), request});
+    }
+  return out;
+}
+
+/// The first extension that the stage compiles: by its name, its repository, or the folder of a
+/// clone.
+std::optional<PackageRequest> extension_build(const FileView& view, const StageView& stage) {
+  std::optional<std::vector<Clone>> clones;  // asked once
   for (const Install& install : view.installs) {
-    if (install.stage != stage) continue;
+    if (install.stage != stage.index) continue;
     if (!install.command.indexes.empty()) continue;  // -f names an index of wheels
     for (const PackageRequest& request : install.command.packages)
-      if (builds_extension(request)) return ExtensionBuild{&install, &request};
+      if (builds_extension(request)) return request;
+    for (const Word& file : install.command.requirement_files) {
+      if (!install.command.installs || !file.text.ends_with("/pyproject.toml")) continue;
+      if (!clones) clones = clones_of(stage);
+      const std::string folder = directory_of(file.text);
+      const auto clone = std::ranges::find(*clones, file_name(folder), &Clone::folder);
+      if (clone == clones->end()) continue;
+      PackageRequest request = clone->request;
+      request.span = file.span;
+      return request;
+    }
   }
   return std::nullopt;
 }
@@ -68,7 +104,7 @@ void forced_cuda(const FileView& view, const StageView& stage, FindingSink& sink
   constexpr auto kNames = std::to_array<std::string_view>({"TORCH_CUDA_ARCH_LIST"});
   if (stage.image.flavour.value != "devel" || stage.image.vendor.value != "nvidia" ||
       !stage.own_base || stage.image.repository.starts_with("nvcr.io/nvidia/") ||
-      extension_build(view, stage.index))
+      extension_build(view, stage))
     return;
   const std::vector<Setting> settings = settings_of(view, stage.index, kForced);
   const Setting* setting = forced(settings);
@@ -102,9 +138,9 @@ void extensions(const FileView& view, const StageView& stage, FindingSink& sink)
   const bool amd = stage.image.vendor.value == "amd";
   if (!amd && (stage.image.flavour.value != "devel" || stage.image.vendor.value != "nvidia"))
     return;
-  const auto build = extension_build(view, stage.index);
+  const auto build = extension_build(view, stage);
   if (!build) return;
-  const std::string_view variable = list_variable(*build->request, amd);
+  const std::string_view variable = list_variable(*build, amd);
   const std::array<std::string_view, 1> names{variable};
   // NGC's images and rocm/pytorch set theirs themselves.
   const bool set = variable.empty() || !settings_of(view, stage.index, names).empty() ||
@@ -113,22 +149,22 @@ void extensions(const FileView& view, const StageView& stage, FindingSink& sink)
                    (amd && stage.image.framework.known()) ||
                    commands_mention(view, stage.index, variable);
   if (!set) {
-    Finding& found = sink.add("torch-arch-list", *view.file, build->request->span,
+    Finding& found = sink.add("torch-arch-list", *view.file, build->span,
                               fmt::format("{} is compiled where no wheel fits, and {} is not "
                                           "set: without a GPU at hand it "
                                           "is built for every architecture, or for none",
-                                          build->request->name, variable));
+                                          build->name, variable));
     found.pedantic = true;  // a build may have an answer of its own
     found.evidence = {"fused-ssim#31, mmdetection#2108",
                       amd ? stage.image.vendor.evidence : stage.image.flavour.evidence};
-    if (!amd && asks_for_a_gpu(*build->request) &&
+    if (!amd && asks_for_a_gpu(*build) &&
         forced(settings_of(view, stage.index, kForced)) == nullptr &&
         !commands_mention(view, stage.index, "FORCE_CUDA")) {
       found.pedantic = false;
       found.message = fmt::format(
           "{} is compiled without its CUDA code where the build sees no GPU, as FORCE_CUDA is not "
           "set",
-          build->request->name);
+          build->name);
       found.fix = fmt::format("set it before the build: ENV FORCE_CUDA=1 {}=\"{}\"", variable,
                               example_architectures(view, stage, ArchitectureSyntax::kTorch));
     } else {
@@ -146,19 +182,19 @@ void extensions(const FileView& view, const StageView& stage, FindingSink& sink)
   constexpr auto kJobs =
       std::to_array<std::string_view>({"MAX_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL"});
   // flash-attn counts the memory itself.
-  if (!stage.final || build->request->name.starts_with("flash-att") ||
+  if (!stage.final || build->name.starts_with("flash-att") ||
       !settings_of(view, stage.index, kJobs).empty())
     return;
   Finding& found = sink.add(
-      "extension-build-final", *view.file, build->request->span,
+      "extension-build-final", *view.file, build->span,
       fmt::format("{} is compiled in the final image, with as many compilers at once as there are "
                   "processors: builders run out of memory, and the toolkit stays in the image",
-                  build->request->name));
+                  build->name));
   found.evidence = {stage.image.flavour.evidence, "no MAX_JOBS is set"};
   found.fix = fmt::format(
       "build the wheel in a stage of its own with MAX_JOBS=4 (pip wheel {}), "
       "and COPY --from it",
-      build->request->url.empty() ? build->request->name : build->request->url);
+      build->url.empty() ? build->name : build->url);
 }
 
 }  // namespace

@@ -189,12 +189,14 @@ void CommandReader::python_options(const Options& options, PackageList& list) {
       const std::size_t scheme = option.value.find("://");
       const std::size_t equal = option.value.find('=');
       const bool named = option.name.ends_with("index") && equal < scheme;
-      list.add_index(option.name, {named ? option.value.substr(equal + 1) : option.value,
-                                   option.value_span});
+      list.add_index(option.name,
+                     {named ? option.value.substr(equal + 1) : option.value, option.value_span});
     } else if (is_one_of(option.name, {"-r", "--requirement", "--requirements"})) {
       list.requirement_files.push_back({option.value, option.value_span});
     } else if (is_one_of(option.name, {"-e", "--editable"})) {
-      python_package({option.value, option.value_span}, list);
+      // A name is that of a folder.
+      const bool folder = option.value.find_first_of("./~$") != 0 && !option.value.contains(':');
+      python_package({folder ? "./" + option.value : option.value, option.value_span}, list);
     }
   }
 }
