@@ -1,4 +1,5 @@
-// Slurm's batch scripts: what their #SBATCH lines ask for, and Slurm does not do.
+// Slurm's batch scripts: what their #SBATCH lines ask for, and Slurm does not do; what each task
+// does that one should.
 #include <algorithm>
 #include <optional>
 
@@ -8,6 +9,7 @@
 #include "lint/readers/readers.h"
 #include "lint/rules/rules.h"
 #include "lint/shell/command_words.h"
+#include "lint/shell/reached.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -216,6 +218,63 @@ void launcher_per_task(const ProjectFile& file, const std::vector<ShellCommand>&
   }
 }
 
+/// The place of `build` in `apptainer build`; its end where the command builds no image.
+std::size_t build_in(const ShellCommand& command) {
+  for (std::size_t at = 0; at + 1 < command.words.size(); ++at)
+    if (is_one_of(file_name(command.words[at].text), {"apptainer", "singularity"}))
+      return command.words[at + 1].text == "build" ? at + 1 : command.words.size();
+  return command.words.size();
+}
+
+bool starts_container(const ShellCommand& command) {
+  return std::ranges::any_of(command.words,
+                             [](const ShellWord& word) {
+                               return is_one_of(file_name(word.text), {"apptainer", "singularity"});
+                             }) &&
+         std::ranges::any_of(command.words, [](const ShellWord& word) {
+           return is_one_of(word.text, {"exec", "run"});
+         });
+}
+
+/// An image that the job builds before it runs it: each job, or each of its tasks, does so anew.
+void image_per_job(const ProjectFile& file, const std::vector<ShellCommand>& commands,
+                   const std::vector<Directive>& directives, FindingSink& sink) {
+  const std::vector<bool> reached = surely_reached(commands);
+  for (std::size_t at = 0; at < commands.size(); ++at) {
+    const ShellCommand& command = commands[at];
+    const std::string program = program_of(command).name;
+    const std::size_t verb = build_in(command);
+    if (verb >= command.words.size() || !reached[at] ||
+        !is_one_of(program, {"srun", "apptainer", "singularity"}) ||
+        std::none_of(commands.begin() + static_cast<std::ptrdiff_t>(at), commands.end(),
+                     starts_container))
+      continue;
+    const auto tasks = std::ranges::find_if(directives, [](const Directive& one) {
+      return is_one_of(one.name, {"--ntasks", "-n", "--ntasks-per-node"}) &&
+             parse_number(one.value.text).value_or(1) > 1;
+    });
+    const bool each =
+        program == "srun" && tasks != directives.end() &&
+        std::none_of(command.words.begin(),
+                     command.words.begin() + static_cast<std::ptrdiff_t>(verb),
+                     [](const ShellWord& word) {
+                       return starts_with_any(word.text, {"--ntasks", "-n", "-N", "--nodes"});
+                     });
+    Finding& found = sink.add(
+        "batch-directive", file, command.words[verb].span,
+        each ? fmt::format("srun has each of the {} tasks build the image, into the same file",
+                           tasks->value.text)
+             : std::string("the image is built anew in each job, while its GPUs wait, and two jobs "
+                           "write the same file"));
+    found.evidence = {each ? "srun(1): one copy of the program for each task"
+                           : "the script builds the image under no condition, and then runs one"};
+    found.fix =
+        "build it once, on a login node or in a job of its own, and let this one only exec it";
+    found.pedantic = !each;
+    return;
+  }
+}
+
 }  // namespace
 
 void judge_batch_scripts(const Project& project, const std::vector<FileView>& /*views*/,
@@ -229,6 +288,7 @@ void judge_batch_scripts(const Project& project, const std::vector<FileView>& /*
     if (is_template(project, *file)) continue;
     variables(project, *file, commands, directives, sink);
     launcher_per_task(*file, commands, directives, sink);
+    image_per_job(*file, commands, directives, sink);
   }
 }
 

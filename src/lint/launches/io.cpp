@@ -361,8 +361,16 @@ bool is_shared_path(std::string_view path, bool batch) {
   return path.starts_with("/home") || path.starts_with("$HOME") || path.starts_with("~");
 }
 
-/// Python opens thousands of files at each start of each rank.
-void sandboxes(const ProjectFile& file, FindingSink& sink) {
+/// A job's script, or one that submits jobs.
+bool is_of_cluster(const ProjectFile& file) {
+  const std::string_view text = file.source.text();
+  return is_script(file.kind) &&
+         (text.contains("\n#SBATCH") || text.contains("\nsbatch ") || text.starts_with("sbatch "));
+}
+
+/// Python opens thousands of files at each start of each rank. `cluster`: other scripts of the
+/// project are of one.
+void sandboxes(const ProjectFile& file, bool cluster, FindingSink& sink) {
   if (!is_script(file.kind)) return;
   const bool batch = file.source.text().contains("\n#SBATCH");
   const auto report = [&](const Word& word) {
@@ -375,13 +383,15 @@ void sandboxes(const ProjectFile& file, FindingSink& sink) {
         "Apptainer documentation: a SIF image is one file, mounted as squashfs; a sandbox is a "
         "directory");
     found.fix = "build a SIF file (apptainer build image.sif …), or the sandbox on a local disk";
+    // It may be built on a machine of one's own.
+    found.pedantic = !is_shared_path(word.text, batch);
   };
   for (const Word& one : file.names.sandboxes)
-    if (is_shared_path(one.text, batch)) return report(one);
+    if (is_shared_path(one.text, cluster)) return report(one);
   for (const Workload& workload : file.workloads)
     if (workload.kind == WorkloadKind::kApptainer && workload.image.text.contains("sandbox") &&
         !workload.image.text.contains("://") && !workload.image.text.ends_with(".sif") &&
-        is_shared_path(workload.image.text, batch))
+        is_shared_path(workload.image.text, cluster))
       return report(workload.image);
 }
 
@@ -413,10 +423,12 @@ bool copies_out(const Project& project) {
 
 void judge_io(const Project& project, const std::vector<FileView>& /*views*/, FindingSink& sink) {
   const bool copied_out = copies_out(project);
+  const bool cluster =
+      std::ranges::any_of(project.files, [](const auto& file) { return is_of_cluster(*file); });
   for (const auto& file : project.files) {
     // Containers of a test: what they write is copied out, or of no further use.
     if (file->kind == FileKind::kWorkflow) continue;
-    sandboxes(*file, sink);
+    sandboxes(*file, cluster, sink);
     const std::set<std::string_view> network = network_volumes(*file);
     for (const Workload& workload : file->workloads)
       if (!workload.init_container)
