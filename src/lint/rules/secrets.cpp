@@ -5,43 +5,14 @@
 #include "base/ascii.h"
 #include "base/format.h"
 #include "lint/facts/build_steps.h"
+#include "lint/readers/readers.h"
 #include "lint/rules/rules.h"
+#include "lint/rules/secret_forms.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
 
 namespace {
-
-bool is_token_letter(char c) {
-  return is_letter(c) || is_digit(c) || c == '_' || c == '-';
-}
-
-/// Words that stand where the reader puts his own.
-bool is_filled_in(std::string_view low) {
-  return std::ranges::any_of(
-      std::to_array<std::string_view>({"example", "placeholder", "xxx", "...", "replace_me",
-                                       "replace-me", "change-me", "changeme", "change_me", "your-",
-                                       "your_"}),
-      [&](std::string_view word) { return low.contains(word); });
-}
-
-/// A token by its form, somewhere in a text; null: none.
-const knowledge::SecretFormRow* token_in(std::string_view text,
-                                         const knowledge::BuildFacts& facts) {
-  for (const knowledge::SecretFormRow& row : facts.secret_forms) {
-    for (std::size_t at = text.find(row.prefix); at != text.npos;
-         at = text.find(row.prefix, at + 1)) {
-      if (at > 0 && is_token_letter(text[at - 1])) continue;
-      std::size_t end = at;
-      while (end < text.size() && end - at < row.length && is_token_letter(text[end])) ++end;
-      if (end - at < row.length) continue;
-      while (end < text.size() && is_token_letter(text[end])) ++end;
-      if (is_filled_in(to_lower(text.substr(at, end - at)))) continue;
-      return &row;
-    }
-  }
-  return nullptr;
-}
 
 /// What an example writes in place of a password.
 bool is_usual_password(std::string_view low) {
@@ -297,6 +268,16 @@ bool has_bearer(const ShellWord& word) {
          !is_placeholder("", std::string_view(word.text).substr(at + kHeader.size()));
 }
 
+/// "root:password" of `echo root:password |`; null: it is of no such form, or in a variable.
+const ShellWord* password_in(const ShellCommand& command) {
+  if (command.joined_by != "|" || command.words.size() < 2 ||
+      !is_one_of(program_of(command).name, {"echo", "printf"}))
+    return nullptr;
+  const ShellWord& word = command.words.back();
+  const std::size_t colon = word.text.find(':');
+  return word.dynamic || colon == 0 || colon + 1 >= word.text.size() ? nullptr : &word;
+}
+
 void command_lines(const FileView& view, FindingSink& sink) {
   const knowledge::BuildFacts& facts = view.project->knowledge->build;
   const std::vector<std::size_t> last = view.dockerfile->lineage(view.stages.size() - 1);
@@ -304,7 +285,8 @@ void command_lines(const FileView& view, FindingSink& sink) {
     for (const Instruction& run : stage.stage->instructions) {
       if (run.keyword != Keyword::kRun) continue;
       const bool shown = std::ranges::find(last, stage.index) != last.end();
-      const auto report = [&](Span span, const std::string& what, const std::string& evidence) {
+      const auto report = [&](Span span, const std::string& what,
+                              const std::string& evidence) -> Finding& {
         Finding& found =
             sink.add("secret-on-command-line", *view.file, span,
                      fmt::format("{} on the line of a RUN stays in {}", what,
@@ -314,6 +296,7 @@ void command_lines(const FileView& view, FindingSink& sink) {
         found.evidence = {evidence, std::string(shown ? kStays : kRecorded)};
         // What is not written down, at most the records have.
         found.pedantic = !shown && view.text(span).contains('$');
+        return found;
       };
       for (const ShellCommand& command : run.commands) {
         if (const ShellWord* word = secret_word(command);
@@ -322,6 +305,10 @@ void command_lines(const FileView& view, FindingSink& sink) {
           report(word->span, "a token", "the argument of a login or --token");
           continue;
         }
+        if (&command != run.commands.data() && program_of(command).name == "chpasswd")
+          if (const ShellWord* word = password_in(*(&command - 1)))
+            // Often one of a container that nobody else reaches.
+            report(word->span, "a password", "it goes to chpasswd").pedantic = true;
         bool said = false;
         for (const ShellAssignment& set : command.assignments) {
           const auto* row = facts.secret(set.name);
@@ -457,11 +444,41 @@ void workflow_arguments(const ProjectFile& file, const std::vector<FileView>& vi
     }
 }
 
+/// Tokens by their form where containers are started: in variables of services and pods, and in
+/// scripts.
+void written_tokens(const ProjectFile& file, const knowledge::BuildFacts& facts,
+                    FindingSink& sink) {
+  if (token_in(file.source.text(), facts) == nullptr) return;
+  const auto judge = [&](std::string_view text, Span span) {
+    const auto* form = token_in(text, facts);
+    if (form == nullptr || form->prefix == "AIza") return;  // a web page's key is no secret
+    Finding& found =
+        sink.add("secret-on-command-line", file, span,
+                 fmt::format("{} is written here: everybody has it who has the file", form->what));
+    found.evidence = {form->source};
+    found.fix =
+        "revoke it, for it is known; give it from outside the repository: env_file or --env-file, "
+        "a Secret of Kubernetes, the caller's environment";
+    found.pedantic = is_of_test(file.source.project_path());
+  };
+  for (const Workload& workload : file.workloads)
+    if (workload.node != nullptr)
+      for (const Variable& one : workload.variables)
+        if (one.value) judge(*one.value, one.span);
+  for (const std::vector<ShellCommand>& commands : scripts_of(file))
+    for (const ShellCommand& command : commands) {
+      for (const ShellAssignment& set : command.assignments) judge(set.value.text, set.value.span);
+      for (const ShellWord& word : command.words) judge(word.text, word.span);
+    }
+}
+
 }  // namespace
 
 void judge_secrets(const Project& project, const std::vector<FileView>& views, FindingSink& sink) {
-  for (const auto& file : project.files)
+  for (const auto& file : project.files) {
     workflow_arguments(*file, views, project.knowledge->build, sink);
+    written_tokens(*file, project.knowledge->build, sink);
+  }
   for (const FileView& view : views) {
     variables(view, sink);
     command_lines(view, sink);
