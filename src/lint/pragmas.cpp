@@ -46,9 +46,14 @@ bool read_words(std::string_view text, Pragma& out) {
   return !out.rules.empty();
 }
 
-/// The instruction around a line or beginning at it; else the line alone.
+/// The instruction around a line or beginning at it, but of a script the line with what continues
+/// it; else the line alone.
 Span covered(const ProjectFile& file, Span line) {
-  if (file.dockerfile)
+  if (file.kind == FileKind::kApptainer) {
+    const std::string_view text = file.source.text();
+    while (line.end > line.begin && line.end < text.size() && text[line.end - 1] == '\\')
+      line.end = std::min(text.find('\n', line.end + 1), text.size());
+  } else if (file.dockerfile)
     for (const Stage& stage : file.dockerfile->stages)
       for (const Instruction& one : stage.instructions)
         if (one.span.begin < line.end && line.begin < one.span.end)

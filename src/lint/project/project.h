@@ -14,7 +14,6 @@
 #include "knowledge/knowledge.h"
 #include "lint/dockerfile/dockerfile.h"
 #include "lint/packages/packages.h"
-#include "lint/project/apptainer.h"
 #include "lint/project/workload.h"
 #include "lint/source/source.h"
 #include "text/yaml_nodes.h"
@@ -63,14 +62,14 @@ struct Context {
 
 /// What a file says: the parts that its kind has.
 struct FileContent {
-  std::optional<Dockerfile> dockerfile;  ///< points to the source that it was read from
-  std::optional<ApptainerDefinition> apptainer;
+  /// Of Apptainer's definitions too; points to the source that it was read from.
+  std::optional<Dockerfile> dockerfile;
   std::optional<PackageList> packages;  ///< of requirements, pyproject, uv.lock, environment.yml
   std::vector<Workload> workloads;
   std::vector<BuildTarget> targets;  ///< of bake files
   CommandNames names;
   std::shared_ptr<const text::YamlTree> yaml;  ///< of YAML and JSON: what the workloads point into
-  std::vector<ParseProblem> problems;          ///< of all but Dockerfiles
+  std::vector<ParseProblem> problems;          ///< of all but `dockerfile`
   std::string template_language;               ///< "Helm", "Jinja"; empty: not a template
 };
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/ascii.h"
+#include "lint/dockerfile/apptainer.h"
 #include "lint/readers/readers.h"
 #include "lint/source/blanks.h"
 
@@ -199,7 +200,7 @@ FileContent read_dockerfile(const SourceText& source) {
 
 FileContent read_definition(const SourceText& source) {
   FileContent out;
-  out.apptainer = parse_apptainer(source, out.problems);
+  out.dockerfile = parse_apptainer(source);
   return out;
 }
 

@@ -95,7 +95,17 @@ void judge_all(const Project& project, const knowledge::LintRules& rules,
     FindingSink sink(rules, found[at]);
     kFamilies[at](project, views, sink);
   });
-  for (std::vector<Finding>& family : found) std::ranges::move(family, std::back_inserter(out));
+  // Apptainer's definitions look like Dockerfiles to the families: the rows say which rules hold.
+  const auto is_foreign = [&](const Finding& finding) {
+    const ProjectFile* file = project.find(finding.path);
+    const knowledge::LintRuleRow* row = rules.find(finding.rule);
+    return file != nullptr && file->kind == FileKind::kApptainer && row != nullptr &&
+           std::ranges::find(row->on, "apptainer") == row->on.end();
+  };
+  for (std::vector<Finding>& family : found)
+    std::ranges::remove_copy_if(std::make_move_iterator(family.begin()),
+                                std::make_move_iterator(family.end()), std::back_inserter(out),
+                                is_foreign);
 }
 
 }  // namespace flense::lint

@@ -279,7 +279,7 @@ void judge_syntax(const Project& project, const std::vector<FileView>& views, Fi
       judge_template(*file, problems, sink);
       continue;
     }
-    if (file->dockerfile) swallowed(*file, sink);
+    if (file->kind == FileKind::kDockerfile) swallowed(*file, sink);
     std::size_t foreign = 0;
     const ParseProblem* joined = second_document(*file, problems);
     for (const ParseProblem& problem : problems) {
