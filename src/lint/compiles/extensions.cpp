@@ -118,8 +118,9 @@ void forced_cuda(const FileView& view, const StageView& stage, FindingSink& sink
                "without a GPU at hand it is built for every architecture, or for none");
   found.pedantic = true;
   found.evidence = {"fused-ssim#31, mmdetection#2108", stage.image.flavour.evidence};
-  found.fix = fmt::format("set it before the build: ENV TORCH_CUDA_ARCH_LIST=\"{}\"",
-                          example_architectures(view, stage, ArchitectureSyntax::kTorch));
+  found.fix =
+      fmt::format("set it before the build: {} TORCH_CUDA_ARCH_LIST=\"{}\"", view.setting_word(),
+                  example_architectures(view, stage, ArchitectureSyntax::kTorch));
 }
 
 /// Which variable names the GPUs that a package's build compiles for; empty: the package has a list
@@ -165,8 +166,9 @@ void extensions(const FileView& view, const StageView& stage, FindingSink& sink)
           "{} is compiled without its CUDA code where the build sees no GPU, as FORCE_CUDA is not "
           "set",
           build->name);
-      found.fix = fmt::format("set it before the build: ENV FORCE_CUDA=1 {}=\"{}\"", variable,
-                              example_architectures(view, stage, ArchitectureSyntax::kTorch));
+      found.fix =
+          fmt::format("set it before the build: {} FORCE_CUDA=1 {}=\"{}\"", view.setting_word(),
+                      variable, example_architectures(view, stage, ArchitectureSyntax::kTorch));
     } else {
       std::string list = "gfx90a;gfx942";
       if (!amd && variable == "TCNN_CUDA_ARCHITECTURES") {
@@ -175,7 +177,8 @@ void extensions(const FileView& view, const StageView& stage, FindingSink& sink)
       } else if (!amd) {
         list = example_architectures(view, stage, ArchitectureSyntax::kTorch);
       }
-      found.fix = fmt::format("set it before the build: ENV {}=\"{}\"", variable, list);
+      found.fix =
+          fmt::format("set it before the build: {} {}=\"{}\"", view.setting_word(), variable, list);
     }
   }
   if (amd) return;

@@ -341,6 +341,8 @@ class DefinitionReader {
     Instruction made = instruction(keyword, section.header,
                                    {section.header.begin, section.body.end}, section.body);
     made.interpreter = shell_of(section, keyword);
+    // `sh -ex`, but what -c names gets no option.
+    made.ends_at_failure = keyword == Keyword::kRun && !section.rest.starts_with("-c ");
     if (is_shell(made.interpreter)) made.commands = split_shell(masked_, section.body).commands;
     made.step_commands = step_commands_of(made.commands, *known_, expanded_);
     stage.instructions.push_back(std::move(made));

@@ -33,6 +33,10 @@ struct FileView {
   bool for_gpu = false;  ///< is_gpu_file()
 
   std::string_view text(Span span) const { return file->source.slice(span); }
+  /// Of Apptainer: one tree without layers, and no syntax of a Dockerfile.
+  bool is_definition() const { return file->kind == FileKind::kApptainer; }
+  /// What sets a variable for the steps that follow.
+  std::string_view setting_word() const { return is_definition() ? "export" : "ENV"; }
   /// The installs of a stage and of those that it is built on.
   std::vector<const Install*> installs_in(std::size_t stage) const;
 };

@@ -147,7 +147,7 @@ std::vector<std::size_t> lines_of_version(const ProjectFile& file, std::string_v
   for (const std::string_view line : split(file.source.text(), '\n')) {
     ++number;
     const std::string_view bare = trim_space(line);
-    if (starts_with_any(to_lower(bare.substr(0, 5)), {"#", "from ", "arg "})) continue;
+    if (starts_with_any(to_lower(bare.substr(0, 5)), {"#", "from ", "from:", "arg "})) continue;
     if (!names(bare, cuda) && (!other_minor || !names(bare, directory))) continue;
     out.push_back(number);
     if (out.size() == kMost) break;

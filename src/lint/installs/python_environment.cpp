@@ -170,9 +170,9 @@ void refused(const FileView& view, const StageView& stage, FindingSink& sink) {
                     "PEP 668; ggml-org/llama.cpp#15004, nvidia-holoscan/holohub#918"};
   // What the environment is to find beside its own: the base's torch, packages of apt.
   found.fix = fmt::format(
-      "make an environment first: apt-get install python3-venv, RUN python3 -m venv {}/opt/venv, "
-      "ENV PATH=/opt/venv/bin:$PATH",
-      pytorch || has_packages(view, stage) ? "--system-site-packages " : "");
+      "make an environment first: apt-get install python3-venv, python3 -m venv {}/opt/venv, "
+      "{} PATH=/opt/venv/bin:$PATH",
+      pytorch || has_packages(view, stage) ? "--system-site-packages " : "", view.setting_word());
   // The distribution's packages keep no list of their files, by which newer ones could replace
   // them.
   if (upgrades_own(*first))

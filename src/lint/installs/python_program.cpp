@@ -181,11 +181,12 @@ void python_alone(const FileView& view, FindingSink& sink) {
                                   return one.name.starts_with("python3");
                                 }));
   if (!has_python || std::ranges::any_of(steps.all(), may_make_python)) return;
-  Finding& found = sink.add(
-      "python-not-in-image", *view.file, at,
-      fmt::format("{} has python3 and no python: the container ends with \"executable file not "
-                  "found in $PATH\"",
-                  last.image.distribution.value));
+  Finding& found =
+      sink.add("python-not-in-image", *view.file, at,
+               fmt::format("{} has python3 and no python: the container ends with \"{}\"",
+                           last.image.distribution.value,
+                           view.is_definition() ? "python: not found"
+                                                : "executable file not found in $PATH"));
   found.evidence = {last.image.distribution.evidence,
                     "Debian's package python3 brings python3 alone"};
   found.pedantic = is_started_otherwise(view);

@@ -11,8 +11,10 @@ namespace flense::lint {
 Finding& TorchInStage::report(const TorchInstall& again, const TorchInstall* earlier,
                               std::string_view message, std::string evidence,
                               std::string_view outcome) const {
-  const bool shipped = stage.final && (earlier == nullptr ||
-                                       earlier->install->instruction != again.install->instruction);
+  // Without layers what pip replaces is gone.
+  const bool shipped =
+      stage.final && !view.is_definition() &&
+      (earlier == nullptr || earlier->install->instruction != again.install->instruction);
   Finding& told = sink.add("torch-installed-twice", *again.file, again.torch.request->span,
                            fmt::format("{}: {}", message,
                                        !outcome.empty()     ? outcome

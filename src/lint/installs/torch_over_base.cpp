@@ -74,9 +74,10 @@ class TorchOverBase {
                    fmt::format("the base already holds torch{}{}, and this replaces it",
                                has.empty() ? "" : " ", has),
                    at_.stage.image.framework.evidence,
-                   constrained ? "both are shipped, or the base's constraints for pip end "
-                                 "the step"
-                               : "");
+                   constrained && !at_.view.is_definition()
+                       ? "both are shipped, or the base's constraints for pip end "
+                         "the step"
+                       : "");
     // A base that does not say its version may have this one; NGC's are numbered otherwise.
     found.pedantic =
         found.pedantic || uninstalls(at_.view, at_.stage.index, "torch") ||

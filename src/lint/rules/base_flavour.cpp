@@ -165,10 +165,10 @@ void unused_cuda(const FileView& view, FindingSink& sink) {
       unused->package == "torch" ? "onprem#73, h2o-llmstudio PR#1081"
                                  : "requirements of the wheel: nvidia-cublas, nvidia-cudnn, …"};
   if (!unused->variant.empty()) found.evidence.push_back("torch of " + unused->variant);
-  found.fix = fmt::format(
-      "begin with {}, or with a slim Python image and "
-      "NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility",
-      unused->instead);
+  found.fix = fmt::format("begin with {}, or with a slim Python image{}", unused->instead,
+                          view.is_definition() ? ""
+                                               : " and NVIDIA_VISIBLE_DEVICES=all "
+                                                 "NVIDIA_DRIVER_CAPABILITIES=compute,utility");
   found.pedantic = !unused->sure;
 }
 
@@ -253,7 +253,8 @@ void missing_compiler(const FileView& view, const StageView& stage, FindingSink&
                     "images.json, flavours: the compiler is in devel alone"};
   found.pedantic = use->optional;
   found.fix = fmt::format(
-      "begin with the flavour devel, or compile in such a stage and COPY --from what it built{}",
+      "begin with the flavour devel, or compile in such a stage and copy what it built from "
+      "there{}",
       use->what == "flash-attn" ? "; or install the wheel of the project's releases by its address"
                                 : "");
 }

@@ -260,9 +260,8 @@ void hsa_override(const FileView& view, const StageSteps& steps, FindingSink& si
     // Who builds for a card of his own knows what he writes.
     found.pedantic = is_for_one_gpu(view) || made_up || !names_server_gpu(text);
     found.fix = fmt::format(
-        "delete it and set it where such a GPU is: docker run -e "
-        "HSA_OVERRIDE_GFX_VERSION={}",
-        env.pair->value->text);
+        "delete it and set it where such a GPU is: {} HSA_OVERRIDE_GFX_VERSION={}",
+        view.is_definition() ? "apptainer run --env" : "docker run -e", env.pair->value->text);
   }
 }
 

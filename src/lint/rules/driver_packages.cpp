@@ -189,15 +189,18 @@ Finding* driver_packages(const FileView& view, const ProjectFile& file, const Pa
                                                      : "";
   if (!asks.empty() && view.file->source.text().contains("NVIDIA_DRIVER_CAPABILITIES"))
     asks.clear();
-  if (!asks.empty()) asks = ", with ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility," + asks;
+  if (view.is_definition())
+    asks = " with --nv";
+  else if (!asks.empty())
+    asks = ", with ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility," + asks;
   found.fix = row->pattern.starts_with("cuda")
                   ? "take packages that bring no driver: cuda-libraries-…, or cuda-toolkit-… where "
                     "something compiles"
               : names.starts_with("amdgpu")
                   ? fmt::format(
                         "delete {}: the kernel's driver is the host's, and the container gets "
-                        "/dev/kfd and /dev/dri",
-                        names)
+                        "/dev/kfd and /dev/dri{}",
+                        names, view.is_definition() ? " with --rocm" : "")
                   : fmt::format("delete {}: containers get the host's files{}", names, asks);
   // An image that is built for its host's driver.
   found.pedantic = own || file.source.slice(first->span).contains('$');

@@ -140,8 +140,8 @@ void library_path(const FileView& view, const StageSteps& steps, FindingSink& si
         found.evidence = {fmt::format("LD_LIBRARY_PATH holds {}", plain),
                           "CUDA Installation Guide: stubs are for builds without a driver"};
         found.fix = fmt::format(
-            "take {} off ENV LD_LIBRARY_PATH, and give it to the command that links alone: "
-            "LIBRARY_PATH, -L, or LD_LIBRARY_PATH within its RUN",
+            "take {} off LD_LIBRARY_PATH, and give it to the command that links alone: "
+            "LIBRARY_PATH, -L, or LD_LIBRARY_PATH in front of it",
             plain);
         if (const Span cut = with_colon(file, span); !cut.empty()) found.edits.push_back({cut, ""});
       } else if (is_compat(plain) && !driver_first &&
@@ -168,7 +168,7 @@ void library_path(const FileView& view, const StageSteps& steps, FindingSink& si
         found.pedantic = says_why(view, *env.step);
         // A linker without a driver finds libcuda.so.1 there.
         found.fix = links ? fmt::format(
-                                "write it before the command that links, and not as ENV: RUN "
+                                "write it in front of the command that links alone: "
                                 "LD_LIBRARY_PATH={} cmake …",
                                 plain)
                           : fmt::format(
@@ -178,7 +178,8 @@ void library_path(const FileView& view, const StageSteps& steps, FindingSink& si
       }
     }
   }
-  if (view.stages.back().image.vendor.value != "nvidia") return;
+  // Apptainer adds the driver's directory behind what the image sets.
+  if (view.stages.back().image.vendor.value != "nvidia" || view.is_definition()) return;
   for (const EnvironmentLine& env : environment_lines(view, steps, "LD_LIBRARY_PATH")) {
     const std::string& text = env.pair->value->text;
     if (text.find("LD_LIBRARY_PATH") != std::string::npos ||

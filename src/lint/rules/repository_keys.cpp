@@ -251,7 +251,8 @@ const ShellCommand* reads_lists(const Instruction& step) {
   for (const StepCommand& command : commands)
     if (is_one_of(command.program, {"apt-get", "apt"}) && command.has("update"))
       return command.shell->depth == 0 &&
-                     (command.shell->joined_by == "&&" || &command == &commands.back())
+                     (command.shell->joined_by == "&&" || &command == &commands.back() ||
+                      (step.ends_at_failure && command.shell->joined_by == "\n"))
                  ? command.shell
                  : nullptr;
   return nullptr;
@@ -286,16 +287,18 @@ void image_with_old_key(const FileView& view, const StageView& stage, FindingSin
     found.evidence = {row->source, std::string(kNotice)};
     if (!row->document.empty()) found.evidence.push_back(row->document);
     const std::string fetch = fmt::format(
-        "RUN apt-key adv --fetch-keys "
+        "{}apt-key adv --fetch-keys "
         "https://developer.download.nvidia.com/compute/cuda/repos/{}/x86_64/3bf863cc.pub",
-        row->directory);
+        view.is_definition() ? "" : "RUN ", row->directory);
     if (place == nullptr) place = &step;
+    // In a script the line of the command.
+    const std::size_t line = view.is_definition() ? update->span.begin : place->span.begin;
     const bool by_root = is_root(steps.find(place)->user);
     found.fix =
         fmt::format("{}; or, {}in front of line {}, {}", row->instead, by_root ? "" : "as root ",
-                    view.file->source.position(place->span.begin).line, fetch);
+                    view.file->source.position(line).line, fetch);
     if (by_root && update->words.front().text != "sudo")
-      if (auto edit = line_above(view.file->source, place->span.begin, fetch))
+      if (auto edit = line_above(view.file->source, line, fetch))
         found.edits.push_back(*std::move(edit));
     return;
   }

@@ -52,6 +52,15 @@ constexpr std::string_view kRecorded =
     "no stage of the image has it; provenance of mode=max, which docker/build-push-action adds for "
     "public repositories, names the arguments of the build";
 
+constexpr std::string_view kInSif =
+    "the image holds its definition and %environment, which apptainer inspect shows to everyone "
+    "who has it";
+
+/// `shown`: the image has it.
+std::string stays(const FileView& view, bool shown) {
+  return std::string(view.is_definition() ? kInSif : shown ? kStays : kRecorded);
+}
+
 /// What a program gets that wants a key and checks none, or what the reader has to fill in.
 bool is_placeholder(std::string_view name, std::string_view value) {
   constexpr std::size_t kShortest = 12;  // of a token: "sk-1234", "offline" are none
@@ -109,7 +118,13 @@ bool is_written_key(std::string_view name, std::string_view value) {
 
 /// Where a secret has to go instead. What a step needs, a mount gives; what the program reads, the
 /// container gets.
-std::string instead_of(const Instruction& instruction, const std::string& name, bool address) {
+std::string instead_of(const FileView& view, const Instruction& instruction,
+                       const std::string& name, bool address) {
+  if (view.is_definition())
+    return fmt::format(
+        "delete it; what the program reads, give to the container: apptainer run --env-file with "
+        "{}; what %post reads, bring in a file: apptainer build --bind",
+        name);
   if (instruction.keyword == Keyword::kEnv && address)
     return fmt::format(
         "delete it; give it to the container: docker run --env-file, env_file of the service, a "
@@ -182,14 +197,18 @@ void variables(const FileView& view, FindingSink& sink) {
         continue;
       // Who builds gives it, or does not.
       const bool given = instruction.keyword == Keyword::kArg && value.empty();
+      if (given && view.is_definition()) continue;
       Finding& found = sink.add(
           "secret-in-build-variable", *view.file,
           row != nullptr || written ? pair.key.span : pair.value->span,
           given
               ? fmt::format("what a build gets for ARG {} stays in the {}", pair.key.text,
                             shown ? "image's history" : "records of its build")
-              : fmt::format("{} {} {} {} in the {}", to_string(instruction.keyword), pair.key.text,
-                            shown ? "keeps" : "leaves",
+              : fmt::format("{} {} {} {} in the {}",
+                            !view.is_definition()                  ? to_string(instruction.keyword)
+                            : instruction.keyword == Keyword::kArg ? "%arguments:"
+                                                                   : "%environment:",
+                            pair.key.text, shown ? "keeps" : "leaves",
                             row != nullptr || (written && form == nullptr) ? std::string("a secret")
                             : form != nullptr                              ? form->what
                                               : std::string("a password"),
@@ -205,10 +224,11 @@ void variables(const FileView& view, FindingSink& sink) {
                         : form != nullptr ? form->source
                         : written         ? std::string("a key by its name, with its value")
                                           : std::string("the address holds user:password"),
-                        std::string(shown ? kStays : kRecorded)};
+                        stays(view, shown)};
       // A package index is read by the build, a database by the program.
-      found.fix = (form != nullptr ? "revoke it, for it is known; " : "") +
-                  instead_of(instruction, pair.key.text, password && !value.starts_with("http"));
+      found.fix =
+          (form != nullptr ? "revoke it, for it is known; " : "") +
+          instead_of(view, instruction, pair.key.text, password && !value.starts_with("http"));
     }
   };
   // What stands in front of FROM is in no stage.
@@ -285,18 +305,26 @@ void command_lines(const FileView& view, FindingSink& sink) {
     for (const Instruction& run : stage.stage->instructions) {
       if (run.keyword != Keyword::kRun) continue;
       const bool shown = std::ranges::find(last, stage.index) != last.end();
-      const auto report = [&](Span span, const std::string& what,
-                              const std::string& evidence) -> Finding& {
+      const auto report = [&](Span span, const std::string& what, const std::string& evidence) -> Finding* {
+        // The definition holds the name alone.
+        const bool named = view.text(span).contains('$') || view.text(span).contains("{{");
+        if (view.is_definition() && named) return nullptr;
         Finding& found =
             sink.add("secret-on-command-line", *view.file, span,
-                     fmt::format("{} on the line of a RUN stays in {}", what,
-                                 shown ? "the history of the image, and in the layer where the "
-                                         "tool stores it"
-                                       : "the records of its build"));
-        found.evidence = {evidence, std::string(shown ? kStays : kRecorded)};
+                     fmt::format("{} on the line of a {} stays in {}", what,
+                                 view.is_definition() ? "command of %post" : "RUN",
+                                 view.is_definition() ? "the image, with its definition"
+                                 : shown ? "the history of the image, and in the layer where the "
+                                           "tool stores it"
+                                         : "the records of its build"));
+        found.evidence = {evidence, stays(view, shown)};
         // What is not written down, at most the records have.
-        found.pedantic = !shown && view.text(span).contains('$');
-        return found;
+        found.pedantic = !shown && named;
+        if (view.is_definition())
+          found.fix =
+              "delete it: bring it in a file that the command reads, apptainer build --bind; what "
+              "the program needs, give to the container: apptainer run --env-file";
+        return &found;
       };
       for (const ShellCommand& command : run.commands) {
         if (const ShellWord* word = secret_word(command);
@@ -308,7 +336,8 @@ void command_lines(const FileView& view, FindingSink& sink) {
         if (&command != run.commands.data() && program_of(command).name == "chpasswd")
           if (const ShellWord* word = password_in(*(&command - 1)))
             // Often one of a container that nobody else reaches.
-            report(word->span, "a password", "it goes to chpasswd").pedantic = true;
+            if (Finding* found = report(word->span, "a password", "it goes to chpasswd"))
+              found->pedantic = true;
         bool said = false;
         for (const ShellAssignment& set : command.assignments) {
           const auto* row = facts.secret(set.name);
