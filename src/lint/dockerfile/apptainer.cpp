@@ -208,13 +208,15 @@ class DefinitionReader {
 
   /// {{ NAME }} is replaced by ${NAME:- } of the same length, so that places stay what they are.
   void mask(Span span) {
-    for (std::size_t at = masked_.find("{{", span.begin); at < span.end;
-         at = masked_.find("{{", at + 2)) {
+    const auto next = [&](std::size_t from) {
+      return std::string_view(masked_).substr(0, span.end).find("{{", from);
+    };
+    for (std::size_t at = next(span.begin); at != masked_.npos; at = next(at + 2)) {
       const std::string_view inside =
           std::string_view(masked_).substr(at + 2, kLongestArgumentName);
-      const std::string name(trim_space(inside.substr(0, inside.find("}}"))));
-      const std::size_t end = masked_.find("}}", at + 2 + name.size());
-      if (!is_name(name) || end >= span.end) continue;
+      const std::size_t end = at + 2 + std::min(inside.find("}}"), inside.size());
+      const std::string name(trim_space(inside.substr(0, end - at - 2)));
+      if (!is_name(name) || end + 2 > span.end || masked_[end] != '}') continue;
       const std::size_t rest = end + 2 - at - 4 - name.size();  // beside "${", "-" and "}"
       masked_.replace(at, end + 2 - at,
                       "${" + name + (rest > 0 ? ":-" + std::string(rest - 1, ' ') : "-") + "}");
@@ -359,20 +361,23 @@ class DefinitionReader {
         made.pairs.push_back({{std::string(name), key}, Word{std::string(value), place}});
       };
       if (command.words.empty())
-        for (const ShellAssignment& one : command.assignments)
-          assign(one.name, one.value.text,
-                 {one.value.span.begin - std::min(one.value.span.begin, one.name.size() + 1),
-                  one.value.span.begin},
-                 one.value.span);
+        for (const ShellAssignment& one : command.assignments) {
+          const std::size_t begin =
+              one.value.span.begin - std::min(one.value.span.begin, one.name.size() + 1);
+          assign(one.name, one.value.text, {begin, begin + one.name.size()}, one.value.span);
+        }
       else if (command.words.front().text == "export")
         for (const ShellWord& one : command.words) {
           const std::size_t equals = one.text.find('=');
           if (equals == one.text.npos) continue;
-          // "A=b" in quotes as a whole has no place for the value alone.
-          const bool plain = masked(one.span).starts_with(one.text.substr(0, equals + 1));
-          const std::size_t at = plain ? one.span.begin + equals + 1 : one.span.begin;
-          assign(one.text.substr(0, equals), std::string_view(one.text).substr(equals + 1),
-                 {one.span.begin, at}, {at, one.span.end});
+          // "A=b" in quotes as a whole has no place for either.
+          Span key = one.span, place = one.span;
+          if (masked(one.span).starts_with(one.text.substr(0, equals + 1))) {
+            key.end = one.span.begin + equals;
+            place.begin = key.end + 1;
+          }
+          assign(one.text.substr(0, equals), std::string_view(one.text).substr(equals + 1), key,
+                 place);
         }
       if (made.pairs.empty() || !has_room()) continue;
       keep_values();

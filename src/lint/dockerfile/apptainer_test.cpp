@@ -1,67 +1,112 @@
-#include "lint/project/apptainer.h"
+#include "lint/dockerfile/apptainer.h"
 
 #include <gtest/gtest.h>
+
+#include <chrono>
 
 namespace flense::lint {
 namespace {
 
 constexpr const char* kDefinition = R"(# an image in two stages
 Bootstrap: docker
-From: nvidia/cuda:12.8.1-devel-ubuntu24.04
-Stage: build
+From: nvidia/cuda:{{ CUDA }}-devel-ubuntu24.04
+Stage: Build
 
+%environment
+    export LD_LIBRARY_PATH=/opt/lib A=b "Q=a b"
+    C=$A-c
+    if [ -d /x ]; then export D=x; fi
+%arguments
+    # the toolkit
+    CUDA=12.8.1
+%post
+    apt-get update && apt-get install -y cmake \
+      ninja-build   # tools
+    pip install torch=={{TORCH}} cuda-{{ CUDA }}
 %files
     src/main.cu /src/
-    "with blank"  /other
-%post
-    apt-get update && apt-get install -y cmake
-    cd /src && nvcc main.cu
+    "with blank"
 
 Bootstrap: docker
-From: nvidia/cuda:12.8.1-base-ubuntu24.04
+Registry: nvcr.io
+Namespace: nvidia
+from: pytorch:25.04-py3 # the month
 
-%files from build
+%files from Build
     /src/a.out /usr/bin/app
-%environment
-    export LD_LIBRARY_PATH=/opt/lib A=b
-    C=$A-c
+  %post -c /bin/bash
+    pip install a
 %runscript
     exec /usr/bin/app "$@"
-%labels
-    Author someone
+%setup
+    rm -rf /
 )";
 
-TEST(Apptainer, StagesAndSections) {
+std::string words(const SourceText& source, const Instruction& one) {
+  std::string out(to_string(one.keyword));
+  for (const Word& word : one.words) out += " " + word.text;
+  for (const KeyValue& pair : one.pairs)
+    out += " " + std::string(source.slice(pair.key.span)) + "|" +
+           std::string(source.slice(pair.value->span));
+  for (const StepCommand& command : one.step_commands) {
+    out += " " + command.program;
+    for (const Argument& word : command.arguments) out += "," + word.text;
+  }
+  return out;
+}
+
+TEST(Apptainer, IsADockerfile) {
   const SourceText source("image.def", kDefinition);
-  std::vector<ParseProblem> problems;
-  const ApptainerDefinition read = parse_apptainer(source, problems);
-  EXPECT_TRUE(problems.empty());
+  const Dockerfile read = parse_apptainer(source);
+  for (const ParseProblem& problem : read.problems) ADD_FAILURE() << problem.message;
   ASSERT_EQ(read.stages.size(), 2U);
-  const ApptainerStage& build = read.stages[0];
-  EXPECT_EQ(build.bootstrap, "docker");
+  const Stage& build = read.stages[0];
   EXPECT_EQ(build.name, "build");
-  EXPECT_EQ(build.image->tag, "12.8.1-devel-ubuntu24.04");
-  EXPECT_EQ(source.slice(build.from.span), "nvidia/cuda:12.8.1-devel-ubuntu24.04");
-  ASSERT_EQ(build.sections.size(), 2U);
-  ASSERT_EQ(build.sections[0].files.size(), 2U);
-  EXPECT_EQ(build.sections[0].files[1].source.text, "with blank");
-  EXPECT_EQ(build.sections[1].commands.commands.size(), 4U);
-  const ApptainerSection& files = *read.sections("files").at(0);
-  EXPECT_EQ(files.from_stage, "build");
-  EXPECT_EQ(files.files.at(0).target.text, "/usr/bin/app");
-  const ApptainerStage& final = read.stages[1];
-  EXPECT_EQ(final.environment.at("LD_LIBRARY_PATH"), "/opt/lib");
-  EXPECT_EQ(final.environment.at("C"), "b-c");
-  EXPECT_EQ(read.sections("runscript").at(0)->commands.commands.at(0).words.at(1).text,
-            "/usr/bin/app");
+  EXPECT_EQ(build.base_resolved, "nvidia/cuda:12.8.1-devel-ubuntu24.04");
+  EXPECT_EQ(source.slice(build.base.span), "nvidia/cuda:{{ CUDA }}-devel-ubuntu24.04");
+  std::vector<std::string> out;
+  for (const Instruction& one : build.instructions) out.push_back(words(source, one));
+  EXPECT_EQ(out, (std::vector<std::string>{
+                     "FROM nvidia/cuda:{{ CUDA }}-devel-ubuntu24.04", "ARG CUDA|12.8.1",
+                     "COPY src/main.cu /src/", "COPY with blank with blank",
+                     "RUN apt-get,update apt-get,install,-y,cmake,ninja-build "
+                     "pip,install,torch==${TORCH-},cuda-12.8.1",
+                     "ENV LD_LIBRARY_PATH|/opt/lib A|b \"Q=a b\"|\"Q=a b\"", "ENV C|$A-c"}));
+  EXPECT_EQ(build.environment.at("C"), "b-c");
+  EXPECT_EQ(build.environment.at("Q"), "a b");
+  EXPECT_EQ(build.environment.at("D"), std::nullopt);
+  EXPECT_TRUE(build.instructions[4].ends_at_failure);
+  const Stage& final = read.stages[1];
+  EXPECT_EQ(final.image->familiar(), "nvcr.io/nvidia/pytorch");
+  EXPECT_EQ(final.base.text, "pytorch:25.04-py3");
+  ASSERT_EQ(final.instructions.size(), 4U);
+  EXPECT_EQ(read.copied_from(final.instructions[1]), 0U);
+  EXPECT_EQ(final.instructions[2].interpreter, "/bin/bash");
+  EXPECT_FALSE(final.instructions[2].ends_at_failure);
+  EXPECT_EQ(final.instructions[3].keyword, Keyword::kEntrypoint);
+  EXPECT_EQ(read.reachable(), (std::vector<bool>{true, true}));
+}
+
+TEST(Apptainer, BasesThatAreNotKnown) {
+  for (const char* text :
+       {"Bootstrap: localimage\nFrom: ubuntu.sif\n",
+        "Bootstrap: docker-daemon\nFrom: nvidia/cuda:latest\n",
+        "Bootstrap: oras\nFrom: ghcr.io/nvidia/cuda:latest\n",
+        "Bootstrap: library\nFrom: nvidia/cuda\n", "Bootstrap: docker\nFrom: {{ BASE }}\n"}) {
+    const SourceText source("image.def", text);
+    const Dockerfile read = parse_apptainer(source);
+    EXPECT_TRUE(read.problems.empty()) << text;
+    EXPECT_FALSE(read.stages.at(0).image) << text;
+  }
+  const SourceText source("image.def", "Bootstrap: library\nFrom: ubuntu:22.04\n");
+  EXPECT_EQ(parse_apptainer(source).stages.at(0).image->tag, "22.04");
 }
 
 std::string first_problem(std::string text) {
   const SourceText source("image.def", std::move(text));
-  std::vector<ParseProblem> problems;
-  (void)parse_apptainer(source, problems);
-  EXPECT_LE(problems.size(), 1U) << source.text();
-  return problems.empty() ? "" : problems.front().message;
+  const Dockerfile read = parse_apptainer(source);
+  EXPECT_LE(read.problems.size(), 1U) << source.text();
+  return read.problems.empty() ? "" : read.problems.front().message;
 }
 
 TEST(Apptainer, Problems) {
@@ -78,10 +123,47 @@ TEST(Apptainer, Problems) {
   EXPECT_EQ(first_problem("Bootstrap: docker\nFrom: a\n%psot\n  x\n"), "%psot is not a section");
   EXPECT_EQ(first_problem("Bootstrap: docker\nFrom: a\n%files from x\n  a b\n"),
             "there is no stage x above");
+  EXPECT_EQ(first_problem("Bootstrap: docker\nFrom: a\nStage: x\n%files from x\n  a b\n"),
+            "there is no stage x above");
   EXPECT_EQ(first_problem("Bootstrap: docker\nnonsense\n"),
             "a header line has the form Key: value");
   EXPECT_EQ(first_problem("Bootstrap: docker\nFrom: {{ base }}\n%post\n  x\n"), "");
   EXPECT_EQ(first_problem("Bootstrap: localimage\nFrom: base.sif\n%post\n  a: b\n"), "");
+}
+
+/// Whatever the text, places lie in it, and it takes no longer than its size.
+TEST(Apptainer, HostileTexts) {
+  const std::string head = "Bootstrap: docker\nFrom: a\n";
+  const auto many = [](std::string_view text, std::size_t count) {
+    std::string out;
+    for (std::size_t at = 0; at < count; ++at) out += text;
+    return out;
+  };
+  const auto begin = std::chrono::steady_clock::now();
+  for (const std::string& text :
+       {head + "%post\n" + many("{{", 60'000) + "}}", head + "%post\n" + many("{{ A }}", 20'000),
+        many(head + "%post\n {{ A }}\n", 5'000), many(head + "%files from b\n a\n", 5'000),
+        head + "%environment\n" + many("export A=$A$A$A$A\n", 10'000),
+        head + "%environment\n" + many("B=b\nexport C=$(D\n", 4'000),
+        head + many("%post -c\n%files\n a b\n", 4'000), head + "%files\n" + many("a b\n", 120'000),
+        many("Bootstrap:", 1'000), std::string("%"), std::string("\xEF\xBB\xBF%post"),
+        head + "%post\n{{ A", head + "%arguments\n=\nA=\n%runscript\n#!", head + "%post -c \"\n"}) {
+    const SourceText source("image.def", text);
+    const Dockerfile read = parse_apptainer(source);
+    std::size_t count = 0;
+    for (const Stage& stage : read.stages)
+      for (const Instruction& one : stage.instructions) {
+        ++count;
+        EXPECT_LE(one.span.end, text.size());
+        for (const Word& word : one.words) EXPECT_LE(word.span.end, text.size());
+        for (const KeyValue& pair : one.pairs) {
+          EXPECT_LE(pair.key.span.begin, pair.key.span.end);
+          EXPECT_LE(pair.value->span.end, text.size());
+        }
+      }
+    EXPECT_LE(count, 102'000U);
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(60));
 }
 
 }  // namespace

@@ -32,10 +32,11 @@ const Instruction* starts_python(const StageSteps& steps, Span& at) {
     at = start->words.front().span;
     return start;
   }
-  if (start->commands.size() != 1 || start->commands.front().words.empty() ||
-      start->commands.front().words.front().text != "python")
-    return nullptr;
-  at = start->commands.front().words.front().span;
+  if (start->commands.size() != 1) return nullptr;
+  const std::vector<ShellWord>& words = start->commands.front().words;
+  const std::size_t first = !words.empty() && words.front().text == "exec" ? 1 : 0;
+  if (words.size() <= first || words[first].text != "python") return nullptr;
+  at = words[first].span;
   return start;
 }
 

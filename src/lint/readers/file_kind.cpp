@@ -171,11 +171,23 @@ bool is_bake_name(std::string_view name) {
   return name.starts_with("docker-bake.") || name.ends_with(".bake.hcl") || name == "bake.hcl";
 }
 
+/// Bootstrap as the first key.
+bool begins_with_bootstrap(std::string_view text) {
+  while (!text.empty()) {
+    const std::string_view line = take_line(text);
+    if (trim_space(line).empty() || line.starts_with('#')) continue;
+    return same_text(trim_space(line.substr(0, line.find(':'))), "bootstrap");
+  }
+  return false;
+}
+
 bool is_apptainer(const Candidate& file) {
   // Windows module definitions have the same extension, and singularity.config is Nextflow's.
   if (file.name.ends_with(".def") || file.name.starts_with("singularity."))
     return to_lower(file.text.substr(0, 4096)).contains("bootstrap");
-  return is_one_of(file.name, {"singularity", "apptainer"});
+  return is_one_of(file.name, {"singularity", "apptainer"}) ||
+         (starts_with_any(file.name, {"singularity", "apptainer"}) &&
+          begins_with_bootstrap(file.text));
 }
 
 /// Of GitHub and GitLab; a composite action is named action.yml.

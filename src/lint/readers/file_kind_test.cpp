@@ -39,6 +39,8 @@ TEST(FileKind, ByName) {
       {"pyproject.toml", "", FileKind::kPyproject},
       {"uv.lock", "", FileKind::kUvLock},
       {"image.def", "Bootstrap: docker\nFrom: a\n", FileKind::kApptainer},
+      {"Apptainerfile.rocm", "# an image\n\nbootstrap : docker\nFrom: a\n", FileKind::kApptainer},
+      {"singularity_and_docker.txt", "Bootstrap is the first key\n", FileKind::kUnknown},
       {"library.def", "LIBRARY x\nEXPORTS\n", FileKind::kUnknown},
       {"docker-bake.hcl", "", FileKind::kBakeHcl},
       {"docker-bake.override.hcl", "", FileKind::kBakeHcl},

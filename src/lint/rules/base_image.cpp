@@ -63,7 +63,7 @@ bool may_float(const ImageUse& use) {
   return is_example(source.project_path()) || is_script(use.file->kind) ||
          is_for_other_device(source.project_path()) || use.never_fetched ||
          follows_tag(source.text()) || use.file->kind == FileKind::kWorkflow || use.heads ||
-         source.slice(use.span).contains('$') ||
+         source.slice(use.span).contains('$') || source.slice(use.span).contains("{{") ||
          has_part(file_name(source.path()), "._-", {"test"}) ||
          is_chosen_floating(comments_above(source, use.span)) ||
          has_part(source.project_path(), "/._-", {"latest", "nightly", "edge", "canary"}) ||
