@@ -303,7 +303,8 @@ class DefinitionReader {
 
   void files(const DefinitionSection& section, Stage& stage) {
     std::string from;
-    if (section.rest.starts_with("from ")) from = trim_space(section.rest.substr(5));
+    if (section.rest.starts_with("from "))
+      from = trim_space(section.rest.substr(5, section.rest.find('#') - 5));
     const auto source = from.empty() ? std::nullopt : out_.stage_named(from);
     if (!from.empty() && (!source || *source + 1 == out_.stages.size()))
       refuse(section.header, fmt::format("there is no stage {} above", from));
