@@ -42,6 +42,7 @@ struct Clone {
 };
 
 std::vector<Clone> clones_of(const StageView& stage) {
+  constexpr std::size_t kMost = 100;
   std::vector<Clone> out;
   for (const Instruction& run : stage.stage->instructions)
     for (const StepCommand& command : commands_of(run)) {
@@ -55,7 +56,8 @@ std::vector<Clone> clones_of(const StageView& stage) {
       PackageRequest request;
       request.name = normalised_name(name);
       request.url = "git+" + url->text;
-      if (asks_for_a_gpu(request)) out.push_back({std::string(file_name(folder)), request});
+      if (asks_for_a_gpu(request) && out.size() < kMost)
+        out.push_back({std::string(file_name(folder)), request});
     }
   return out;
 }

@@ -240,14 +240,14 @@ bool starts_container(const ShellCommand& command) {
 void image_per_job(const ProjectFile& file, const std::vector<ShellCommand>& commands,
                    const std::vector<Directive>& directives, FindingSink& sink) {
   const std::vector<bool> reached = surely_reached(commands);
-  for (std::size_t at = 0; at < commands.size(); ++at) {
+  std::size_t end = commands.size();  // behind the last start of a container
+  while (end > 0 && !starts_container(commands[end - 1])) --end;
+  for (std::size_t at = 0; at < end; ++at) {
     const ShellCommand& command = commands[at];
     const std::string program = program_of(command).name;
     const std::size_t verb = build_in(command);
     if (verb >= command.words.size() || !reached[at] ||
-        !is_one_of(program, {"srun", "apptainer", "singularity"}) ||
-        std::none_of(commands.begin() + static_cast<std::ptrdiff_t>(at), commands.end(),
-                     starts_container))
+        !is_one_of(program, {"srun", "apptainer", "singularity"}))
       continue;
     const auto tasks = std::ranges::find_if(directives, [](const Directive& one) {
       return is_one_of(one.name, {"--ntasks", "-n", "--ntasks-per-node"}) &&
@@ -264,8 +264,9 @@ void image_per_job(const ProjectFile& file, const std::vector<ShellCommand>& com
         "batch-directive", file, command.words[verb].span,
         each ? fmt::format("srun has each of the {} tasks build the image, into the same file",
                            tasks->value.text)
-             : std::string("the image is built anew in each job, while its GPUs wait, and two jobs "
-                           "write the same file"));
+             : std::string(
+                   "the image is built anew in each job, on the time of its nodes, and two jobs "
+                   "write the same file"));
     found.evidence = {each ? "srun(1): one copy of the program for each task"
                            : "the script builds the image under no condition, and then runs one"};
     found.fix =

@@ -299,6 +299,8 @@ const ShellWord* password_in(const ShellCommand& command) {
 }
 
 void command_lines(const FileView& view, FindingSink& sink) {
+  const bool ssh =
+      holds(view.file->source.text(), "sshd") || holds(view.file->source.text(), "openssh-server");
   const knowledge::BuildFacts& facts = view.project->knowledge->build;
   const std::vector<std::size_t> last = view.dockerfile->lineage(view.stages.size() - 1);
   for (const StageView& stage : view.stages)
@@ -333,11 +335,16 @@ void command_lines(const FileView& view, FindingSink& sink) {
           report(word->span, "a token", "the argument of a login or --token");
           continue;
         }
-        if (&command != run.commands.data() && program_of(command).name == "chpasswd")
+        if (ssh && &command != run.commands.data() && program_of(command).name == "chpasswd")
           if (const ShellWord* word = password_in(*(&command - 1)))
-            // Often one of a container that nobody else reaches.
-            if (Finding* found = report(word->span, "a password", "it goes to chpasswd"))
+            if (Finding* found =
+                    report(word->span, "a password", "it goes to chpasswd, beside an sshd")) {
+              found->fix =
+                  "let people in by keys: PasswordAuthentication no, and authorized_keys mounted "
+                  "when the container starts";
+              // Often of a container that nobody else reaches.
               found->pedantic = true;
+            }
         bool said = false;
         for (const ShellAssignment& set : command.assignments) {
           const auto* row = facts.secret(set.name);
