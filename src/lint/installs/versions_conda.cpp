@@ -11,6 +11,7 @@
 #include "lint/facts/build_steps.h"
 #include "lint/facts/cuda_base.h"
 #include "lint/facts/table_facts.h"
+#include "lint/installs/conda_builds.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
@@ -55,13 +56,6 @@ bool has_wheels(const Project& project, const PackageRequest& torch, std::string
       [&](const std::string& variant) { return knowledge::cuda_of_variant(variant) == cuda; });
 }
 
-/// A channel of somebody's own, or a mirror: it may have anything.
-bool has_own_channel(const PackageList& list) {
-  return std::ranges::any_of(list.indexes, [](const Word& channel) {
-    return channel.text.contains("://") || starts_with_any(channel.text, {"/", ".", "~", "$"});
-  });
-}
-
 /// A step gives conda a configuration, which may name such channels.
 bool configures_channels(const FileView& view, std::size_t stage) {
   const auto names_settings = [](std::string_view word) {
@@ -90,89 +84,6 @@ bool configures_channels(const FileView& view, std::size_t stage) {
   return false;
 }
 
-/// pytorch-cuda was made for some CUDA alone, by a channel that ended with PyTorch 2.5.
-bool no_such_metapackage(const PackageList& list, const ProjectFile& file, FindingSink& sink) {
-  const PackageRequest* asked = list.find("pytorch-cuda");
-  if (asked == nullptr || asked->manager != PackageManager::kConda || asked->version.empty() ||
-      has_own_channel(list))
-    return false;
-  const std::string cuda = major_minor(asked->version);
-  if (!cuda.contains('.') || is_one_of(cuda, {"11.6", "11.7", "11.8", "12.1", "12.4"}))
-    return false;
-  Finding& found = sink.add(
-      "conda-cuda-mismatch", file, asked->span,
-      fmt::format(
-          "there is no pytorch-cuda of {}: the channel pytorch made it for 11.6, 11.7, 11.8, "
-          "12.1 and 12.4, and ended with PyTorch 2.5",
-          cuda));
-  found.severity = Severity::kError;
-  found.evidence = {fmt::format("{}{}", asked->name, asked->specifier),
-                    "pytorch/pytorch#138506: the conda channel is no longer published to"};
-  found.fix = fmt::format(
-      "take torch from https://download.pytorch.org/whl by pip, or pytorch-gpu and "
-      "cuda-version={} of conda-forge",
-      cuda);
-  return true;
-}
-
-/// What the channel pytorch built: pytorch.org, "previous versions".
-constexpr auto kCondaBuilds = std::to_array<std::pair<std::string_view, std::string_view>>({
-    {"1.13", "11.6, 11.7"},
-    {"2.0", "11.7, 11.8"},
-    {"2.1", "11.8, 12.1"},
-    {"2.2", "11.8, 12.1"},
-    {"2.3", "11.8, 12.1"},
-    {"2.4", "11.8, 12.1, 12.4"},
-    {"2.5", "11.8, 12.1, 12.4"},
-});
-
-/// A pytorch that was not made for this pytorch-cuda; conda-forge's is another package.
-bool no_such_build(const PackageList& list, const ProjectFile& file, FindingSink& sink) {
-  const PackageRequest* cuda = list.find("pytorch-cuda");
-  const PackageRequest* torch = list.find("pytorch");
-  if (cuda == nullptr || torch == nullptr || cuda->manager != PackageManager::kConda ||
-      torch->manager != PackageManager::kConda || !is_version(cuda->version) ||
-      !is_version(torch->version) || has_own_channel(list) ||
-      file.source.slice(torch->span).contains("::") ||
-      std::ranges::any_of(list.indexes,
-                          [](const Word& one) { return one.text.contains("conda-forge"); }))
-    return false;
-  const auto row = std::ranges::find(kCondaBuilds, major_minor(torch->version),
-                                     &std::pair<std::string_view, std::string_view>::first);
-  const std::string wanted = major_minor(cuda->version);
-  if (row == kCondaBuilds.end() || !wanted.contains('.') || row->second.contains(wanted))
-    return false;
-  Finding& found = sink.add(
-      "conda-cuda-mismatch", file, cuda->span,
-      fmt::format("there is no pytorch {} for pytorch-cuda {}: the channel pytorch built it for {}",
-                  torch->version, wanted, row->second));
-  found.severity = Severity::kError;
-  found.evidence = {fmt::format("{}{}", torch->name, torch->specifier),
-                    "pytorch.org, previous versions"};
-  found.fix = fmt::format("write pytorch-cuda={}", row->second.substr(row->second.rfind(' ') + 1));
-  return true;
-}
-
-/// cudatoolkit ended with 11.8: of CUDA 12 conda's packages have other names.
-bool no_such_toolkit(const PackageList& list, const ProjectFile& file, FindingSink& sink) {
-  const PackageRequest* asked = list.find("cudatoolkit");
-  if (asked == nullptr || asked->manager != PackageManager::kConda || !is_version(asked->version) ||
-      first_number(asked->version).value_or(0) < 12 || has_own_channel(list))
-    return false;
-  const std::string cuda = major_minor(asked->version);
-  Finding& found =
-      sink.add("conda-cuda-mismatch", file, asked->span,
-               fmt::format("there is no cudatoolkit of {}: conda's channels end with 11.8", cuda));
-  found.severity = Severity::kError;
-  found.evidence = {fmt::format("{}{}", asked->name, asked->specifier),
-                    "conda-forge/cudatoolkit-feedstock: of CUDA 12 there are cuda-version and one "
-                    "package for each part"};
-  found.fix = fmt::format(
-      "write cuda-version={}, with {} of conda-forge", cuda,
-      list.find("pytorch") == nullptr ? "the parts that are used (cuda-toolkit)" : "pytorch-gpu");
-  return true;
-}
-
 /// What pip installs beside conda's packages, and loads the CUDA of the base.
 bool loads_system_cuda(const FileView& view, std::size_t stage) {
   return std::ranges::any_of(view.installs_in(stage), [](const Install* install) {
@@ -188,12 +99,9 @@ bool loads_system_cuda(const FileView& view, std::size_t stage) {
 }
 
 void judge(const Project& project, const PackageList& list, const ProjectFile& file,
-           const GpuImage* image, bool loads_system, bool own_channels, FindingSink& sink) {
-  if (!own_channels) {
-    // Whoever replaces these chooses the CUDA anew.
-    const bool cuda = no_such_metapackage(list, file, sink) || no_such_build(list, file, sink);
-    if (no_such_toolkit(list, file, sink) || cuda) return;
-  }
+           const CondaPlace& place, FindingSink& sink) {
+  const GpuImage* image = place.image;
+  if (!place.own_channels && asks_for_what_was_never_made(list, file, place, sink)) return;
   CudaClaim first;
   std::map<const PackageRequest*, std::string> torches;
   for (const Framework& one : frameworks_of(list, project.knowledge->frameworks))
@@ -227,9 +135,6 @@ void judge(const Project& project, const PackageList& list, const ProjectFile& f
                       "zyrlia1018/CMD-GEN#1"};
     // What conda env export wrote was solved.
     constexpr std::size_t kManyPackages = 80;
-    const auto has_build = [](const PackageRequest& one) {
-      return one.manager == PackageManager::kConda && std::ranges::count(one.specifier, '=') > 1;
-    };
     // A compiler of another minor is no part of the run time.
     const bool compiler = (request.name == "cuda-nvcc" || first.request->name == "cuda-nvcc") &&
                           first_number(cuda) == first_number(first.cuda);
@@ -260,7 +165,55 @@ void judge(const Project& project, const PackageList& list, const ProjectFile& f
                                      base_of_cuda(first.cuda))
                        : "begin with an image without CUDA, for conda brings its own, or with the "
                          "same major";
-  found.pedantic = !compiler && loads_system;
+  found.pedantic = !compiler && place.loads_system;
+}
+
+/// A Python for which no pytorch of today is built, or an installer of conda or an image of a time
+/// that had none other.
+bool has_old_python(const PackageList& list) {
+  const PackageRequest* python = list.find("python");
+  return python != nullptr && is_version(python->version) &&
+         !version_at_least(python->version, "3.8");
+}
+bool is_old_installer(std::string_view word) {
+  for (const std::string_view name : {"Miniconda", "Anaconda"})
+    if (const std::size_t at = word.find(name); at != word.npos) {
+      const std::string_view rest = word.substr(std::min(at + name.size() + 2, word.size()));
+      return !rest.starts_with("latest") &&
+             (!rest.starts_with("py3") || starts_with_any(rest, {"py36", "py37"}));
+    }
+  return false;
+}
+bool has_old_python(const FileView& view, const StageView& stage) {
+  for (const std::size_t one : view.dockerfile->lineage(stage.index)) {
+    const auto& base = view.dockerfile->stages[one].image;
+    if (base && base->repository.contains("conda") && base->tag.starts_with("4.")) return true;
+    for (const Instruction& step : view.dockerfile->stages[one].instructions)
+      if (mentions(step, is_old_installer)) return true;
+  }
+  return std::ranges::any_of(view.installs_in(stage.index), [](const Install* install) {
+    return std::ranges::any_of(lists_of(*install),
+                               [](const PackageList* list) { return has_old_python(*list); });
+  });
+}
+
+/// Scripts for somebody's own machine.
+void judge_script(const Project& project, const ProjectFile& file, FindingSink& sink) {
+  const std::string_view text = file.source.text();
+  if (!text.contains("cudatoolkit") && !text.contains("pytorch-cuda")) return;
+  CondaPlace place;
+  place.own_channels = text.contains("condarc") || text.contains("conda config");
+  place.unknown_python = true;
+  const std::vector<PackageList> lists =
+      package_commands(file.source, split_shell(text, {0, text.size()}).commands, {});
+  for (const PackageList& list : lists)
+    if (const PackageRequest* python = list.find("python");
+        python != nullptr && is_version(python->version)) {
+      place.unknown_python = false;
+      place.old_python = place.old_python || has_old_python(list);
+    }
+  for (const PackageList& list : lists)
+    if (list.manager == PackageManager::kConda) judge(project, list, file, place, sink);
 }
 
 }  // namespace
@@ -270,21 +223,27 @@ void judge_versions_conda(const Project& project, const std::vector<FileView>& v
   std::set<const PackageList*> seen;
   for (const FileView& view : views)
     for (const StageView& stage : view.stages) {
-      const bool loads_system = loads_system_cuda(view, stage.index);
-      const bool own_channels = configures_channels(view, stage.index);
+      CondaPlace place;
+      place.loads_system = loads_system_cuda(view, stage.index);
+      place.own_channels = configures_channels(view, stage.index);
+      place.old_python = has_old_python(view, stage);
       std::set<const PackageList*> judged;  // a file says the same to each step that installs it
       for (const Install& install : view.installs) {
         if (install.stage != stage.index) continue;
+        place.image = install.conditional ? nullptr : &stage.image;
         for (const PackageList* list : lists_of(install))
           if (judged.insert(list).second)
-            judge(project, *list, file_of(install, *list, *view.file),
-                  install.conditional ? nullptr : &stage.image, loads_system, own_channels, sink);
+            judge(project, *list, file_of(install, *list, *view.file), place, sink);
       }
       seen.merge(judged);
     }
-  for (const auto& file : project.files)
-    if (file->packages && !seen.contains(&*file->packages))
-      judge(project, *file->packages, *file, nullptr, false, false, sink);
+  for (const auto& file : project.files) {
+    if (file->kind == FileKind::kShell) judge_script(project, *file, sink);
+    if (!file->packages || seen.contains(&*file->packages)) continue;
+    CondaPlace place;
+    place.old_python = has_old_python(*file->packages);
+    judge(project, *file->packages, *file, place, sink);
+  }
 }
 
 }  // namespace flense::lint

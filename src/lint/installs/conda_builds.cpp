@@ -1,0 +1,190 @@
+#include "lint/installs/conda_builds.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/format.h"
+#include "base/version_numbers.h"
+#include "lint/source/blanks.h"
+
+namespace flense::lint {
+
+/// "=2.5.1=py3.11_cuda12.4_cudnn9.1.0_0"
+bool has_build(const PackageRequest& one) {
+  const std::string_view text = one.specifier;
+  const std::size_t version = std::min(text.find_first_not_of('='), text.size());
+  return one.manager == PackageManager::kConda && text.find('=', version) != text.npos;
+}
+
+namespace {
+
+/// A channel of somebody's own, or a mirror: it may have anything.
+bool has_own_channel(const PackageList& list) {
+  return std::ranges::any_of(list.indexes, [](const Word& channel) {
+    return channel.text.contains("://") || starts_with_any(channel.text, {"/", ".", "~", "$"});
+  });
+}
+
+/// pytorch-cuda was made for some CUDA alone, by a channel that ended with PyTorch 2.5.
+bool no_such_metapackage(const PackageList& list, const ProjectFile& file, FindingSink& sink) {
+  const PackageRequest* asked = list.find("pytorch-cuda");
+  if (asked == nullptr || asked->manager != PackageManager::kConda || asked->version.empty() ||
+      has_own_channel(list))
+    return false;
+  const std::string cuda = major_minor(asked->version);
+  if (!cuda.contains('.') || is_one_of(cuda, {"11.6", "11.7", "11.8", "12.1", "12.4"}))
+    return false;
+  Finding& found = sink.add(
+      "conda-cuda-mismatch", file, asked->span,
+      fmt::format(
+          "there is no pytorch-cuda of {}: the channel pytorch made it for 11.6, 11.7, 11.8, "
+          "12.1 and 12.4, and ended with PyTorch 2.5",
+          cuda));
+  found.severity = Severity::kError;
+  found.evidence = {fmt::format("{}{}", asked->name, asked->specifier),
+                    "pytorch/pytorch#138506: the conda channel is no longer published to"};
+  found.fix = fmt::format(
+      "take torch from https://download.pytorch.org/whl by pip, or pytorch-gpu and "
+      "cuda-version={} of conda-forge",
+      cuda);
+  return true;
+}
+
+/// What the channel pytorch built: pytorch.org, "previous versions", and the channel itself. Up to
+/// 1.12 by cudatoolkit, then by pytorch-cuda.
+constexpr auto kCondaBuilds = std::to_array<std::pair<std::string_view, std::string_view>>({
+    {"1.7", "9.2, 10.1, 10.2, 11.0"},
+    {"1.8", "10.1, 10.2, 11.1, 11.3"},
+    {"1.9", "10.2, 11.1, 11.3"},
+    {"1.10", "10.2, 11.1, 11.3"},
+    {"1.11", "10.2, 11.3, 11.5"},
+    {"1.12", "10.2, 11.3, 11.6"},
+    {"1.13", "11.6, 11.7"},
+    {"2.0", "11.7, 11.8"},
+    {"2.1", "11.8, 12.1"},
+    {"2.2", "11.8, 12.1"},
+    {"2.3", "11.8, 12.1"},
+    {"2.4", "11.8, 12.1, 12.4"},
+    {"2.5", "11.8, 12.1, 12.4"},
+});
+constexpr std::string_view kFirstOfMetapackage = "1.13";
+
+/// Some package holds pytorch at a version of its own time.
+bool holds_pytorch(const PackageList& list) {
+  return std::ranges::any_of(list.packages, [](const PackageRequest& one) {
+    return one.manager == PackageManager::kConda && one.name != "pytorch" &&
+           !one.specifier.empty() &&
+           (starts_with_any(one.name, {"torch", "pytorch", "fastai", "pyg", "ignite", "dgl"}));
+  });
+}
+
+const std::pair<std::string_view, std::string_view>* builds_of(std::string_view version) {
+  const auto row = std::ranges::find(kCondaBuilds, major_minor(version),
+                                     &std::pair<std::string_view, std::string_view>::first);
+  return row == kCondaBuilds.end() ? nullptr : &*row;
+}
+
+/// "12.4" of "11.8, 12.1, 12.4"
+std::string_view last_of(std::string_view builds) {
+  return builds.substr(builds.rfind(' ') + 1);
+}
+
+/// cudatoolkit beside a pytorch of 1.13 or later, or beside one without a version, which is such a
+/// one wherever the solver is free.
+bool toolkit_without_effect(const PackageList& list, const ProjectFile& file,
+                            const CondaPlace& place, const PackageRequest& cuda,
+                            const PackageRequest& torch, FindingSink& sink) {
+  const bool open = torch.specifier.empty() ||
+                    (torch.specifier.starts_with(">") && !torch.specifier.contains(','));
+  const auto* row = builds_of(torch.version);
+  if (torch.version.empty() ? !open || place.old_python || holds_pytorch(list)
+                            : row == nullptr || !version_at_least(row->first, kFirstOfMetapackage))
+    return false;
+  const std::string wanted = major_minor(cuda.version);
+  std::string_view instead = "11.8", last;
+  if (row != nullptr && !row->second.contains(instead)) instead = last_of(row->second);
+  for (const auto& [version, builds] : kCondaBuilds)
+    if (row == nullptr && wanted.contains('.') && builds.contains(wanted) &&
+        !version_at_least(version, kFirstOfMetapackage))
+      last = version;
+  Finding& found = sink.add(
+      "conda-cuda-mismatch", file, cuda.span,
+      fmt::format("cudatoolkit chooses no CUDA for pytorch: since 1.13 its channel builds it for "
+                  "pytorch-cuda, and the solver takes {}",
+                  row != nullptr ? "a build for the processor, or for another CUDA"
+                                 : "a pytorch of 2022 at the latest, or one for the processor"));
+  found.evidence = {fmt::format("{}{}", torch.name, torch.specifier),
+                    fmt::format("{}{}", cuda.name, cuda.specifier),
+                    "pytorch.org, previous versions"};
+  found.fix = fmt::format("write pytorch-cuda={} in place of cudatoolkit, with the channel nvidia",
+                          instead);
+  if (!last.empty())
+    found.fix += fmt::format("; or pytorch={}, the last that was built for {}", last, wanted);
+  found.pedantic = row == nullptr && place.unknown_python;
+  return true;
+}
+
+/// A pytorch that was not made for this CUDA; conda-forge's is another package, and conda's own
+/// channel has one for cudatoolkit.
+bool no_such_build(const PackageList& list, const ProjectFile& file, const CondaPlace& place,
+                   FindingSink& sink) {
+  const PackageRequest* meta = list.find("pytorch-cuda");
+  const PackageRequest* cuda = meta == nullptr ? list.find("cudatoolkit") : meta;
+  const PackageRequest* torch = list.find("pytorch");
+  if (cuda == nullptr || torch == nullptr || cuda->manager != PackageManager::kConda ||
+      torch->manager != PackageManager::kConda || !is_version(cuda->version) ||
+      has_own_channel(list) || has_build(*torch) || file.source.slice(torch->span).contains("::") ||
+      std::ranges::any_of(list.indexes,
+                          [](const Word& one) { return one.text.contains("conda-forge"); }))
+    return false;
+  if (meta == nullptr) {
+    if (list.find("cpuonly") != nullptr ||
+        std::ranges::find(list.indexes, "pytorch", &Word::text) == list.indexes.end())
+      return false;
+    if (toolkit_without_effect(list, file, place, *cuda, *torch, sink)) return true;
+  }
+  const auto* row = is_version(torch->version) ? builds_of(torch->version) : nullptr;
+  const std::string wanted = major_minor(cuda->version);
+  if (row == nullptr || !wanted.contains('.') || row->second.contains(wanted)) return false;
+  Finding& found =
+      sink.add("conda-cuda-mismatch", file, cuda->span,
+               fmt::format("there is no pytorch {} for {} {}: the channel pytorch built it for {}",
+                           torch->version, cuda->name, wanted, row->second));
+  // Without pytorch-cuda the solver has a build for the processor left.
+  if (meta != nullptr) found.severity = Severity::kError;
+  found.evidence = {fmt::format("{}{}", torch->name, torch->specifier),
+                    "pytorch.org, previous versions"};
+  found.fix = fmt::format("write {}={}", cuda->name, last_of(row->second));
+  return true;
+}
+
+/// cudatoolkit ended with 11.8: of CUDA 12 conda's packages have other names.
+bool no_such_toolkit(const PackageList& list, const ProjectFile& file, FindingSink& sink) {
+  const PackageRequest* asked = list.find("cudatoolkit");
+  if (asked == nullptr || asked->manager != PackageManager::kConda || !is_version(asked->version) ||
+      first_number(asked->version).value_or(0) < 12 || has_own_channel(list))
+    return false;
+  const std::string cuda = major_minor(asked->version);
+  Finding& found =
+      sink.add("conda-cuda-mismatch", file, asked->span,
+               fmt::format("there is no cudatoolkit of {}: conda's channels end with 11.8", cuda));
+  found.severity = Severity::kError;
+  found.evidence = {fmt::format("{}{}", asked->name, asked->specifier),
+                    "conda-forge/cudatoolkit-feedstock: of CUDA 12 there are cuda-version and one "
+                    "package for each part"};
+  found.fix = fmt::format(
+      "write cuda-version={}, with {} of conda-forge", cuda,
+      list.find("pytorch") == nullptr ? "the parts that are used (cuda-toolkit)" : "pytorch-gpu");
+  return true;
+}
+
+}  // namespace
+
+bool asks_for_what_was_never_made(const PackageList& list, const ProjectFile& file,
+                                  const CondaPlace& place, FindingSink& sink) {
+  // Whoever replaces these chooses the CUDA anew.
+  const bool cuda = no_such_metapackage(list, file, sink) || no_such_build(list, file, place, sink);
+  return no_such_toolkit(list, file, sink) || cuda;
+}
+
+}  // namespace flense::lint
