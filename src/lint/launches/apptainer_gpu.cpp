@@ -22,10 +22,24 @@ bool has_image_name(std::string_view variable) {
          !low.contains("opt") && !low.contains("arg") && !low.contains("flag");
 }
 
-/// The #SBATCH line that asks for GPUs, one at least; empty: none.
+/// "ngpus=2", "gpu=1" with a number of one at least.
+bool counts_gpus(std::string_view line) {
+  for (const std::string_view name : {"gpus=", "gpu=", "ngpus_excl_p=", "ngpus_shared="})
+    for (std::size_t at = line.find(name); at != line.npos; at = line.find(name, at + 1)) {
+      const std::size_t number = at + name.size();
+      if (number < line.size() && line[number] >= '1' && line[number] <= '9') return true;
+    }
+  return false;
+}
+
+/// The line of a job's options that asks for GPUs, one at least; empty: none.
 std::string_view gpus_of_job(std::string_view text) {
   while (!text.empty()) {
     const std::string_view line = trim_space(take_line(text));
+    // PBS and Torque, Grid Engine, LSF
+    if (starts_with_any(line, {"#PBS ", "#$ ", "#BSUB "}) &&
+        (counts_gpus(line) || line.starts_with("#BSUB -gpu ")))
+      return line;
     if (!line.starts_with("#SBATCH")) continue;
     const std::size_t at = line.find(" -G");
     const bool asks = line.contains("--gres=gpu") || line.contains("--gres gpu") ||

@@ -71,8 +71,9 @@ class GpuRequestRules {
     const bool stated = workload_.kind != WorkloadKind::kSrun &&
                         workload_.kind != WorkloadKind::kApptainer &&
                         workload_.kind != WorkloadKind::kSystemd;
-    if (!stated || !workload_.image_name || workload_.init_container ||
-        !is_complete(file_, workload_) || is_client(workload_))
+    if (misplaced()) return;
+    if (!stated || (!workload_.image_name && !workload_.build_context) ||
+        workload_.init_container || !is_complete(file_, workload_) || is_client(workload_))
       return;
     const Need why = need();
     if (why.what.empty()) return;
@@ -81,7 +82,7 @@ class GpuRequestRules {
       return;
     const bool has = !workload_.gpus.empty() || !workload_.devices.empty() ||
                      workload_.privileged || workload_.runtime ||
-                     workload_.image_name->tag.find("cpu") != std::string::npos;
+                     (workload_.image_name && workload_.image_name->tag.contains("cpu"));
     if (!workload_.command.empty() &&
         (is_tool(workload_.command.front().text) ||
          (is_shell(workload_.command.front().text) && command_words(workload_).size() == 1)))
@@ -112,9 +113,11 @@ class GpuRequestRules {
     if (key("gpus") != nullptr ||
         (devices != nullptr && (*devices)["resources"]["reservations"].find("devices") != nullptr))
       return;
-    Finding& found = sink_.add("gpu-not-requested", file_, workload_.image.span,
-                               fmt::format("{} runs {}, which needs a GPU, and asks for none",
-                                           title(workload_), why.what));
+    Finding& found =
+        sink_.add("gpu-not-requested", file_,
+                  workload_.image_name ? workload_.image.span : workload_.build_context->span,
+                  fmt::format("{} runs {}, which needs a GPU, and asks for none", title(workload_),
+                              why.what));
     found.evidence.push_back(why.evidence);
     found.pedantic = !why.sure || is_example(file_.source.project_path()) ||
                      elsewhere_.by_default || elsewhere_.started.contains(workload_.image.text);
@@ -148,7 +151,8 @@ class GpuRequestRules {
 
   /// Of Jetson's images, which get the GPU by NVIDIA's runtime.
   bool is_for_jetson() const {
-    return describe_image(*workload_.image_name, project_.knowledge->images).platform == "jetson";
+    return workload_.image_name &&
+           describe_image(*workload_.image_name, project_.knowledge->images).platform == "jetson";
   }
 
   /// Why the container needs a GPU.
@@ -159,6 +163,7 @@ class GpuRequestRules {
   };
 
   Need need() const {
+    if (workload_.build_context) return need_of_build();
     const std::string name = workload_.image_name->familiar();
     if (image_ != nullptr && !image_->vendor.empty() && image_->role == "serve")
       return image_->vendor == "amd" ? Need{} : Need{name, image_->source};
@@ -185,6 +190,61 @@ class GpuRequestRules {
         !looks && (words.size() > 1 || (!words.empty() && !is_shell(words.front().text)));
     return {name, image.vendor.evidence,
             program && is_one_of(image.flavour.value, {"base", "runtime"})};
+  }
+
+  /// Of what a service builds: its base, what it starts, and that no other service of the same
+  /// build has a GPU.
+  Need need_of_build() const {
+    const FileView* own = own_image(views_, project_, workload_);
+    if (own == nullptr) return {};
+    const StageView& last = own->stages.back();
+    const auto& base = last.stage->image;
+    if (last.image.vendor.value != "nvidia" || !last.image.platform.empty() || !base ||
+        is_for_other_device(own->file->source.project_path()) ||
+        own->text(last.stage->base.span).contains('$') ||
+        std::ranges::any_of(file_.workloads, [&](const Workload& other) {
+          return (!other.gpus.empty() || other.runtime) &&
+                 built_file(views_, project_, other) == own;
+        }))
+      return {};
+    Workload started = workload_;
+    started.image_name = base;
+    if (started.command.empty() && started.arguments.empty())
+      started.arguments = image_command(*own);
+    const std::string image = fmt::format("an image of {}", base->familiar());
+    const auto* row = known_image(started, *project_.knowledge);
+    if (row != nullptr && !row->vendor.empty() && row->role == "serve")
+      return {image, row->source, !is_client(started)};
+    const std::string command = gpu_command(started);
+    return {command.empty() ? image : image + " with " + command, last.image.vendor.evidence,
+            !command.empty() && !only_builds(started)};
+  }
+
+  /// `docker --gpus all run`, which docker refuses, and `docker run IMAGE --gpus all`, which the
+  /// program gets.
+  bool misplaced() {
+    const Word* option = workload_.early_gpus ? &*workload_.early_gpus : nullptr;
+    const bool early = option != nullptr;
+    if (!early && is_engine(workload_.kind) && workload_.node == nullptr &&
+        workload_.gpus.empty() && !workload_.arguments.empty()) {
+      const Word& first = workload_.arguments.front();
+      const std::string value = first.text == "--gpus" && workload_.arguments.size() > 1
+                                    ? workload_.arguments[1].text
+                                : first.text.starts_with("--gpus=") ? first.text.substr(7)
+                                                                    : std::string();
+      if (value == "all" || value.contains("device=")) option = &first;
+    }
+    if (option == nullptr) return false;
+    Finding& found = sink_.add(
+        "gpu-not-requested", file_, option->span,
+        early ? fmt::format("--gpus stands in front of {}'s command, which ends with \"unknown "
+                            "flag: --gpus\"",
+                            workload_.kind == WorkloadKind::kPodman ? "podman" : "docker")
+              : "--gpus stands behind the image: the program gets it, and the container no GPU");
+    if (early) found.severity = Severity::kError;
+    found.evidence = {"Docker documentation, docker run [OPTIONS] IMAGE [COMMAND] [ARG...]"};
+    found.fix = early ? "write it behind run" : "write it in front of the image";
+    return true;
   }
 
   /// `docker create`, to copy files out of an image.

@@ -80,8 +80,8 @@ void read_docker(const std::vector<LaunchWord>& words, std::size_t at, Workload 
   base.kind =
       words[at].word.text.ends_with("podman") ? WorkloadKind::kPodman : WorkloadKind::kDocker;
   LaunchOptions global(words, at + 1, kDockerOptions);
-  while (global.next()) {
-  }
+  while (const auto option = global.next())
+    if (option->name == "--gpus") base.early_gpus = Word{option->name, option->value.span};
   std::size_t verb = global.at();
   if (verb < words.size() && words[verb].word.text == "container") ++verb;
   if (verb >= words.size()) return;
