@@ -123,6 +123,14 @@ std::string variant_of_index(std::string_view url) {
   return {};
 }
 
+std::string torch_of_links(std::string_view url) {
+  const std::size_t at = url.find("/torch-");
+  if (at == url.npos || !url.contains("://")) return {};
+  const std::string_view rest = url.substr(at + 7);
+  const std::string_view number = rest.substr(0, rest.find('+'));
+  return is_version(number) && rest.size() > number.size() ? std::string(number) : std::string();
+}
+
 bool is_pypi(std::string_view url) {
   // mirrors.aliyun.com, mirrors.ustc.edu.cn, mirrors.cloud.tencent.com, mirror.baidu.com, …
   return !url.contains('$') &&
@@ -167,8 +175,12 @@ bool is_gpu_package(std::string_view name) {
 std::vector<Framework> frameworks_of(const PackageList& list, const knowledge::Frameworks& tables) {
   // Variants named by the indexes of the list, each once; two of them leave a choice.
   std::vector<std::pair<std::string, std::string>> variants;
+  // Links of extensions hold no torch.
+  const bool links_alone = std::ranges::all_of(
+      list.indexes, [](const Word& index) { return !torch_of_links(index.text).empty(); });
   for (const Word& index : list.indexes)
-    if (std::string variant = variant_of_index(index.text); !variant.empty())
+    if (std::string variant = variant_of_index(index.text);
+        !variant.empty() && torch_of_links(index.text).empty())
       if (std::ranges::find(variants, variant, [](const auto& v) { return v.first; }) ==
           variants.end())
         variants.emplace_back(std::move(variant), index.text);
@@ -203,7 +215,7 @@ std::vector<Framework> frameworks_of(const PackageList& list, const knowledge::F
       } else if (variants.size() == 1) {
         found.variant = {variants[0].first, variants[0].second};
         found.from_index = true;
-      } else if (variants.empty() && list.indexes.empty() && request.url.empty() &&
+      } else if (variants.empty() && links_alone && request.url.empty() &&
                  !request.version.empty()) {
         if (const auto* row = tables.default_variant(request.version);
             row != nullptr && request.name == "torch")

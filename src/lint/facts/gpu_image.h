@@ -63,6 +63,10 @@ struct Framework {
 /// The variant that the address of an index names: "cu124", "rocm6.2", "cpu"; empty for others.
 std::string variant_of_index(std::string_view url);
 
+/// The torch that links to PyG's extensions are for: "2.0.0" of "…/whl/torch-2.0.0+cu118.html";
+/// empty: they are no such links.
+std::string torch_of_links(std::string_view url);
+
 /// PyPI, a mirror of it, or an index of NVIDIA's that has no torch: with these pip takes PyPI's.
 bool is_pypi(std::string_view url);
 

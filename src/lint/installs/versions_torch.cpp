@@ -176,6 +176,85 @@ void codec(const Project& project, const PlacedList& place, FindingSink& sink) {
                    place.list->find("torch") == nullptr;
 }
 
+/// Wheels of PyG's extensions, which data.pyg.org builds for each torch and CUDA.
+bool is_of_pyg(std::string_view package) {
+  return is_one_of(
+      package, {"torch-scatter", "torch-sparse", "torch-cluster", "torch-spline-conv", "pyg-lib"});
+}
+
+/// The torch of the place: the base's own, or the one that the stage installs; empty: not known.
+struct TorchHere {
+  std::string version, variant;  ///< "2.0.1", "cu117"
+};
+/// "cu117" of "11.7.1".
+std::string variant_of_cuda(std::string_view cuda) {
+  std::string out = "cu" + major_minor(cuda);
+  std::erase(out, '.');
+  return out;
+}
+TorchHere torch_here(const Project& project, const PlacedList& place) {
+  const StageView& stage = place.view->stages[place.install->stage];
+  const TorchInstalls found =
+      torch_installs(project, *place.view, stage, own_environment(*place.install));
+  if (found.torch.empty())
+    return stage.image.framework.value == "torch" && stage.image.framework_version.known() &&
+                   stage.image.cuda.known()
+               ? TorchHere{torch_beside(place), variant_of_cuda(stage.image.cuda.value)}
+               : TorchHere{};
+  const TorchInstall& last = found.torch.back();
+  const bool one = std::ranges::all_of(found.torch, [&](const TorchInstall& other) {
+    return other.torch.variant.value == last.torch.variant.value;
+  });
+  return one && last.sure ? TorchHere{torch_beside(place), last.torch.variant.value} : TorchHere{};
+}
+
+/// Links to extensions that are built for another torch than the one that is there.
+void extension_links(const Project& project, const PlacedList& place, FindingSink& sink) {
+  if (place.view == nullptr || !place.view->stages[place.install->stage].reachable) return;
+  const auto asked = std::ranges::find_if(
+      place.list->packages, [](const PackageRequest& one) { return is_of_pyg(one.name); });
+  if (asked == place.list->packages.end()) return;
+  const Word* link = nullptr;
+  for (const PackageList* list : {place.list, &place.install->command})
+    for (const Word& index : list->indexes) {
+      if (torch_of_links(index.text).empty()) continue;
+      if (link != nullptr && link->text != index.text) return;
+      link = &index;
+    }
+  if (link == nullptr) return;
+  const std::string torch = torch_of_links(link->text), variant = variant_of_index(link->text);
+  const TorchHere here = torch_here(project, place);
+  const std::string cuda = knowledge::cuda_of_variant(here.variant);
+  std::string what, rest;
+  bool sure = true;
+  if (variant == "cpu" && !cuda.empty()) {
+    what = "the processor";
+    rest = "its operators end with \"Not compiled with CUDA support\"";
+  } else if (!here.version.empty() && major_minor(here.version) != major_minor(torch)) {
+    what = "torch " + torch;
+    rest = "it does not load";
+    // Of older links pip passes over the wheels, for PyPI has newer sources.
+    sure = !asked->version.empty() || version_at_least(torch, "2.0");
+  } else if (const std::string wanted = knowledge::cuda_of_variant(variant);
+             !here.version.empty() && !cuda.empty() && !wanted.empty() && wanted != cuda) {
+    what = "CUDA " + wanted;
+    rest = "the import ends with \"compiled with different CUDA versions\"";
+    // The later ones compare the majors alone.
+    sure = first_number(wanted) != first_number(cuda);
+  }
+  if (what.empty()) return;
+  const bool own = link >= place.list->indexes.data() &&
+                   link < place.list->indexes.data() + place.list->indexes.size();
+  Finding& found = sink.add(
+      "wheel-cuda-mismatch", own ? *place.file : *place.view->file, link->span,
+      fmt::format("these wheels of {} are built for {}, and torch here is {}{}: {}", asked->name,
+                  what, here.version.empty() ? "" : here.version + ", ", here.variant, rest));
+  found.evidence = {link->text, "PyG documentation, Installation: wheels for each torch and CUDA"};
+  found.fix = fmt::format("write torch-{}+{}.html", here.version.empty() ? torch : here.version,
+                          here.variant);
+  found.pedantic = !sure || place.install->conditional;
+}
+
 }  // namespace
 
 void judge_versions_torch(const Project& project, const std::vector<FileView>& views,
@@ -186,6 +265,7 @@ void judge_versions_torch(const Project& project, const std::vector<FileView>& v
     companions(project, *place.list, *place.file, sink);
     newest_torchaudio(project, place, sink);
     codec(project, place, sink);
+    extension_links(project, place, sink);
   }
 }
 
