@@ -70,6 +70,34 @@ bool is_deleted(const std::vector<StepCommand>& commands, const StepCommand& fet
   });
 }
 
+/// Python that loads a model of its own library's, or fetches a data set, by name.
+std::optional<Weights> loaded_by(std::string_view script, Span span) {
+  constexpr auto kCalls = std::to_array<std::string_view>(
+      {"from_pretrained(", "snapshot_download(", "hf_hub_download(", "whisper.load_model(",
+       "WhisperModel(", "clip.load(", "load_dataset(", "download=True"});
+  const auto call =
+      std::ranges::find_if(kCalls, [&](std::string_view one) { return holds(script, one); });
+  if (call == kCalls.end() || is_small_part(script)) return std::nullopt;
+  const bool data = is_one_of(*call, {"load_dataset(", "download=True"});
+  return Weights{span, data ? "a data set" : "a model",
+                 std::string(*call) + (call->ends_with('(') ? "…)" : ""), !names_large(script)};
+}
+
+/// A path that is named as people name weights and data.
+bool names_model(std::string_view path) {
+  return is_weights(path) ||
+         has_part(to_lower(path), "/",
+                  {"checkpoints", "checkpoint", "ckpt", "ckpts", "weights", "pretrained",
+                   "pretrained_models", "pretrained_weights", "models", "dataset", "datasets"});
+}
+
+/// An archive of a known data set, of gigabytes.
+bool is_known_data(std::string_view url) {
+  return (url.contains("images.cocodataset.org/zips/") || url.contains("image-net.org/data/") ||
+          url.contains("host.robots.ox.ac.uk/pascal/VOC/")) &&
+         ends_with_any(url, {".zip", ".tar", ".tar.gz"});
+}
+
 /// What a command downloads; empty where it is kept in a mount.
 std::optional<Weights> downloaded(const StepCommand& command) {
   const Span span = command.shell->span;
@@ -88,7 +116,23 @@ std::optional<Weights> downloaded(const StepCommand& command) {
       // Most ONNX files that are fetched by name are megabytes.
       if (holds(word.text, "://") && is_weights(word.text) && !word.text.ends_with(".onnx"))
         return Weights{word.span, "weights", word.text, may_be_small(word.text)};
+      else if (is_known_data(word.text))
+        return Weights{word.span, "a data set", word.text};
   }
+  if (is_one_of(program, {"aws", "gsutil", "gcloud"}) && (command.has("cp") || command.has("sync")))
+    for (const Argument& word : command.arguments) {
+      if (!holds(word.text, "://")) continue;
+      if (is_weights(word.text))
+        return Weights{word.span, "weights", word.text, may_be_small(word.text)};
+      break;
+    }
+  // What lies in Google's Drive only the name of the target tells.
+  if (program == "gdown")
+    for (const Argument& word : command.arguments)
+      if (!holds(word.text, "://") && names_model(word.text))
+        return Weights{span, "what is kept as " + word.text, "gdown", true};
+  if (program == "text-generation-server" && first == "download-weights")
+    return Weights{span, "a model", "text-generation-server download-weights"};
   // Spaces are programs; without LFS a clone holds pointers to the weights.
   if (program == "git" && has_part("huggingface.co/") && first == "clone" &&
       !has_part("huggingface.co/spaces/") &&
@@ -103,13 +147,7 @@ std::optional<Weights> downloaded(const StepCommand& command) {
   if (program == "modelscope" && first == "download")
     return Weights{span, "a model", "modelscope download"};
   if (program.starts_with("python")) {
-    const std::string script = command.value_of("-c");
-    if (is_small_part(script)) return std::nullopt;
-    for (const std::string_view call :
-         {"from_pretrained(", "snapshot_download(", "hf_hub_download(", "load_dataset("})
-      if (holds(script, call))
-        return Weights{span, call == "load_dataset(" ? "a data set" : "a model",
-                       std::string(call) + "…)", !names_large(script)};
+    return loaded_by(command.value_of("-c"), span);
   }
   return std::nullopt;
 }
