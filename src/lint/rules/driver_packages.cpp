@@ -225,9 +225,41 @@ bool only_looks(const StepCommand& command) {
   });
 }
 
+/// Tools of a distribution or of AMD that install the driver along, or nothing else.
+Finding* driver_tool(const ProjectFile& file, const StepCommand& command, bool without_files,
+                     FindingSink& sink) {
+  const bool amd = command.program == "amdgpu-install";
+  const bool ubuntu =
+      command.program == "ubuntu-drivers" && (command.has("autoinstall") || command.has("install"));
+  if ((!amd && !ubuntu) ||
+      (amd &&
+       (command.has("--no-dkms") || command.has("--list-usecase") || command.has("--uninstall") ||
+        command.has("--dryrun") || std::ranges::any_of(command.arguments, [](const Argument& word) {
+          return word.text.starts_with('$');
+        }))))
+    return nullptr;
+  Finding& found = sink.add(
+      "driver-package-installed", file, command.program_span,
+      amd ? "amdgpu-install brings AMD's kernel driver (amdgpu-dkms) into the image; the driver "
+            "must be the host's"
+          : "ubuntu-drivers installs the driver for the GPU of the machine that builds, or "
+            "nothing; "
+            "the driver must be the host's");
+  found.evidence = {amd ? "ROCm documentation, amdgpu-install --list-usecase: the kernel mode "
+                          "driver is included in all use cases"
+                        : "Ubuntu Server documentation, NVIDIA drivers installation"};
+  // The builder mostly has no GPU, and AMD's libraries are the image's own.
+  found.severity = Severity::kWarning;
+  found.fix = amd ? "add --no-dkms: the container gets /dev/kfd and /dev/dri of the host"
+                  : "delete the command: containers get the host's files";
+  found.pedantic = without_files;
+  return &found;
+}
+
 Finding* driver_installer(const ProjectFile& file, const StepCommand& command, bool without_files,
                           FindingSink& sink) {
   if (only_looks(command)) return nullptr;
+  if (Finding* tool = driver_tool(file, command, without_files, sink)) return tool;
   // Under another name it is known by its options.
   const bool no_module = command.has("--no-kernel-module") || command.has("--no-kernel-modules");
   const bool quiet = command.has("--ui=none") && (command.has("-s") || command.has("--silent"));
