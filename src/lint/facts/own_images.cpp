@@ -78,8 +78,13 @@ std::string with_tag(const ImageName& name) {
 BuiltNames::BuiltNames(const Project& project) {
   const auto take = [&](const std::vector<BuildTarget>& builds) {
     for (const BuildTarget& build : builds)
-      for (const Word& tag : build.tags)
-        if (const auto name = parse_image_name(tag.text)) names_.insert(with_tag(*name));
+      for (const Word& tag : build.tags) {
+        // Of "name:v$VERSION" the repository is known.
+        const std::size_t open = tag.text.find('$');
+        const std::size_t end = open == tag.text.npos ? open : tag.text.rfind(':', open);
+        if (const auto name = parse_image_name(std::string_view(tag.text).substr(0, end)))
+          names_.insert(open == tag.text.npos ? with_tag(*name) : name->familiar() + ":$");
+      }
   };
   for (const auto& file : project.files) {
     take(file->targets);

@@ -198,8 +198,12 @@ bool is_small_model(std::string_view name) {
 
 const knowledge::LaunchImageRow* known_image(const Workload& workload,
                                              const knowledge::Knowledge& known) {
-  if (!workload.image_name) return nullptr;
-  const std::string name = workload.image_name->familiar();
+  return workload.image_name ? known_image(*workload.image_name, known) : nullptr;
+}
+
+const knowledge::LaunchImageRow* known_image(const ImageName& image,
+                                             const knowledge::Knowledge& known) {
+  const std::string name = image.familiar();
   if (const auto* row = known.launch.image(name)) return row;
   // A mirror keeps the last two parts: registry.example.org/team/vllm/vllm-openai.
   const std::size_t last = name.rfind('/');

@@ -46,6 +46,9 @@ bool is_hub_model(std::string_view value);
 /// A model that loads in seconds, by its name: "microsoft/DialoGPT-small", "Qwen/Qwen3-0.6B".
 bool is_small_model(std::string_view name);
 
+const knowledge::LaunchImageRow* known_image(const ImageName& image,
+                                             const knowledge::Knowledge& known);
+/// Of its image; null where it has none.
 const knowledge::LaunchImageRow* known_image(const Workload& workload,
                                              const knowledge::Knowledge& known);
 

@@ -86,24 +86,20 @@ bool names_no_release(std::string_view tag) {
          });
 }
 
-/// What a service or a container with GPUs starts, and images.json does not know.
-void floating_start(const ImageUse& use, const Workload& workload, FindingSink& sink) {
+/// An image that images.json does not know: of launch.json (null: it is not), or for GPUs by what
+/// `evidence` says.
+void floating_release(const ImageUse& use, const knowledge::LaunchImageRow* row,
+                      std::string evidence, FindingSink& sink) {
   const ImageName& name = *use.name;
-  const knowledge::LaunchImageRow* row = known_image(workload, *use.knowledge);
-  const bool asks =
-      !workload.gpus.empty() || (workload.runtime && workload.runtime->text == "nvidia");
-  // A name without an owner is that of an image which somebody built on the machine.
   if (!name.digest.empty() || !names_no_release(name.tag) ||
-      has_part(name.tag, "-", {"cpu", "xpu", "intel", "gaudi", "hpu", "neuron", "llamacpp"}) ||
-      (row == nullptr && (!asks || !name.familiar().contains('/') || is_script(use.file->kind) ||
-                          use.file->kind == FileKind::kWorkflow)))
+      has_part(name.tag, "-", {"cpu", "xpu", "intel", "gaudi", "hpu", "neuron", "llamacpp"}))
     return;
   Finding& found = sink.add(
       "gpu-image-floating", *use.file, use.span,
       fmt::format("{}{} may be of another CUDA or ROCm, and need a newer driver, after the next "
                   "release",
                   name.familiar(), name.tag.empty() ? " without a tag" : ":" + name.tag));
-  found.evidence = {row != nullptr ? row->source : title(workload) + " asks for a GPU"};
+  found.evidence = {std::move(evidence)};
   // "turing-latest" is turing-VERSION, "latest-rocm" VERSION-rocm.
   constexpr std::string_view kLatest = "latest";
   std::string release = name.tag;
@@ -117,8 +113,34 @@ void floating_start(const ImageUse& use, const Workload& workload, FindingSink& 
   found.pedantic = row == nullptr || row->vendor.empty() || may_float(use);
 }
 
-/// Of the other vendors' images only what has no tag can be told to move.
-void floating_tag(const Project& project, const ImageUse& use, FindingSink& sink) {
+/// What a service or a container with GPUs starts.
+void floating_start(const ImageUse& use, const Workload& workload, FindingSink& sink) {
+  const knowledge::LaunchImageRow* row = known_image(workload, *use.knowledge);
+  const bool asks =
+      !workload.gpus.empty() || (workload.runtime && workload.runtime->text == "nvidia");
+  // A name without an owner is that of an image which somebody built on the machine.
+  if (row != nullptr || (asks && use.name->familiar().contains('/') && !is_script(use.file->kind) &&
+                         use.file->kind != FileKind::kWorkflow))
+    floating_release(use, row, row != nullptr ? row->source : title(workload) + " asks for a GPU",
+                     sink);
+}
+
+/// What is built on, or fetched: known by its name, or its tag names a kind of GPU. What a script
+/// fetches is mostly its owner's.
+void floating_name(const ImageUse& use, FindingSink& sink) {
+  if (is_for_other_device(use.file->source.project_path())) return;
+  const knowledge::LaunchImageRow* row = known_image(*use.name, *use.knowledge);
+  const std::string& tag = use.name->tag;
+  if (row != nullptr)
+    floating_release(use, row, row->source, sink);
+  else if ((use.image->row != nullptr || use.built != nullptr) &&
+           use.name->familiar().contains('/') && has_part(tag, "-", {"gpu", "cuda", "rocm"}))
+    floating_release(use, row, "tag " + tag, sink);
+}
+
+/// Of the other vendors' images only what has no tag can be told to move. False where images.json
+/// does not know it, and nothing was told.
+bool floating_tag(const Project& project, const ImageUse& use, FindingSink& sink) {
   const std::string& tag = use.name->tag;
   // Somebody's image for GPUs by its name: whether it has that tag at all only its owner knows.
   if (!use.image->official && use.image->repository.find('/') != std::string::npos &&
@@ -132,12 +154,12 @@ void floating_tag(const Project& project, const ImageUse& use, FindingSink& sink
     found.evidence = {"no tag is written"};
     found.fix = fmt::format("write a release: {}:VERSION", use.name->familiar());
     found.pedantic = true;
-    return;
+    return true;
   }
-  if (!use.image->official || !use.image->vendor.known() || !use.name->digest.empty() ||
-      (!use.name->tag.empty() && !is_latest(use.name->tag)) ||
+  if (!use.image->official || !use.image->vendor.known()) return false;
+  if (!use.name->digest.empty() || (!use.name->tag.empty() && !is_latest(use.name->tag)) ||
       is_set_by_kustomization(project, use))
-    return;
+    return true;
   Finding& found = sink.add(
       "gpu-image-floating", *use.file, use.span,
       fmt::format(
@@ -148,15 +170,17 @@ void floating_tag(const Project& project, const ImageUse& use, FindingSink& sink
   constexpr std::string_view kLatest = "latest";
   found.fix = fmt::format("write a release: {}:VERSION{}", use.name->familiar(),
                           tag.empty() ? tag : tag.substr(kLatest.size()));
-  if (!use.name->familiar().starts_with("nvcr.io/")) return;
+  if (!use.name->familiar().starts_with("nvcr.io/")) return true;
   found.message = fmt::format("{} has no tag latest: the pull ends with \"manifest unknown\"",
                               use.name->familiar());
   found.evidence.push_back("triton-inference-server/server#5359");
+  return true;
 }
 
-void judge_use(const Project& project, const ImageUse& use, FindingSink& sink) {
+void judge_use(const Project& project, const ImageUse& use, const BuiltNames& own,
+               FindingSink& sink) {
   if (is_cuda_tag(use)) return judge_cuda_tag(use, sink);
-  floating_tag(project, use, sink);
+  if (!floating_tag(project, use, sink) && !own.has_repository(*use.name)) floating_name(use, sink);
 }
 
 /// A command that looks at the machine once: nvidia-smi, rocminfo.
@@ -211,28 +235,28 @@ void started_images(const Project& project, const BuiltNames& own, FindingSink& 
       use.looks = only_looks(workload);
       use.never_fetched = is_never_fetched(workload);
       if (is_cuda_tag(use) || (image.official && image.vendor.known()))
-        judge_use(project, use, sink);
+        judge_use(project, use, own, sink);
       else if (!is_set_by_kustomization(project, use) && !own.has_repository(*workload.image_name))
         floating_start(use, workload, sink);
     }
 }
 
-/// Images that are fetched, or that CI jobs run in. That one of them floats is what CI is for.
+/// Images that are fetched, or that CI jobs run in.
 void named_images(const Project& project, const BuiltNames& own, FindingSink& sink) {
   for (const auto& file : project.files)
     for (const NamedImage& one : file->names.images) {
       if (own.contains(one.name)) continue;
       const GpuImage image = describe_image(one.name, project.knowledge->images);
       const ImageUse use{file.get(), one.text.span, &one.name, &image, project.knowledge, {}};
-      if (is_cuda_tag(use)) judge_use(project, use, sink);
+      judge_use(project, use, own, sink);
     }
 }
 
 using GivenBases = std::set<const Stage*>;  ///< of which a file of the project gives an argument
 /// A Dockerfile's bases with the arguments that a bake target or a Compose service gives.
 void given_bases(const Project& project, const ProjectFile& file, const std::string& dockerfile,
-                 const std::vector<std::pair<Word, Word>>& args, GivenBases& given,
-                 FindingSink& sink) {
+                 const std::vector<std::pair<Word, Word>>& args, const BuiltNames& own,
+                 GivenBases& given, FindingSink& sink) {
   const ProjectFile* built = project.find(dockerfile);
   if (built == nullptr || !built->dockerfile) return;
   Environment environment;
@@ -254,11 +278,11 @@ void given_bases(const Project& project, const ProjectFile& file, const std::str
     ImageUse use{&file, at->second.span, &*name, &image, project.knowledge, {}};
     use.built = built;
     if (!file.source.slice(use.span).contains(image.cuda.value)) use.pattern = stage.base.text;
-    judge_use(project, use, sink);
+    judge_use(project, use, own, sink);
   }
 }
 
-GivenBases given_arguments(const Project& project, FindingSink& sink) {
+GivenBases given_arguments(const Project& project, const BuiltNames& names, FindingSink& sink) {
   GivenBases given;
   for (const auto& file : project.files) {
     const std::string own = directory_of(file->source.path());
@@ -267,7 +291,7 @@ GivenBases given_arguments(const Project& project, FindingSink& sink) {
           project, *file,
           path_below(path_below(own, target.context.text.empty() ? "." : target.context.text),
                      target.dockerfile.text.empty() ? "Dockerfile" : target.dockerfile.text),
-          target.args, given, sink);
+          target.args, names, given, sink);
     // Command lines begin at the root of the checkout, or at the script.
     std::string root = file->source.path();
     root.resize(root.size() - std::min(root.size(), file->source.project_path().size()));
@@ -279,7 +303,7 @@ GivenBases given_arguments(const Project& project, FindingSink& sink) {
                 ? path_below(path_below(start, build.context.text), "Dockerfile")
                 : path_below(start, build.dockerfile.text);
         if (project.find(path) == nullptr) continue;
-        return given_bases(project, *file, path, build.args, given, sink);
+        return given_bases(project, *file, path, build.args, names, given, sink);
       }
     };
     for (const BuildTarget& build : file->names.builds) command_line(build);
@@ -289,7 +313,7 @@ GivenBases given_arguments(const Project& project, FindingSink& sink) {
       given_bases(project, *file,
                   path_below(path_below(own, workload.build_context->text),
                              workload.dockerfile ? workload.dockerfile->text : "Dockerfile"),
-                  build_arguments(workload), given, sink);
+                  build_arguments(workload), names, given, sink);
     }
   }
   return given;
@@ -341,7 +365,8 @@ void musl_base(const FileView& view, const StageView& stage, FindingSink& sink) 
 
 void judge_base_image(const Project& project, const std::vector<FileView>& views,
                       FindingSink& sink) {
-  const GivenBases given = given_arguments(project, sink);
+  const BuiltNames own(project);
+  const GivenBases given = given_arguments(project, own, sink);
   for (const FileView& view : views) {
     for (const StageView& stage : view.stages) {
       if (stage.own_base && stage.stage->image) {
@@ -353,12 +378,11 @@ void judge_base_image(const Project& project, const std::vector<FileView>& views
             // Nothing is built on a stage without a name that none needs.
             given.contains(stage.stage) || (!stage.reachable && stage.stage->name.empty())};
         use.built = view.file;
-        judge_use(project, use, sink);
+        judge_use(project, use, own, sink);
       }
       musl_base(view, stage, sink);
     }
   }
-  const BuiltNames own(project);
   started_images(project, own, sink);
   named_images(project, own, sink);
 }
