@@ -233,10 +233,19 @@ bool copies_wheels(const Instruction& copy) {
   for (std::size_t at = 0; at + 1 < copy.words.size(); ++at) {
     const std::string& source = copy.words[at].text;
     if (!source.contains("site-packages") && !source.contains("dist-packages") &&
-        !source.contains("venv"))
+        !source.contains("venv") && !source.contains("/lib/python3"))
       return false;
   }
   return copy.words.size() > 1;
+}
+
+/// The programs of a Python's packages, from a stage that makes none of its own.
+bool copies_scripts(const FileView& view, const Instruction& copy, std::size_t from) {
+  return copy.words.size() == 2 &&
+         is_one_of(copy.words[0].text, {"/usr/local/bin", "/usr/local/bin/"}) &&
+         std::ranges::none_of(view.dockerfile->lineage(from), [&](std::size_t one) {
+           return std::ranges::any_of(view.dockerfile->stages[one].instructions, may_hold_users);
+         });
 }
 
 }  // namespace
@@ -315,6 +324,7 @@ std::optional<UnusedCuda> unused_cuda_of(const FileView& view) {
         out.sure = out.sure && knows_all_installs(view, *from);
         continue;
       }
+      if (copies_scripts(view, copy, *from)) continue;  // may_hold_users() has seen it
       // What another stage compiled, or an image of the project holds, may be linked against the
       // libraries of this base.
       if (image.vendor.known() || image.repository.empty() || !is_without_cuda(image.repository))

@@ -57,7 +57,8 @@ class TorchOverBase {
     const auto first = std::ranges::find_if(at_.found.torch, [](const TorchInstall& one) {
       return conda_environment(*one.install).empty();
     });
-    if (first == at_.found.torch.end()) return;
+    // Into environments of conda's, which begin empty too.
+    if (first == at_.found.torch.end()) return beside_base();
     const TorchInstall& again = *first;
     // That has replaced the base's, and is not to go.
     if (at_.is_held_before(*again.install)) return;
@@ -88,7 +89,8 @@ class TorchOverBase {
   /// In an environment of its own, where nothing else goes into the base's.
   void beside_base() {
     if (at_.found.torch.empty() ||
-        commands_mention(at_.view, at_.stage.index, "system-site-packages"))
+        commands_mention(at_.view, at_.stage.index, "system-site-packages") ||
+        commands_mention(at_.view, at_.stage.index, "--clone"))
       return;
     for (const Install* install : at_.view.installs_in(at_.stage.index))
       if (!is_of_system(install->command.manager) && own_environment(*install).empty() &&
@@ -96,7 +98,7 @@ class TorchOverBase {
           (!install->command.requirement_files.empty() ||
            std::ranges::any_of(install->command.packages, [](const PackageRequest& request) {
              return !is_one_of(request.name, {"pip", "setuptools", "wheel", "uv", "virtualenv",
-                                              "conda", "mamba", "packaging"});
+                                              "conda", "conda-build", "mamba", "packaging"});
            })))
         return;
     const std::string& has = at_.stage.image.framework_version.value;
