@@ -98,9 +98,29 @@ bool loads_system_cuda(const FileView& view, std::size_t stage) {
   });
 }
 
+/// conda's switch for builds without a GPU, on a base that has CUDA for its programs.
+void for_processor(const PackageList& list, const ProjectFile& file, const CondaPlace& place,
+                   FindingSink& sink) {
+  const PackageRequest* switched = list.find("cpuonly");
+  const GpuImage* image = place.image;
+  if (switched == nullptr || switched->manager != PackageManager::kConda ||
+      list.find("pytorch") == nullptr || image == nullptr || !image->cuda.known() ||
+      image->flavour.value == "base")
+    return;
+  Finding& found =
+      sink.add("conda-cuda-mismatch", file, switched->span,
+               fmt::format("cpuonly takes a pytorch for the processor, and the base is of CUDA "
+                           "{}: torch.cuda.is_available() is false",
+                           image->cuda.value));
+  found.evidence = {switched->name, image->cuda.evidence};
+  found.fix = "take a base without CUDA, or a pytorch for it (pytorch-cuda=…)";
+  found.pedantic = place.loads_system || image->flavour.value == "devel";
+}
+
 void judge(const Project& project, const PackageList& list, const ProjectFile& file,
            const CondaPlace& place, FindingSink& sink) {
   const GpuImage* image = place.image;
+  for_processor(list, file, place, sink);
   if (!place.own_channels && asks_for_what_was_never_made(list, file, place, sink)) return;
   CudaClaim first;
   std::map<const PackageRequest*, std::string> torches;

@@ -71,21 +71,30 @@ void needed_against_base(const Project& project, const PlacedList& place, Findin
   const GpuImage& image = place.view->stages[place.install->stage].image;
   if (!image.cuda.known() || image.flavour.value == "base") return;
   for (const PackageRequest& request : place.list->packages) {
-    if (request.version.empty() || !request.extras.empty()) continue;
-    const auto* row = tables_of(project).cuda_of(request.name, request.version);
-    if (row == nullptr) continue;
-    const auto major = first_number(row->cuda);
-    if (major == first_number(image.cuda.value) || is_of_other_feed(place, request, major) ||
-        installs_cuda(place, major.value_or(0)))
+    if (!request.extras.empty()) continue;
+    // CuPy's wheels have the CUDA in their names, and no release decides it.
+    const bool cupy = request.name.starts_with("cupy-cuda");
+    const auto* row = cupy || request.version.empty()
+                          ? nullptr
+                          : tables_of(project).cuda_of(request.name, request.version);
+    if (!cupy && row == nullptr) continue;
+    const std::string cuda = cupy ? cuda_of_package(request) : row->cuda;
+    const auto major = first_number(cuda), base = first_number(image.cuda.value);
+    if (!major || major == base || is_of_other_feed(place, request, major) ||
+        installs_cuda(place, *major))
       continue;
-    Finding& found =
-        sink.add("wheel-cuda-mismatch", *place.file, request.span,
-                 fmt::format("{} {} loads CUDA {} from the system, and the base has CUDA {}",
-                             request.name, request.version, row->cuda, image.cuda.value));
-    found.evidence = {row->source, image.cuda.evidence};
-    found.fix =
-        fmt::format("begin with {}, or take a release of {} for CUDA {}", base_of_cuda(row->cuda),
-                    request.name, first_number(image.cuda.value).value_or(0));
+    Finding& found = sink.add(
+        "wheel-cuda-mismatch", *place.file, request.span,
+        fmt::format("{}{}{} loads CUDA {} from the system, and the base has CUDA {}", request.name,
+                    request.version.empty() ? "" : " ", request.version, cuda, image.cuda.value));
+    found.evidence = {
+        cupy ? "CuPy documentation, Installation: a wheel for each major of CUDA" : row->source,
+        image.cuda.evidence};
+    found.fix = fmt::format("begin with {}", base_of_cuda(cuda));
+    if (!cupy)
+      found.fix += fmt::format(", or take a release of {} for CUDA {}", request.name, *base);
+    else if (*base >= 11)
+      found.fix += fmt::format(", or take cupy-cuda{}x", *base);
     found.pedantic = !is_sure(place, request) || brings_libraries(place);
   }
 }
