@@ -310,6 +310,18 @@ TEST_F(Fixes, PackagesOfOneMinorKeepTheirBase) {
                              "CUDA 11.3.1: cuda-nvcc-11-3"));
 }
 
+TEST_F(Fixes, PinsOfCudnnAndByVariablesAreNamed) {
+  EXPECT_TRUE(said("cuda-tag-unsupported",
+                   "FROM nvidia/cuda:12.8.1-cudnn-devel-ubuntu22.04\n"
+                   "RUN apt-get update && apt-get install -y libcudnn9-dev-cuda-12=9.8.0.87-1\n")
+                  .ends_with("; with it renew what is pinned to CUDA 12.8.1: "
+                             "libcudnn9-dev-cuda-12=9.8.0.87-1"));
+  EXPECT_TRUE(said("cuda-tag-deleted",
+                   "FROM nvidia/cuda:11.0-base-ubuntu20.04\nENV CUDA=11.0\n"
+                   "RUN apt-get update && apt-get install -y libcudnn8=8.0.5.39-1+cuda${CUDA}\n")
+                  .contains("libcudnn8=8.0.5.39-1+cuda${CUDA}"));
+}
+
 TEST_F(Fixes, WhereTorchIsInstalledAnewItsOwnBuildIsNamed) {
   EXPECT_TRUE(said("torch-index-implicit",
                    "FROM python:3.11\nENV CUDA_VISIBLE_DEVICES=\n"

@@ -102,21 +102,26 @@ std::vector<std::string> pinned_to_cuda(const ProjectFile& file, std::string_vie
   const std::string minor = major_minor(cuda);
   std::string dashed = "-" + minor;
   std::ranges::replace(dashed, '.', '-');
+  // Of cuDNN 9: libcudnn9-cuda-12=9.8.0.87-1.
+  const std::string major = fmt::format("-cuda-{}", first_number(cuda).value_or(0));
   std::vector<std::string> out;
-  // "-${CUDA/./-}" with a variable of FROM.
+  // "-${CUDA/./-}" with a variable of FROM, or one that is the minor.
   const auto by_variable = [&](std::string_view text, std::string_view sign) {
     const std::size_t at = text.find(sign);
     if (at >= text.find('/')) return false;
     std::string_view variable = text.substr(at + sign.size());
     if (variable.starts_with('{')) variable.remove_prefix(1);
     variable = variable.substr(0, variable.find_first_not_of(kVariable));
-    return !variable.empty() && uses_variable(base, variable);
+    if (variable.empty()) return false;
+    const std::string_view all = file.source.text();
+    return uses_variable(base, variable) || all.contains(fmt::format(" {}={}", variable, minor)) ||
+           all.contains(fmt::format(" {} {}", variable, minor));
   };
   for (const std::string_view word : words_of(file)) {
     const std::size_t equals = word.find('=');
     const std::string_view name = word.substr(0, equals);
     const std::string_view version = equals == word.npos ? "" : word.substr(equals + 1);
-    const bool named = name.ends_with(dashed) || by_variable(name, "-$");
+    const bool named = name.ends_with(dashed) || name.ends_with(major) || by_variable(name, "-$");
     const bool system =
         !version.empty() && !version.starts_with('=') &&
         (named || version.ends_with("+cuda" + minor) || by_variable(version, "+cuda$"));

@@ -158,7 +158,7 @@ class TorchTwice {
           continue;
         const std::string own =
             torch_of(*at_.project.knowledge, one.torch.package, one.version()).torch;
-        const bool open = one.version().empty() && one.torch.request->specifier.empty();
+        const bool open = one.version().empty() && !has_upper_bound(one.torch.request->specifier);
         // An old Python gets the torchvision of its last torch.
         if (open && last.empty() && major_minor(torch.version()) == at_.newest()) continue;
         // The newest torchaudio requires no torch (another rule), torchvision any from 2.14 on.
@@ -167,7 +167,9 @@ class TorchTwice {
                          : compare_versions(last.empty() ? torch.version() : last, "2.14") >= 0))
           continue;
         if (!last.empty() && (!open || one.torch.from_index)) continue;
-        if (!open && (own.empty() || own == without_local(torch.version()))) continue;
+        if (!open &&
+            (one.version().empty() || own.empty() || own == without_local(torch.version())))
+          continue;
         Finding& found = at_.report(
             one, &torch,
             !last.empty()

@@ -26,10 +26,10 @@ Span behind_keyword(const Instruction& run) {
   return {run.keyword_span.end, run.keyword_span.end};
 }
 
-/// Images of jetson-containers and of Red Hat's Python (s2i: PIP_NO_CACHE_DIR=off), which set what
-/// pip does.
+/// Images of jetson-containers, of Ultralytics and of Red Hat's Python (s2i: PIP_NO_CACHE_DIR=off),
+/// which set what pip does.
 bool sets_pip(const GpuImage& base) {
-  return base.repository.starts_with("dustynv/") ||
+  return starts_with_any(base.repository, {"dustynv/", "ultralytics/"}) ||
          std::ranges::any_of(
              std::to_array<std::string_view>({"ubi8/python-", "ubi9/python-", "ubi10/python-",
                                               "rhscl/python-", "centos/python-", "sclorg/python-",
