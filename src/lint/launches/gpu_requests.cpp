@@ -77,8 +77,8 @@ class GpuRequestRules {
       return;
     const Need why = need();
     if (why.what.empty()) return;
-    if (is_for_other_device(file_.source.project_path()) || is_for_processor(workload_) ||
-        leaves_gpu_out(file_, workload_))
+    if (is_for_other_device(file_.source.project_path()) || is_for_other_device(workload_.name) ||
+        is_for_processor(workload_) || leaves_gpu_out(file_, workload_))
       return;
     const bool has = !workload_.gpus.empty() || !workload_.devices.empty() ||
                      workload_.privileged || workload_.runtime ||
