@@ -42,14 +42,18 @@ bool makes_default(const ProjectFile& file) {
 
 /// What other files of the project say about GPUs that a container does not ask for.
 struct Elsewhere {
-  bool by_default = false;        ///< NVIDIA's runtime is made the engine's own
-  std::set<std::string> started;  ///< images that a command line starts with a GPU
+  bool by_default = false;          ///< NVIDIA's runtime is made the engine's own
+  std::set<std::string> started;    ///< images that a command line starts with a GPU
+  std::set<const FileView*> built;  ///< Dockerfiles of which a service with a GPU is built
 
-  explicit Elsewhere(const Project& project) {
+  Elsewhere(const Project& project, const std::vector<FileView>& views) {
     for (const auto& file : project.files) {
       by_default = by_default || makes_default(*file);
-      for (const Workload& workload : file->workloads)
+      for (const Workload& workload : file->workloads) {
         if (workload.node == nullptr && !workload.gpus.empty()) started.insert(workload.image.text);
+        if (workload.build_context && (!workload.gpus.empty() || workload.runtime))
+          built.insert(built_file(views, project, workload));
+      }
     }
   }
 };
@@ -201,11 +205,7 @@ class GpuRequestRules {
     const auto& base = last.stage->image;
     if (last.image.vendor.value != "nvidia" || !last.image.platform.empty() || !base ||
         is_for_other_device(own->file->source.project_path()) ||
-        own->text(last.stage->base.span).contains('$') ||
-        std::ranges::any_of(file_.workloads, [&](const Workload& other) {
-          return (!other.gpus.empty() || other.runtime) &&
-                 built_file(views_, project_, other) == own;
-        }))
+        own->text(last.stage->base.span).contains('$') || elsewhere_.built.contains(own))
       return {};
     Workload started = workload_;
     started.image_name = base;
@@ -319,7 +319,7 @@ void judge_devcontainer(const Project& project, const std::vector<FileView>& vie
 
 void judge_gpu_requests(const Project& project, const std::vector<FileView>& views,
                         FindingSink& sink) {
-  const Elsewhere elsewhere(project);
+  const Elsewhere elsewhere(project, views);
   for (const auto& file : project.files) {
     if (file->kind == FileKind::kDevcontainer) {
       if (file->yaml) judge_devcontainer(project, views, *file, elsewhere, sink);
