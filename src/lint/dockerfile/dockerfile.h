@@ -84,7 +84,7 @@ struct Instruction {
   /// of here-documents that a shell runs; empty where the interpreter is another one.
   std::vector<ShellCommand> commands;
   std::vector<StepCommand> step_commands;  ///< of `commands`
-  std::string interpreter;  ///< of `commands`: "/bin/sh", "/bin/bash", "powershell", "python3"
+  std::string interpreter;       ///< of `commands`: "/bin/sh", "/bin/bash", "powershell", "python3"
   bool ends_at_failure = false;  ///< the first command that fails ends it: sh -e
   std::shared_ptr<const Environment> environment;  ///< before this instruction: ENV over ARG
   std::unique_ptr<Instruction> trigger;            ///< of ONBUILD

@@ -179,19 +179,16 @@ void links_of_nothing(const Project& project, const PlacedList& place, FindingSi
   if (request == list.packages.end()) return;
   if (place.view != nullptr && may_come_otherwise(place, request->name)) return;
   const Word& link = links.front();
-  const auto* of_pypi = request->name == "torch"
-                            ? tables_of(project).default_variant(request->version)
-                            : nullptr;
+  const auto* of_pypi =
+      request->name == "torch" ? tables_of(project).default_variant(request->version) : nullptr;
   const bool has_variant = !knowledge::local_version(request->version).empty();
   Finding& found = sink.add(
       "wheel-cuda-mismatch", own ? *place.file : *place.view->file, link.span,
-      fmt::format("--find-links takes a page that links to files, and {} links to folders: {}",
-                  link.text,
-                  has_variant
-                      ? fmt::format("pip finds no {}=={}", request->name, request->version)
+      fmt::format(
+          "--find-links takes a page that links to files, and {} links to folders: {}", link.text,
+          has_variant ? fmt::format("pip finds no {}=={}", request->name, request->version)
                       : fmt::format("{} comes from PyPI{}", request->name,
-                                    of_pypi == nullptr ? std::string()
-                                                       : ", " + of_pypi->variant)));
+                                    of_pypi == nullptr ? std::string() : ", " + of_pypi->variant)));
   if (has_variant) found.severity = Severity::kError;
   found.evidence = {"pip documentation, --find-links: a page with links to archives"};
   const std::string variant = variant_of_index(link.text);

@@ -331,7 +331,8 @@ class GpuAccessRules {
         "compose-runtime-nvidia", file_, workload_.runtime->span,
         "nvidia-docker is a wrapper of before docker run --gpus, which the NVIDIA Container "
         "Toolkit no longer brings");
-    found.evidence.emplace_back("NVIDIA/nvidia-docker, README: superseded by the Container Toolkit");
+    found.evidence.emplace_back(
+        "NVIDIA/nvidia-docker, README: superseded by the Container Toolkit");
     found.fix = workload_.gpus.front().all
                     ? "write docker run --gpus all"
                     : "write docker run --gpus device=… with what NV_GPU has; a list in quotes of "

@@ -40,10 +40,10 @@ void add_wrapped_gpus(Workload& base, const Word& program, const ShellCommand& c
   const auto outer = environment.find("NV_GPU");
   const bool listed = own != command.assignments.end() || outer != environment.end();
   ask.all = !listed;
-  const std::optional<std::string> list =
-      own != command.assignments.end() ? expand(own->value.text, environment)
-      : listed                         ? outer->second
-                                       : std::nullopt;
+  const std::optional<std::string> list = own != command.assignments.end()
+                                              ? expand(own->value.text, environment)
+                                          : listed ? outer->second
+                                                   : std::nullopt;
   for (const std::string_view device : parts_of(list.value_or(""), ", "))
     ask.devices.emplace_back(device);
   base.gpus.push_back(std::move(ask));

@@ -307,7 +307,8 @@ void command_lines(const FileView& view, FindingSink& sink) {
     for (const Instruction& run : stage.stage->instructions) {
       if (run.keyword != Keyword::kRun) continue;
       const bool shown = std::ranges::find(last, stage.index) != last.end();
-      const auto report = [&](Span span, const std::string& what, const std::string& evidence) -> Finding* {
+      const auto report = [&](Span span, const std::string& what,
+                              const std::string& evidence) -> Finding* {
         // The definition holds the name alone.
         const bool named = view.text(span).contains('$') || view.text(span).contains("{{");
         if (view.is_definition() && named) return nullptr;
