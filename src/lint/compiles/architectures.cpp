@@ -54,7 +54,8 @@ bool compiles_nothing(const FileView& view, const StageView& stage) {
 
 /// A semicolon outside quotes ends a shell's command.
 bool may_stand(const Setting& setting, const FileView& view, std::string_view value) {
-  return !value.contains(';') || setting.instruction->keyword == Keyword::kEnv ||
+  return !value.contains(';') ||
+         (setting.instruction->keyword == Keyword::kEnv && !view.is_definition()) ||
          (setting.span.begin > 0 && std::string_view("\"'").contains(
                                         view.text({setting.span.begin - 1, setting.span.begin})));
 }
@@ -196,7 +197,8 @@ void cmake_lists(const FileView& view, const StageView& stage, FindingSink& sink
       }
     }
     if (list.has_keyword("native")) {
-      if (!runs_in_build(setting.instruction)) continue;
+      // apptainer build --nv has one.
+      if (!runs_in_build(setting.instruction) || view.is_definition()) continue;
       Finding& found =
           sink.add(at.rule, *view.file, at.span,
                    fmt::format("{} is native, and a build of an image has no GPU", setting.name));

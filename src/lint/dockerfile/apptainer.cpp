@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "base/format.h"
 #include "lint/source/blanks.h"
@@ -288,6 +289,8 @@ class DefinitionReader {
     stage.instructions.push_back(std::move(made));
     const std::string& agent = header_.bootstrap;
     // Of Sylabs' library the distributions are known.
+    if (from.text.empty() && is_one_of(agent, {"docker", "library", "oras", "localimage"}))
+      refuse(header_.span, "the header has no From");
     if (from.text.empty() || (agent != "docker" && (agent != "library" || from.text.contains('/'))))
       return;
     auto known = expand(masked(from.span), values_);
@@ -352,10 +355,19 @@ class DefinitionReader {
   }
 
   void environment(const DefinitionSection& section, Stage& stage) {
-    for (const ShellCommand& command : split_shell(masked_, section.body).commands) {
+    const std::vector<ShellCommand> commands = split_shell(masked_, section.body).commands;
+    // Without an export only what has one already gets to the program.
+    std::set<std::string, std::less<>> exported{"PATH", "LD_LIBRARY_PATH", "PYTHONPATH"};
+    for (const ShellCommand& command : commands)
+      if (!command.words.empty() && command.words.front().text == "export")
+        for (const ShellWord& word : command.words) exported.insert(word.text);
+    std::string_view before;  // the operator between the last command and this one
+    for (const ShellCommand& command : commands) {
+      const bool sure = command.depth == 0 && before != "&&" && before != "||";
+      before = command.joined_by;
       Instruction made = instruction(Keyword::kEnv, command.span, command.span, command.span);
       const auto assign = [&](std::string_view name, std::string_view value, Span key, Span place) {
-        auto known = command.depth == 0 ? expand(value, values_) : std::nullopt;
+        auto known = sure ? expand(value, values_) : std::nullopt;
         if (known && known->size() > kLongestDefinitionValue) known = std::nullopt;
         stage.environment.insert_or_assign(std::string(name), known);
         values_.insert_or_assign(std::string(name), std::move(known));
@@ -363,6 +375,7 @@ class DefinitionReader {
       };
       if (command.words.empty())
         for (const ShellAssignment& one : command.assignments) {
+          if (!exported.contains(one.name)) continue;
           const std::size_t begin =
               one.value.span.begin - std::min(one.value.span.begin, one.name.size() + 1);
           assign(one.name, one.value.text, {begin, begin + one.name.size()}, one.value.span);
@@ -383,7 +396,7 @@ class DefinitionReader {
       if (made.pairs.empty() || !has_room()) continue;
       keep_values();
       // What a branch sets is not known to hold.
-      if (command.depth == 0) stage.instructions.push_back(std::move(made));
+      if (sure) stage.instructions.push_back(std::move(made));
     }
   }
 

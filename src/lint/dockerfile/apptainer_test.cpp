@@ -14,7 +14,9 @@ Stage: Build
 
 %environment
     export LD_LIBRARY_PATH=/opt/lib A=b "Q=a b"
-    C=$A-c
+    export C=$A-c
+    E=kept
+    [ -d /x ] && export F=x
     if [ -d /x ]; then export D=x; fi
 %arguments
     # the toolkit
@@ -75,6 +77,8 @@ TEST(Apptainer, IsADockerfile) {
   EXPECT_EQ(build.environment.at("C"), "b-c");
   EXPECT_EQ(build.environment.at("Q"), "a b");
   EXPECT_EQ(build.environment.at("D"), std::nullopt);
+  EXPECT_FALSE(build.environment.contains("E"));
+  EXPECT_EQ(build.environment.at("F"), std::nullopt);
   EXPECT_TRUE(build.instructions[4].ends_at_failure);
   const Stage& final = read.stages[1];
   EXPECT_EQ(final.image->familiar(), "nvcr.io/nvidia/pytorch");
@@ -125,8 +129,9 @@ TEST(Apptainer, Problems) {
             "there is no stage x above");
   EXPECT_EQ(first_problem("Bootstrap: docker\nFrom: a\nStage: x\n%files from x\n  a b\n"),
             "there is no stage x above");
-  EXPECT_EQ(first_problem("Bootstrap: docker\nnonsense\n"),
+  EXPECT_EQ(first_problem("Bootstrap: docker\nFrom: a\nnonsense\n"),
             "a header line has the form Key: value");
+  EXPECT_EQ(first_problem("Bootstrap: docker\n%post\n  x\n"), "the header has no From");
   EXPECT_EQ(first_problem("Bootstrap: docker\nFrom: {{ base }}\n%post\n  x\n"), "");
   EXPECT_EQ(first_problem("Bootstrap: localimage\nFrom: base.sif\n%post\n  a: b\n"), "");
 }

@@ -68,7 +68,7 @@ bool is_stubs(std::string_view path) {
 bool holds_driver(std::string_view path) {
   while (path.ends_with('/')) path.remove_suffix(1);
   return is_one_of(path, {"/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64",
-                          "/usr/local/nvidia/lib64"});
+                          "/usr/local/nvidia/lib64", "/.singularity.d/libs"});
 }
 
 }  // namespace flense::lint

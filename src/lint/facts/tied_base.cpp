@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <set>
 
 #include "base/ascii.h"
 #include "base/format.h"
@@ -105,19 +106,22 @@ std::vector<std::string> pinned_to_cuda(const ProjectFile& file, std::string_vie
   // Of cuDNN 9: libcudnn9-cuda-12=9.8.0.87-1.
   const std::string major = fmt::format("-cuda-{}", first_number(cuda).value_or(0));
   std::vector<std::string> out;
-  // "-${CUDA/./-}" with a variable of FROM, or one that is the minor.
+  const std::vector<std::string_view> words = words_of(file);
+  // Variables that are the minor: CUDA=12.2
+  std::set<std::string_view> minors;
+  for (const std::string_view word : words)
+    if (word.size() > minor.size() + 1 && word.ends_with("=" + minor))
+      minors.insert(word.substr(0, word.size() - minor.size() - 1));
+  // "-${CUDA/./-}" with one of these, or with a variable of FROM.
   const auto by_variable = [&](std::string_view text, std::string_view sign) {
     const std::size_t at = text.find(sign);
     if (at >= text.find('/')) return false;
     std::string_view variable = text.substr(at + sign.size());
     if (variable.starts_with('{')) variable.remove_prefix(1);
     variable = variable.substr(0, variable.find_first_not_of(kVariable));
-    if (variable.empty()) return false;
-    const std::string_view all = file.source.text();
-    return uses_variable(base, variable) || all.contains(fmt::format(" {}={}", variable, minor)) ||
-           all.contains(fmt::format(" {} {}", variable, minor));
+    return !variable.empty() && (minors.contains(variable) || uses_variable(base, variable));
   };
-  for (const std::string_view word : words_of(file)) {
+  for (const std::string_view word : words) {
     const std::size_t equals = word.find('=');
     const std::string_view name = word.substr(0, equals);
     const std::string_view version = equals == word.npos ? "" : word.substr(equals + 1);

@@ -109,11 +109,6 @@ bool holds_torch(const PackageList& list) {
   });
 }
 
-bool is_forced(const Install& install) {
-  return install.command.has_option("--force-reinstall") ||
-         install.command.has_option("--reinstall");
-}
-
 bool is_nightly(const Install& install) {
   return std::ranges::any_of(install.command.indexes,
                              [](const Word& index) { return index.text.contains("/nightly"); });

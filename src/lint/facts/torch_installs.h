@@ -61,7 +61,6 @@ bool has_upper_bound(std::string_view specifier);
 /// Packages that require torchvision.
 bool brings_torchvision(std::string_view name);
 
-bool is_forced(const Install& install);
 bool is_nightly(const Install& install);
 
 }  // namespace flense::lint

@@ -46,8 +46,7 @@ bool renews_pip(const FileView& view, const Install& install) {
   return std::ranges::any_of(view.installs_in(install.stage), [&](const Install* before) {
     if (before->command.span.begin >= install.command.span.begin) return false;
     const PackageRequest* pip = before->command.find("pip");
-    const bool renewed =
-        before->command.has_option("-U") || before->command.has_option("--upgrade");
+    const bool renewed = before->command.upgrades();
     return pip != nullptr && (pip->version.empty() ? renewed && pip->specifier.empty()
                                                    : compare_versions(pip->version, "25.3") >= 0);
   });

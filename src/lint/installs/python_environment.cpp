@@ -118,8 +118,7 @@ bool brings_pip(const Install& install) {
 bool upgrades_own(const Install& install) {
   return std::ranges::any_of(install.command.packages, [&](const PackageRequest& one) {
     return is_one_of(one.name, {"pip", "setuptools", "wheel"}) &&
-           (!one.specifier.empty() || install.command.has_option("--upgrade") ||
-            install.command.has_option("-U"));
+           (!one.specifier.empty() || install.command.upgrades());
   });
 }
 

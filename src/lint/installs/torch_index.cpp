@@ -125,6 +125,8 @@ void implicit_index(const Project& project, const std::set<const ProjectFile*>& 
   if (stage.image.vendor.known() || stage.image.platform == "jetson" || !is_plain_base(stage) ||
       of_gpu_images.contains(place.file))
     return;
+  // --nv gives every container the GPU, whatever it was built on.
+  if (place.view->is_definition() && !place.view->for_gpu && !stage.stage->image) return;
   // Another stage says what the file is for.
   for (const StageView& other : place.view->stages)
     if (other.image.vendor.known()) return;
@@ -185,9 +187,7 @@ void implicit_index(const Project& project, const std::set<const ProjectFile*>& 
           "install torch first, in a command of its own: pip install {} --index-url "
           "https://download.pytorch.org/whl/cpu",
           own);
-    const auto& options = place.install->command;
-    if (fixed && (options.has_option("--ignore-installed") || options.has_option("-I") ||
-                  options.has_option("--force-reinstall")))
+    if (fixed && place.install->command.installs_anew())
       found.fix = fmt::format(
           "write {}=={}+cpu, with --extra-index-url https://download.pytorch.org/whl/cpu",
           request.name, request.version);

@@ -40,7 +40,8 @@ class TorchOverBase {
               ? ""
               : torch_of(*at_.project.knowledge, one.torch.package, one.version()).torch;
       const bool other = !own.empty() && !has.empty() && compare_versions(own, has) != 0;
-      if (!other && !(is_forced(*one.install) && one.torch.package == "torchvision")) continue;
+      if (!other && !(one.install->command.installs_anew() && one.torch.package == "torchvision"))
+        continue;
       at_.report(
           one, nullptr,
           other ? fmt::format("{} {} brings torch {} over the base's {}", one.torch.package,
@@ -66,7 +67,7 @@ class TorchOverBase {
     const bool other = again.version().empty()
                            ? !meets(has, again.torch.request->specifier)
                            : has.empty() || compare_versions(has, again.version()) != 0;
-    if (!other && !is_forced(*again.install) && !is_nightly(*again.install)) return;
+    if (!other && !again.install->command.installs_anew() && !is_nightly(*again.install)) return;
     // NGC's of 25.03 and later hold pip to theirs.
     const bool constrained =
         !at_.stage.image.release.empty() && compare_versions(at_.stage.image.release, "25.03") >= 0;

@@ -97,9 +97,7 @@ class TorchTwice {
                    at_.line_of(one.torch.request->span));
         return;
       }
-      if (is_forced(*torch.install) || torch.install->command.has_option("--upgrade") ||
-          torch.install->command.has_option("-U"))
-        return;
+      if (torch.install->command.installs_anew() || torch.install->command.upgrades()) return;
       // torchvision of that index requires its own torch, where it is not the one that PyPI has.
       if (std::ranges::any_of(at_.found.companions, [&](const TorchInstall& companion) {
             return companion.install == torch.install && companion.torch.package == "torchvision";
@@ -270,7 +268,7 @@ class TorchTwice {
       return;
     // pip sees conda's, which satisfies a bare name and most ranges.
     if (conda < pip && pip->version().empty() && !pip->torch.from_index &&
-        !is_forced(*pip->install))
+        !pip->install->command.installs_anew())
       return;
     const TorchInstall& later = conda < pip ? *pip : *conda;
     const TorchInstall& earlier = conda < pip ? *conda : *pip;
@@ -286,7 +284,7 @@ class TorchTwice {
     };
     const TorchInstall* last = nullptr;
     for (const TorchInstall& again : at_.found.torch) {
-      const bool forced = is_forced(*again.install);
+      const bool forced = again.install->command.installs_anew();
       const bool nightly = is_nightly(*again.install);
       if (again.version().empty() && !forced && !nightly) {
         if (last == nullptr) last = &again;

@@ -76,8 +76,7 @@ bool is_left_out(const ListUse& use, const ProjectFile& file, const PackageReque
 
 /// pip leaves what the base or an earlier step holds.
 bool is_met(const ListUse& use, const PackageRequest& request) {
-  for (const std::string_view option : {"-U", "--upgrade", "--force-reinstall", "-I"})
-    if (use.command->has_option(option)) return false;
+  if (use.command->upgrades() || use.command->installs_anew()) return false;
   if (request.specifier.empty() &&
       (use.base().framework.value == request.name ||
        holds_extension(*use.view->project->knowledge, use.base().repository, request.name)))

@@ -51,6 +51,15 @@ bool PackageList::has_option(std::string_view option) const {
   });
 }
 
+bool PackageList::installs_anew() const {
+  return has_option("--force-reinstall") || has_option("--reinstall") ||
+         has_option("--ignore-installed") || has_option("-I");
+}
+
+bool PackageList::upgrades() const {
+  return has_option("-U") || has_option("--upgrade");
+}
+
 void PackageList::add_index(std::string_view option, Word url) {
   const bool links = is_one_of(option, {"-f", "--find-links", "find-links"});
   (links && is_index_root(url.text) ? linkless : indexes).push_back(std::move(url));

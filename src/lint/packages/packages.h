@@ -71,6 +71,10 @@ struct PackageList {
 
   /// With any value.
   bool has_option(std::string_view option) const;
+  /// What is there is put there anew: --force-reinstall, --ignore-installed, uv's --reinstall.
+  bool installs_anew() const;
+  /// What is there is replaced by something newer: -U.
+  bool upgrades() const;
   /// What an option names, `option` the name or its letter.
   void add_index(std::string_view option, Word url);
   /// The first of these names; null when none is requested.

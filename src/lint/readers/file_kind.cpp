@@ -184,7 +184,9 @@ bool begins_with_bootstrap(std::string_view text) {
 bool is_apptainer(const Candidate& file) {
   // Windows module definitions have the same extension, and singularity.config is Nextflow's.
   if (file.name.ends_with(".def") || file.name.starts_with("singularity."))
-    return to_lower(file.text.substr(0, 4096)).contains("bootstrap");
+    // Behind a licence, or another key.
+    return begins_with_bootstrap(file.text) ||
+           to_lower(file.text.substr(0, 4096)).contains("bootstrap");
   return is_one_of(file.name, {"singularity", "apptainer"}) ||
          (starts_with_any(file.name, {"singularity", "apptainer"}) &&
           begins_with_bootstrap(file.text));

@@ -63,21 +63,26 @@ bool may_have_options(const Instruction& run, const ShellCommand* command) {
   });
 }
 
-/// `pip install NAME` of what an earlier command has put there downloads nothing.
-bool is_there(const FileView& view, const Install& install) {
-  const PackageList& list = install.command;
-  const std::vector<const Install*> all = view.installs_in(install.stage);
-  return !list.packages.empty() && list.requirement_files.empty() && !list.has_option("-U") &&
-         !list.has_option("--upgrade") &&
-         std::ranges::all_of(list.packages, [&](const PackageRequest& request) {
-           return request.specifier.empty() && request.url.empty() &&
-                  std::ranges::any_of(all, [&](const Install* other) {
-                    return other->command.span.begin < list.span.begin &&
-                           other->command.manager == list.manager && surely_runs(*other) &&
-                           other->command.find(request.name) != nullptr;
-                  });
-         });
-}
+/// What the commands so far have put there: `pip install NAME` of that downloads nothing.
+class Installed {
+ public:
+  bool has_all(const PackageList& list) const {
+    return !list.packages.empty() && list.requirement_files.empty() && !list.upgrades() &&
+           !list.installs_anew() &&
+           std::ranges::all_of(list.packages, [&](const PackageRequest& request) {
+             return request.specifier.empty() && request.url.empty() &&
+                    names_.contains({list.manager, request.name});
+           });
+  }
+  void add(const Install& install) {
+    if (surely_runs(install))
+      for (const PackageRequest& request : install.command.packages)
+        names_.emplace(install.command.manager, request.name);
+  }
+
+ private:
+  std::set<std::pair<PackageManager, std::string>> names_;
+};
 
 /// The lists of one manager in one RUN of the final image.
 struct CachedInstall {
@@ -89,7 +94,11 @@ struct CachedInstall {
 std::vector<CachedInstall> cached_installs(const FileView& view, const StageSteps& steps) {
   std::vector<CachedInstall> out;
   std::map<std::pair<const Instruction*, std::string>, std::size_t> groups;
+  Installed before;
   for (const Install* install : view.installs_in(view.stages.size() - 1)) {
+    const bool there = before.has_all(install->command);
+    before.add(*install);
+    if (there) continue;
     const Step* step = steps.find(install->instruction);
     const auto* tool = tool_of(view, install->command);
     if (step == nullptr || tool == nullptr || !install->command.installs) continue;
@@ -99,7 +108,6 @@ std::vector<CachedInstall> cached_installs(const FileView& view, const StageStep
           return is_one_of(request.name, {"pip", "setuptools", "wheel", "uv", "build", "ninja"});
         }))
       continue;
-    if (is_there(view, *install)) continue;
     const ShellCommand* command = command_at(*install->instruction, install->command.span);
     if (!switched_off(*install->instruction, command, install->command, *tool).empty()) continue;
     if (!keeps_copies(*install->instruction, command, install->command)) continue;

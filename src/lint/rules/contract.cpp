@@ -249,6 +249,8 @@ bool names_server_gpu(std::string_view text) {
 void hsa_override(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   for (const EnvironmentLine& env : environment_lines(view, steps, "HSA_OVERRIDE_GFX_VERSION")) {
     if (env.value && env.value->empty()) continue;
+    // Chosen where the container starts.
+    if (view.is_definition() && env.pair->value->text.contains('$')) continue;
     const std::string_view text = view.file->source.text();
     const bool made_up = names_overridden_gpu(text, env.pair->value->text);
     if (!made_up && names_same_gpu(text, env.value.value_or(""))) continue;

@@ -16,8 +16,6 @@ namespace flense::lint {
 
 namespace {
 
-constexpr std::string_view kOrKeep = "; or keep a copy of the old image in a registry of your own";
-
 /// The oldest that is still there on a living Ubuntu: it starts on most drivers.
 std::string oldest_tag(const knowledge::Images& images) {
   std::string out = "VERSION";
@@ -153,8 +151,9 @@ const knowledge::CudaImageRow* update_on_same(const ImageUse& use,
 }
 
 /// Where the successor is of another distribution: the update on the same one, or what the file
-/// takes from its distribution and the successor's has not.
-void keep_distribution(const ImageUse& use, const knowledge::CudaImageRow& row,
+/// takes from its distribution and the successor's has not. True: a copy of the old image is
+/// another way.
+bool keep_distribution(const ImageUse& use, const knowledge::CudaImageRow& row,
                        const Successor& better, Finding& found) {
   const std::string& own = use.image->distribution.value;
   const bool deleted = row.state == "deleted";
@@ -174,26 +173,61 @@ void keep_distribution(const ImageUse& use, const knowledge::CudaImageRow& row,
     found.fix = fmt::format("move to {}{}", tag_of(use, *near), rest);
     const bool same_minor = major_minor(near->cuda) == major_minor(row.cuda);
     if (!deleted && same_minor) replace_version(use, row, *near, found);
-    if (deleted || same_minor) return;
     // The last update of a minor is held on purpose.
-    found.fix += kOrKeep;
-    found.pedantic = found.pedantic || !ties.empty();
-    return;
+    const bool held_on = !deleted && !same_minor;
+    found.pedantic = found.pedantic || (held_on && !ties.empty());
+    return held_on;
   }
   if (ties.empty()) {
     // Its Python and packages change as well, and old ones may not be had there.
     if (!deleted)
       found.fix += ": until the file is ported keep a copy of this image in a registry of your own";
-    return;
-  }
-  if (deleted) {
+  } else if (deleted) {
     found.fix += fmt::format("; the port has to renew {}", held);
-    return;
+  } else {
+    // Who holds on to the last update of a minor can do no more than keep a copy.
+    found.pedantic = true;
+    found.fix =
+        fmt::format("keep a copy of it in a registry of your own: {}, still there, has not {}",
+                    better.tag, held);
   }
-  // Who holds on to the last update of a minor can do no more than keep a copy.
-  found.pedantic = true;
-  found.fix = fmt::format(
-      "keep a copy of it in a registry of your own: {}, still there, has not {}", better.tag, held);
+  return false;
+}
+
+/// What else of the file changes with the base: lists and versions that it names. True: packages
+/// are pinned to this CUDA.
+bool change_with_base(const ImageUse& use, const knowledge::CudaImageRow& row, bool same_minor,
+                      Finding& found) {
+  const ProjectFile& file = *use.built;
+  const auto also = [&](std::string text) {
+    found.edits.clear();
+    found.fix += text;
+  };
+  if (!file.dockerfile) return false;
+  if (const auto sources = use.built == use.file ? copied_sources(*file.dockerfile, use.span)
+                                                 : std::vector<std::string>();
+      !sources.empty())
+    also(
+        fmt::format("; the newer image has not {}, which another stage copies from here: set up "
+                    "NVIDIA's repositories there",
+                    fmt::join(sources, ", ")));
+  if (const std::size_t line = compare_versions(row.cuda, "11.7") < 0 ? line_of_old_list(file) : 0;
+      line != 0)
+    also(fmt::format("; the newer image has not the list that line {} removes: rm -f", line));
+  // A case of versions, CUDA_HOME=/usr/local/cuda-12.8.
+  if (const auto lines = lines_of_version(file, row.cuda, !same_minor); !lines.empty())
+    also(fmt::format("; {} names the old one in line{} {} too: change it with the base",
+                     file_name(file.source.path()), lines.size() == 1 ? "" : "s",
+                     fmt::join(lines, ", ")));
+  // apt takes no older packages than the newer image holds.
+  const std::string_view base =
+      use.pattern.empty() ? use.file->source.slice(use.span) : use.pattern;
+  std::vector<std::string> pins = pinned_to_cuda(file, base, row.cuda, !same_minor);
+  std::erase_if(pins, [&](const std::string& pin) { return found.fix.contains(pin); });
+  if (pins.empty()) return false;
+  also(fmt::format("; with it renew what is pinned to CUDA {}: {}", row.cuda,
+                   fmt::join(pins, ", ")));
+  return true;
 }
 
 void retired_tag(const ImageUse& use, FindingSink& sink) {
@@ -265,52 +299,15 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
                           better.changes.empty() ? "" : "; it changes ", better.changes);
   const bool other_distribution = better.distribution != use.image->distribution.value &&
                                   (deleted || !use.image->distribution.value.empty());
-  if (other_distribution)
-    keep_distribution(use, *row, better, found);
-  else if (!deleted && better.changes.empty() && same_minor)
+  const bool or_copy = other_distribution && keep_distribution(use, *row, better, found);
+  if (!other_distribution && !deleted && better.changes.empty() && same_minor)
     replace_version(use, *row, *better.row, found);
-  if (use.built == nullptr) return;
-  if (const auto sources = use.built == use.file && use.built->dockerfile
-                               ? copied_sources(*use.built->dockerfile, use.span)
-                               : std::vector<std::string>();
-      !sources.empty()) {
-    found.edits.clear();
-    found.fix += fmt::format(
-        "; the newer image has not {}, which another stage copies from here: set up NVIDIA's "
-        "repositories there",
-        fmt::join(sources, ", "));
-  }
-  if (const std::size_t line = use.built->dockerfile && compare_versions(row->cuda, "11.7") < 0
-                                   ? line_of_old_list(*use.built)
-                                   : 0;
-      line != 0) {
-    found.edits.clear();
-    found.fix +=
-        fmt::format("; the newer image has not the list that line {} removes: rm -f", line);
-  }
-  // A case of versions, CUDA_HOME=/usr/local/cuda-12.8.
-  if (const auto lines = use.built->dockerfile
-                             ? lines_of_version(*use.built, row->cuda, !same_minor)
-                             : std::vector<std::size_t>();
-      !lines.empty()) {
-    found.edits.clear();
-    found.fix += fmt::format("; {} names the old one in line{} {} too: change it with the base",
-                             file_name(use.built->source.path()), lines.size() == 1 ? "" : "s",
-                             fmt::join(lines, ", "));
-  }
-  // apt takes no older packages than the newer image holds.
-  const std::string_view base =
-      use.pattern.empty() ? use.file->source.slice(use.span) : use.pattern;
-  std::vector<std::string> pins = pinned_to_cuda(*use.built, base, row->cuda, !same_minor);
-  std::erase_if(pins, [&](const std::string& pin) { return found.fix.contains(pin); });
-  if (pins.empty()) return;
-  found.edits.clear();
+  const bool pinned = use.built != nullptr && change_with_base(use, *row, same_minor, found);
   // What is made for one minor may not fit the next.
-  if (!deleted && !same_minor)
-    found.fix = fmt::format("keep a copy of it in a registry of your own, or {}",
-                            found.fix.substr(0, found.fix.find(kOrKeep)));
-  found.fix += fmt::format("; with it renew what is pinned to CUDA {}: {}", row->cuda,
-                           fmt::join(pins, ", "));
+  if (pinned && !deleted && !same_minor)
+    found.fix = "keep a copy of it in a registry of your own, or " + found.fix;
+  else if (or_copy)
+    found.fix += "; or keep a copy of the old image in a registry of your own";
 }
 
 /// False: nothing is known to be wrong with the tag.

@@ -243,8 +243,7 @@ Finding* driver_tool(const ProjectFile& file, const StepCommand& command, bool w
       amd ? "amdgpu-install brings AMD's kernel driver (amdgpu-dkms) into the image; the driver "
             "must be the host's"
           : "ubuntu-drivers installs the driver for the GPU of the machine that builds, or "
-            "nothing; "
-            "the driver must be the host's");
+            "nothing; the driver must be the host's");
   found.evidence = {amd ? "ROCm documentation, amdgpu-install --list-usecase: the kernel mode "
                           "driver is included in all use cases"
                         : "Ubuntu Server documentation, NVIDIA drivers installation"};

@@ -171,10 +171,15 @@ void library_path(const FileView& view, const StageSteps& steps, FindingSink& si
                                 "write it in front of the command that links alone: "
                                 "LD_LIBRARY_PATH={} cmake …",
                                 plain)
-                          : fmt::format(
-                                "take {} off LD_LIBRARY_PATH: the toolkit and NVIDIA's entry "
-                                "point use it only where it helps",
-                                plain);
+                    : view.is_definition()
+                        ? fmt::format(
+                              "add {} only where the driver is older: in an if of %environment, "
+                              "or by apptainer run --env",
+                              plain)
+                        : fmt::format(
+                              "take {} off LD_LIBRARY_PATH: the toolkit and NVIDIA's entry "
+                              "point use it only where it helps",
+                              plain);
       }
     }
   }

@@ -99,8 +99,11 @@ void judge_all(const Project& project, const knowledge::LintRules& rules,
   const auto is_foreign = [&](const Finding& finding) {
     const ProjectFile* file = project.find(finding.path);
     const knowledge::LintRuleRow* row = rules.find(finding.rule);
-    return file != nullptr && file->kind == FileKind::kApptainer && row != nullptr &&
-           std::ranges::find(row->on, "apptainer") == row->on.end();
+    if (file == nullptr || file->kind != FileKind::kApptainer || row == nullptr) return false;
+    // What stands in for {{ NAME }} is nobody's text.
+    return std::ranges::find(row->on, "apptainer") == row->on.end() ||
+           (file->source.slice(finding.span).contains("{{") &&
+            (finding.message.contains("${") || finding.fix.contains("${")));
   };
   for (std::vector<Finding>& family : found)
     std::ranges::remove_copy_if(std::make_move_iterator(family.begin()),

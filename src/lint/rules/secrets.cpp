@@ -197,7 +197,8 @@ void variables(const FileView& view, FindingSink& sink) {
         continue;
       // Who builds gives it, or does not.
       const bool given = instruction.keyword == Keyword::kArg && value.empty();
-      if (given && view.is_definition()) continue;
+      // What %environment computes, the image holds as a text.
+      if (view.is_definition() && (given || (form == nullptr && value.contains('$')))) continue;
       Finding& found = sink.add(
           "secret-in-build-variable", *view.file,
           row != nullptr || written ? pair.key.span : pair.value->span,
