@@ -451,6 +451,22 @@ TEST_F(Fixes, AMisspeltListIsWrittenForTheBase) {
                   .ends_with("| write \"90;110\""));
 }
 
+TEST_F(Fixes, AShellOfADefinitionGetsNoSemicolon) {
+  const auto edits = [&](const std::string& value) {
+    const Project project =
+        read_project({{"app.def",
+                       "Bootstrap: docker\nFrom: nvidia/cuda:12.4.1-devel-ubuntu22.04\n"
+                       "%environment\n    export TORCH_CUDA_ARCH_LIST=" +
+                           value + "\n"}},
+                     {}, {}, knowledge_);
+    for (const Finding& one : lint(project, rules_, {}).findings)
+      if (one.rule == "torch-arch-list") return one.edits.size();
+    return std::size_t{99};
+  };
+  EXPECT_EQ(edits("Ampere,8.9"), 0U);
+  EXPECT_EQ(edits("\"Ampere,8.9\""), 1U);
+}
+
 TEST_F(Fixes, ARecursiveCloneKeepsItsSubmodules) {
   EXPECT_TRUE(said("git-clone-full",
                    "FROM nvidia/cuda:12.9.1-devel-ubuntu24.04\n"

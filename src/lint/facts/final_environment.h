@@ -34,6 +34,14 @@ bool is_for_jetson(const FileView& view);
 /// The directory of the compat libcuda, by its end.
 bool is_compat(std::string_view path);
 
+/// What the compat libcuda does in front of the host's, and the stubs where programs load.
+inline constexpr std::string_view kCompatConsequence =
+    "the compat libcuda is loaded on every host, also where the driver is newer or the GPU is a "
+    "GeForce: error 803 or 804 there";
+inline constexpr std::string_view kStubsConsequence =
+    "the stubs are for linking: a program that loads this libcuda ends with \"driver is a stub "
+    "library\"";
+
 /// A directory of stubs, for linking without a driver.
 bool is_stubs(std::string_view path);
 

@@ -48,9 +48,7 @@ Misplaced misplaced_in(std::string_view value) {
 Finding& report_compat(const ProjectFile& file, Span span, std::string_view directory,
                        FindingSink& sink) {
   Finding& found =
-      sink.add("library-path-overwritten", file, span,
-               "the compat libcuda is loaded on every host, also where the driver is newer or the "
-               "GPU is a GeForce: error 803 or 804 there");
+      sink.add("library-path-overwritten", file, span, std::string(kCompatConsequence));
   found.evidence = {fmt::format("{} is first on LD_LIBRARY_PATH", directory),
                     "forward_compat.json; NVIDIA, CUDA Compatibility"};
   found.fix = fmt::format("take {} off, or add it where the driver is older", directory);
@@ -59,9 +57,7 @@ Finding& report_compat(const ProjectFile& file, Span span, std::string_view dire
 
 void report_stubs(const ProjectFile& file, Span span, std::string_view directory,
                   FindingSink& sink) {
-  Finding& found = sink.add("stubs-in-library-path", file, span,
-                            "the stubs are for linking: a program that loads this libcuda ends "
-                            "with \"driver is a stub library\"");
+  Finding& found = sink.add("stubs-in-library-path", file, span, std::string(kStubsConsequence));
   found.evidence = {fmt::format("LD_LIBRARY_PATH holds {}", directory),
                     "CUDA Installation Guide: stubs are for builds without a driver"};
   found.fix = fmt::format("take {} off; a linker takes LIBRARY_PATH or -L", directory);

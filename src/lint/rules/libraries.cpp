@@ -134,9 +134,8 @@ void library_path(const FileView& view, const StageSteps& steps, FindingSink& si
       const Span span = part_span(env, plain);
       driver_first = driver_first || holds_driver(plain);
       if (is_stubs(plain)) {
-        Finding& found = sink.add("stubs-in-library-path", *view.file, span,
-                                  "the stubs are for linking: a program that loads this libcuda "
-                                  "ends with \"driver is a stub library\"");
+        Finding& found =
+            sink.add("stubs-in-library-path", *view.file, span, std::string(kStubsConsequence));
         found.evidence = {fmt::format("LD_LIBRARY_PATH holds {}", plain),
                           "CUDA Installation Guide: stubs are for builds without a driver"};
         found.fix = fmt::format(
@@ -148,10 +147,8 @@ void library_path(const FileView& view, const StageSteps& steps, FindingSink& si
                  // What the entry point of NVIDIA's images links to is in lib.real.
                  (!unloaded || (plain.contains("/lib.real") && !is_for_jetson(view))) &&
                  (plain.contains("cuda") || plain.contains("CUDA"))) {
-        Finding& found = sink.add(
-            "library-path-overwritten", *view.file, span,
-            "the compat libcuda is loaded on every host, also where the driver is newer or the "
-            "GPU is a GeForce: error 803 or 804 there");
+        Finding& found =
+            sink.add("library-path-overwritten", *view.file, span, std::string(kCompatConsequence));
         found.evidence = {
             fmt::format("{} is on LD_LIBRARY_PATH, before the host's libraries", plain),
             "forward_compat.json; NVIDIA, CUDA Compatibility"};

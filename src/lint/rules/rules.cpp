@@ -52,6 +52,8 @@ constexpr RuleFamily* kFamilies[] = {
     judge_size_layers,
     judge_copy_link,
     judge_secrets,
+    judge_secret_commands,
+    judge_secret_launches,
     judge_trust,
     judge_package_signatures,
     judge_repository_keys,

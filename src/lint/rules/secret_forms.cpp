@@ -4,9 +4,34 @@
 #include <array>
 
 #include "base/ascii.h"
+#include "lint/facts/build_steps.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
+
+namespace {
+
+/// What an example writes in place of a password.
+bool is_usual_password(std::string_view low) {
+  return is_one_of(low,
+                   {"password", "passwd",  "pass",     "pwd",       "secret",    "admin", "root",
+                    "user",     "example", "changeme", "change-me", "change_me", "test",  "dummy",
+                    "xxx",      "token",   "apikey",   "api_key",   "key",       "..."}) ||
+         low.starts_with('<') || low.starts_with("your") || low.contains("***");
+}
+
+constexpr std::string_view kStays =
+    "docker history and the image's configuration show it to everyone who has the image";
+
+constexpr std::string_view kRecorded =
+    "no stage of the image has it; provenance of mode=max, which docker/build-push-action adds for "
+    "public repositories, names the arguments of the build";
+
+constexpr std::string_view kInSif =
+    "the image holds its definition and %environment, which apptainer inspect shows to everyone "
+    "who has it";
+
+}  // namespace
 
 bool is_token_letter(char c) {
   return is_letter(c) || is_digit(c) || c == '_' || c == '-';
@@ -35,6 +60,83 @@ const knowledge::SecretFormRow* token_in(std::string_view text,
     }
   }
   return nullptr;
+}
+
+bool has_password(std::string_view text) {
+  const std::size_t scheme = text.find("://");
+  if (scheme == text.npos) return false;
+  std::string_view host = text.substr(scheme + 3);
+  host = host.substr(0, host.find_first_of("/ \t\"'"));
+  const std::size_t at = host.rfind('@');
+  if (at == host.npos) return false;
+  // Nobody reaches the builder's own services from elsewhere.
+  const std::string_view server = host.substr(at + 1, host.find(':', at) - at - 1);
+  // Neither those of a network of containers: "db", "postgres".
+  if (is_one_of(server, {"localhost", "127.0.0.1", "0.0.0.0", "host.docker.internal"}) ||
+      server.find_first_of(".$[") == server.npos)
+    return false;
+  const std::string_view user = host.substr(0, at);
+  const std::size_t colon = user.find(':');
+  // guest:guest is what the service comes with.
+  return colon != user.npos && colon + 1 < user.size() && !holds(user.substr(colon), "$") &&
+         user.substr(0, colon) != user.substr(colon + 1) &&
+         !is_usual_password(to_lower(user.substr(colon + 1)));
+}
+
+std::string stays(bool definition, bool shown) {
+  return std::string(definition ? kInSif : shown ? kStays : kRecorded);
+}
+
+bool is_placeholder(std::string_view name, std::string_view value) {
+  constexpr std::size_t kShortest = 12;  // of a token: "sk-1234", "offline" are none
+  if (!value.empty() && !value.contains('$') && (name.contains("TOKEN") || name.contains("KEY")) &&
+      (value.size() < kShortest || value.find_first_not_of(value.front()) == value.npos))
+    return true;
+  const std::string low = to_lower(value);
+  // WANDB_API_KEY=WANDB_API_KEY
+  if (!low.empty() && (low == to_lower(name) || ends_with_any(to_lower(name), {"_" + low})))
+    return true;
+  // HF_TOKEN=HUGGINGFACE_TOKEN names a variable, /run/secrets/hf a file.
+  if (low.contains('_') &&
+      std::ranges::all_of(value, [](char c) { return c == '_' || (c >= 'A' && c <= 'Z'); }))
+    return true;
+  if (starts_with_any(low, {"/run/", "/var/run/", "/etc/", "/secrets/", "/vault/", "file:"}))
+    return true;
+  return is_one_of(
+             low,
+             {"minioadmin", "minio",      "minio123",  "admin",  "password", "secret",
+              "todo",       "fixme",      "localhost", "local",  "n/a",      "dummy",
+              "none",       "null",       "empty",     "fake",   "test",     "unused",
+              "not-used",   "not-needed", "token",     "no-key", "sk-dummy", "sk-no-key-required",
+              "dummy-key"}) ||
+         starts_with_any(low, {"your", "<", "{{", "replace", "insert", "enter", "***", "...",
+                               "dummy-", "fake-"}) ||
+         // A key that begins so has digits.
+         (starts_with_any(low, {"__", "%", "local-", "test-"}) &&
+          std::ranges::none_of(low, is_digit)) ||
+         is_filled_in(low) || ends_with_any(low, {"_here", "-here"});
+}
+
+bool names_public(std::string_view name) {
+  const std::string low = to_lower(name);
+  return has_part(low, "_-",
+                  {"public", "publishable", "id", "fingerprint", "name", "username", "cache",
+                   "firebase"}) ||
+         holds(low, "site_key") || starts_with_any(low, {"vite_", "react_app_", "nuxt_"});
+}
+
+bool is_unset(const Instruction& instruction, std::string_view value) {
+  if (!value.starts_with('$')) return false;
+  std::string_view name = value.substr(1);
+  if (name.starts_with('{') && name.ends_with('}')) name = name.substr(1, name.size() - 2);
+  if (name.empty() || !std::ranges::all_of(name, is_token_letter)) return false;
+  return !environment_of(instruction).contains(std::string(name));
+}
+
+bool is_of_test(std::string_view path) {
+  return has_part(
+      directory_of(path), "/",
+      {"test", "tests", "testdata", "test-data", "test_data", "fixtures", "__fixtures__"});
 }
 
 }  // namespace flense::lint
