@@ -143,9 +143,10 @@ TEST_F(Fixes, ARetiredTagsSuccessorIsThere) {
     return text.substr(std::min(text.find("| "), text.size()));
   };
   EXPECT_EQ(fix("cuda-tag-unsupported", "11.1.1-cudnn8-runtime-ubuntu18.04"),
-            "| move to nvidia/cuda:11.8.0-cudnn8-runtime-ubuntu18.04, or, ported to ubuntu22.04, "
-            "to nvidia/cuda:11.8.0-cudnn8-runtime-ubuntu22.04; or keep a copy of the old image in "
-            "a registry of your own");
+            "| keep a copy of it in a registry of your own, or move to "
+            "nvidia/cuda:11.8.0-cudnn8-runtime-ubuntu18.04, or, ported to ubuntu22.04, to "
+            "nvidia/cuda:11.8.0-cudnn8-runtime-ubuntu22.04; packages, wheels and paths of CUDA "
+            "11.1 change with it");
   EXPECT_EQ(
       fix("cuda-tag-unsupported", "11.4.1-devel-rockylinux8"),
       "| move to nvidia/cuda:11.4.3-devel-rockylinux8, the last of CUDA 11.4 and still there");
@@ -161,10 +162,9 @@ TEST_F(Fixes, ARetiredTagsSuccessorIsThere) {
             "still there");
   EXPECT_EQ(
       fix("cuda-tag-unsupported", "12.3.1-cudnn8-runtime-centos7"),
-      "| move to nvidia/cuda:12.3.2-cudnn9-runtime-rockylinux8, the last of CUDA 12.3 and still "
-      "there; it "
-      "changes cudnn8 to cudnn9, centos7 to rockylinux8: until the file is ported keep a copy "
-      "of this image in a registry of your own");
+      "| keep a copy of it in a registry of your own, or move to "
+      "nvidia/cuda:12.3.2-cudnn9-runtime-rockylinux8, the last of CUDA 12.3 and still there; it "
+      "changes cudnn8 to cudnn9, centos7 to rockylinux8");
   EXPECT_THAT(
       fix("cuda-tag-deleted", "10.2-cudnn7-devel-ubuntu18.04"),
       ::testing::HasSubstr("port the program to nvidia/cuda:11.8.0-cudnn8-devel-ubuntu22.04,"));
@@ -172,7 +172,7 @@ TEST_F(Fixes, ARetiredTagsSuccessorIsThere) {
               ::testing::HasSubstr("port the program to nvidia/cuda:11.8.0-base-ubuntu22.04,"));
   // 12.4.1 is not there on it.
   EXPECT_THAT(fix("cuda-tag-unsupported", "12.4.0-devel-ubi7"),
-              ::testing::StartsWith("| move to nvidia/cuda:12.4.1-devel-ubi8,"));
+              ::testing::HasSubstr(", or move to nvidia/cuda:12.4.1-devel-ubi8,"));
   // Without a flavour it was devel's.
   EXPECT_THAT(fix("cuda-tag-deleted", "7.5"), ::testing::HasSubstr("-devel-"));
 }

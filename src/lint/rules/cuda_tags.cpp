@@ -151,8 +151,7 @@ const knowledge::CudaImageRow* update_on_same(const ImageUse& use,
 }
 
 /// Where the successor is of another distribution: the update on the same one, or what the file
-/// takes from its distribution and the successor's has not. True: a copy of the old image is
-/// another way.
+/// takes from its distribution and the successor's has not. True: the fix stays within the minor.
 bool keep_distribution(const ImageUse& use, const knowledge::CudaImageRow& row,
                        const Successor& better, Finding& found) {
   const std::string& own = use.image->distribution.value;
@@ -174,14 +173,12 @@ bool keep_distribution(const ImageUse& use, const knowledge::CudaImageRow& row,
     const bool same_minor = major_minor(near->cuda) == major_minor(row.cuda);
     if (!deleted && same_minor) replace_version(use, row, *near, found);
     // The last update of a minor is held on purpose.
-    const bool held_on = !deleted && !same_minor;
-    found.pedantic = found.pedantic || (held_on && !ties.empty());
-    return held_on;
+    found.pedantic = found.pedantic || (!deleted && !same_minor && !ties.empty());
+    return same_minor;
   }
   if (ties.empty()) {
     // Its Python and packages change as well, and old ones may not be had there.
-    if (!deleted)
-      found.fix += ": until the file is ported keep a copy of this image in a registry of your own";
+    if (!deleted) found.fix = "keep a copy of it in a registry of your own, or " + found.fix;
   } else if (deleted) {
     found.fix += fmt::format("; the port has to renew {}", held);
   } else {
@@ -191,19 +188,19 @@ bool keep_distribution(const ImageUse& use, const knowledge::CudaImageRow& row,
         fmt::format("keep a copy of it in a registry of your own: {}, still there, has not {}",
                     better.tag, held);
   }
-  return false;
+  return major_minor(better.row->cuda) == major_minor(row.cuda);
 }
 
-/// What else of the file changes with the base: lists and versions that it names. True: packages
-/// are pinned to this CUDA.
-bool change_with_base(const ImageUse& use, const knowledge::CudaImageRow& row, bool same_minor,
+/// What else of the file changes with the base: lists and versions that it names, packages that are
+/// pinned to this CUDA.
+void change_with_base(const ImageUse& use, const knowledge::CudaImageRow& row, bool same_minor,
                       Finding& found) {
   const ProjectFile& file = *use.built;
   const auto also = [&](std::string text) {
     found.edits.clear();
     found.fix += text;
   };
-  if (!file.dockerfile) return false;
+  if (!file.dockerfile) return;
   if (const auto sources = use.built == use.file ? copied_sources(*file.dockerfile, use.span)
                                                  : std::vector<std::string>();
       !sources.empty())
@@ -224,10 +221,9 @@ bool change_with_base(const ImageUse& use, const knowledge::CudaImageRow& row, b
       use.pattern.empty() ? use.file->source.slice(use.span) : use.pattern;
   std::vector<std::string> pins = pinned_to_cuda(file, base, row.cuda, !same_minor);
   std::erase_if(pins, [&](const std::string& pin) { return found.fix.contains(pin); });
-  if (pins.empty()) return false;
-  also(fmt::format("; with it renew what is pinned to CUDA {}: {}", row.cuda,
-                   fmt::join(pins, ", ")));
-  return true;
+  if (!pins.empty())
+    also(fmt::format("; with it renew what is pinned to CUDA {}: {}", row.cuda,
+                     fmt::join(pins, ", ")));
 }
 
 void retired_tag(const ImageUse& use, FindingSink& sink) {
@@ -264,7 +260,7 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
   if (better.row == nullptr) return;
   const auto major = first_number(row->cuda).value_or(0);
   const bool other_major = first_number(better.row->cuda) != major;
-  const bool same_minor = major_minor(better.row->cuda) == major_minor(row->cuda);
+  bool same_minor = major_minor(better.row->cuda) == major_minor(row->cuda);
   // "Dockerfile.cuda10", "cu92/Dockerfile" are for whoever has that CUDA.
   std::string digits = major_minor(row->cuda);
   std::erase(digits, '.');
@@ -299,15 +295,17 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
                           better.changes.empty() ? "" : "; it changes ", better.changes);
   const bool other_distribution = better.distribution != use.image->distribution.value &&
                                   (deleted || !use.image->distribution.value.empty());
-  const bool or_copy = other_distribution && keep_distribution(use, *row, better, found);
+  if (other_distribution) same_minor = keep_distribution(use, *row, better, found);
   if (!other_distribution && !deleted && better.changes.empty() && same_minor)
     replace_version(use, *row, *better.row, found);
-  const bool pinned = use.built != nullptr && change_with_base(use, *row, same_minor, found);
   // What is made for one minor may not fit the next.
-  if (pinned && !deleted && !same_minor)
+  if (!same_minor && !deleted && found.fix.starts_with("move"))
     found.fix = "keep a copy of it in a registry of your own, or " + found.fix;
-  else if (or_copy)
-    found.fix += "; or keep a copy of the old image in a registry of your own";
+  const std::size_t size = found.fix.size();
+  if (use.built != nullptr) change_with_base(use, *row, same_minor, found);
+  if (!same_minor && found.fix.size() == size && found.fix.contains("move to"))
+    found.fix += fmt::format("; packages, wheels and paths of CUDA {} change with it",
+                             major_minor(row->cuda));
 }
 
 /// False: nothing is known to be wrong with the tag.
