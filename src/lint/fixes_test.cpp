@@ -300,6 +300,13 @@ TEST_F(Fixes, ADistributionsPythonIsOfferedLast) {
                      "of the distribution"));
 }
 
+TEST_F(Fixes, ASpecifierIsQuotedForTheShell) {
+  EXPECT_THAT(said("extension-without-torch",
+                   "FROM nvidia/cuda:12.4.1-devel-ubuntu22.04\n"
+                   "RUN pip install -U pip\nRUN pip install 'flash-attn>=2.3.0'\n"),
+              ::testing::EndsWith("--no-build-isolation 'flash-attn>=2.3.0'"));
+}
+
 TEST_F(Fixes, PackagesOfOneMinorKeepTheirBase) {
   EXPECT_TRUE(said("cuda-tag-unsupported",
                    "FROM nvidia/cuda:11.3.1-base-ubuntu20.04\n"

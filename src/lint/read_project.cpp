@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/ascii.h"
 #include "base/parallel.h"
 #include "lint/lint.h"
 #include "lint/readers/readers.h"
@@ -18,10 +19,21 @@ std::vector<Input> in_order(std::vector<Input> inputs) {
   return inputs;
 }
 
+/// What git-crypt and others wrote in the file's place, a pointer to a large file, a link of a
+/// checkout that knows none.
+bool stands_for_another(std::string_view text) {
+  const std::string_view bare = trim_space(text);
+  return starts_with_any(text, {std::string_view("\0GITCRYPT", 9), "$ANSIBLE_VAULT;", "U2FsdGVkX1",
+                                "-----BEGIN AGE ENCRYPTED FILE", "-----BEGIN PGP MESSAGE",
+                                "version https://git-lfs.github.com/spec/"}) ||
+         (bare.contains('/') && bare.find_first_of(" \t\r\n:=@#") == bare.npos);
+}
+
 std::unique_ptr<ProjectFile> read_file(Input input) {
   auto out = std::make_unique<ProjectFile>();
   const bool is_text = !input.text.contains('\0');
-  if (is_text) out->kind = kind_of(input.path, input.text);
+  const bool other = stands_for_another(input.text);
+  if (is_text && !other) out->kind = kind_of(input.path, input.text);
   out->source =
       SourceText(std::move(input.path), std::move(input.text), std::move(input.project_path));
   static_cast<FileContent&>(*out) = read_content(out->kind, out->source);
@@ -29,7 +41,7 @@ std::unique_ptr<ProjectFile> read_file(Input input) {
   const std::string_view text = out->source.text();
   if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff"))
     out->problems.push_back({{}, "the file is UTF-16 and was not judged: save it as UTF-8"});
-  else if (!is_text && !text.starts_with(std::string_view("\0GITCRYPT", 9)))
+  else if (!is_text && !other)
     out->problems.push_back({{}, "the file is not text: it contains zero bytes"});
   return out;
 }

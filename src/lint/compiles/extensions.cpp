@@ -5,6 +5,7 @@
 
 #include "base/ascii.h"
 #include "base/format.h"
+#include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
 #include "lint/facts/compiled_code.h"
 #include "lint/facts/gpu_architectures.h"
@@ -18,6 +19,12 @@ namespace {
 
 /// Packages whose setup.py compiles CUDA code only where torch sees a GPU, or FORCE_CUDA is set.
 bool asks_for_a_gpu(const PackageRequest& request) {
+  // Before 2.0 mmcv is the one without operators.
+  if (request.name == "mmcv" && request.url.empty() &&
+      (request.version.empty()
+           ? !meets("2.0.1", request.specifier) && !meets("2.2.0", request.specifier)
+           : compare_versions(request.version, "2") < 0))
+    return false;
   return request.name == "pytorch3d" || request.name == "detectron2" ||
          (request.name != "flash-attn" && is_source_only(request.name));
 }
@@ -32,7 +39,8 @@ bool builds_extension(const PackageRequest& request) {
                       "causal-conv1d", "mamba", "mamba-ssm", "transformerengine",
                       "transformer-engine", "tiny-cuda-nn", "nvdiffrast"});
   // A file may be a wheel.
-  return request.url.empty() && is_source_only(request.name);
+  return request.url.empty() && is_source_only(request.name) &&
+         (request.name == "flash-attn" || asks_for_a_gpu(request));
 }
 
 /// A repository that a step of the stage clones, as pip would be asked for it.

@@ -5,6 +5,7 @@
 
 #include "base/ascii.h"
 #include "base/format.h"
+#include "base/process.h"
 #include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
 #include "lint/facts/compiled_code.h"
@@ -140,11 +141,14 @@ void isolated(const Project& project, const PlacedList& place, FindingSink& sink
                       off  ? "torch stands in the same command"
                       : uv ? "no --no-build-isolation"
                            : "no --no-build-isolation; pip 25.3 and later always isolate"};
+    const std::string asked = request.name + request.specifier;
     found.fix = fmt::format(
         "install torch, setuptools and wheel in a command before it, and then {} install "
         "--no-build-isolation {}",
         uv ? "uv pip" : "pip",
-        request.url.empty() ? request.name + request.specifier : request.url);
+        !request.url.empty()                                  ? request.url
+        : request.specifier.find_first_of("<>") != asked.npos ? shell_quoted(asked)
+                                                              : asked);
     found.pedantic = !sure;
     return;
   }

@@ -202,6 +202,7 @@ void RequirementsReader::requirement() {
   // As pip: what has a '/' and names no project is a path.
   const bool path = text.find('/') != std::string::npos && !parse_requirement(text) &&
                     text.find_first_of(" @") == std::string::npos;
+  if (text.starts_with("file:") && text.find("://") == std::string::npos) text.erase(0, 5);
   if (text.starts_with('.') || text.starts_with('/') ||
       (path && text.find("://") == std::string::npos)) {
     if (!text.ends_with(".whl") && !text.ends_with(".tar.gz"))

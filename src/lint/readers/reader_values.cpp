@@ -144,7 +144,9 @@ FileContent read_yaml(const SourceText& source) {
     out.problems.push_back(problem_at(
         source, tree->problem->at,
         bare.language.empty()
-            ? fmt::format("this is not valid YAML: {}", tree->problem->message)
+            ? fmt::format("this is not valid {}: {}",
+                          source.path().ends_with(".json") ? "JSON" : "YAML",
+                          tree->problem->message)
             : fmt::format("this {} template cannot be read further without its values: {}",
                           bare.language, tree->problem->message)));
   // Both branches of a template may hold a key.

@@ -1,6 +1,7 @@
 // What could not be read, as findings: one for each cause, so that the rest is still checked.
 
 #include <algorithm>
+#include <utility>
 
 #include "base/ascii.h"
 #include "base/format.h"
@@ -110,8 +111,9 @@ bool surely_refused(const std::vector<FileView>& views, const ProjectFile& file,
       if (!file.dockerfile->syntax.empty() &&
           !file.dockerfile->syntax.contains("docker/dockerfile"))
         return false;
-      // Charliecloud's own, and m4's.
-      if (starts_with_any(message, {"RSYNC ", "INCLUDE(", "DEFINE(", "IFDEF(", "IFELSE("}))
+      // Charliecloud's own, m4's, and Earthly's.
+      if (starts_with_any(message, {"RSYNC ", "INCLUDE(", "DEFINE(", "IFDEF(", "IFELSE("}) ||
+          message.starts_with("VERSION "))
         return false;
       // Dockerfile.rs, dockerfile-utils.rb: a program that makes them.
       if (message == "the file has no FROM")
@@ -129,8 +131,11 @@ bool surely_refused(const std::vector<FileView>& views, const ProjectFile& file,
     case FileKind::kKubernetes:
       // {gpu: ${GPUS}}: envsubst fills it in. Of the branches of ytt one is left.
       return !message.contains("Kubernetes") &&
-             !(message.contains("not valid YAML") && file.source.text().contains("${")) &&
+             !(message.contains("not valid ") && file.source.text().contains("${")) &&
              !(is_repeated_key(problem) && file.source.text().contains("#@"));
+    case FileKind::kDevcontainer:
+      // Its readers take what they can.
+      return false;
     default:
       return true;
   }
@@ -146,6 +151,32 @@ bool is_harmless(const ProjectFile& file, const ParseProblem& problem) {
   if (problem.message.contains("UTF-16")) return file.source.path().ends_with(".txt");
   return problem.message == "the file holds no instruction";
 }
+
+/// Lines that hand a file on as another text, or line by line: "envsubst < Dockerfile", "xargs -L 1
+/// pip install < requirements.txt".
+class HandedOn {
+ public:
+  explicit HandedOn(const Project& project) : project_(project) {}
+  bool names(const ProjectFile& file) {
+    if (!std::exchange(read_, true))
+      for (const auto& other : project_.files)
+        if (is_script(other->kind) || other->dockerfile || other->kind == FileKind::kWorkflow)
+          for (const std::string_view line : split(other->source.text(), '\n'))
+            if (lines_.size() < kMost && has_part(line, " \t/|($`;@",
+                                                  {"envsubst", "sed", "m4", "gomplate", "jinja2",
+                                                   "j2", "xargs", "read", "done"}))
+              lines_.push_back(line);
+    const std::string_view name = file_name(file.source.path());
+    return std::ranges::any_of(
+        lines_, [&](std::string_view line) { return has_part(line, " \t/|)<>;\"'", {name}); });
+  }
+
+ private:
+  static constexpr std::size_t kMost = 100;
+  const Project& project_;
+  std::vector<std::string_view> lines_;
+  bool read_ = false;
+};
 
 /// A file in which two Compose files, or two objects of Kubernetes, stand one behind the other:
 /// every key that both have occurs twice.
@@ -273,6 +304,7 @@ void swallowed(const ProjectFile& file, FindingSink& sink) {
 }  // namespace
 
 void judge_syntax(const Project& project, const std::vector<FileView>& views, FindingSink& sink) {
+  HandedOn handed_on(project);
   for (const auto& file : project.files) {
     const std::vector<ParseProblem> problems = problems_of(*file);
     if (!file->template_language.empty()) {
@@ -307,10 +339,11 @@ void judge_syntax(const Project& project, const std::vector<FileView>& views, Fi
       Finding& found = sink.add("syntax", *file, problem.span, problem.message);
       if (problem.message.ends_with("is not a requirement")) found.cause = "requirement";
       const std::string& path = file->source.project_path();
-      found.pedantic = (file->dockerfile && file->dockerfile->fragment) || is_template_name(path) ||
-                       is_fixture(path) || is_harmless(*file, problem) ||
-                       has_placeholder(file->source.text()) || has_mark(*file, problem) ||
-                       !surely_refused(views, *file, problem);
+      found.pedantic =
+          (file->dockerfile && file->dockerfile->fragment) || is_template_name(path) ||
+          is_fixture(path) || is_harmless(*file, problem) || has_placeholder(file->source.text()) ||
+          has_mark(*file, problem) || !surely_refused(views, *file, problem) ||
+          ((file->dockerfile || file->kind == FileKind::kRequirements) && handed_on.names(*file));
     }
   }
 }
