@@ -164,7 +164,8 @@ TEST_F(Fixes, ARetiredTagsSuccessorIsThere) {
       fix("cuda-tag-unsupported", "12.3.1-cudnn8-runtime-centos7"),
       "| keep a copy of it in a registry of your own, or move to "
       "nvidia/cuda:12.3.2-cudnn9-runtime-rockylinux8, the last of CUDA 12.3 and still there; it "
-      "changes cudnn8 to cudnn9, centos7 to rockylinux8");
+      "changes cudnn8 to cudnn9, centos7 to rockylinux8; the last with cuDNN 8 is "
+      "nvidia/cuda:12.2.2-cudnn8-runtime-centos7");
   EXPECT_THAT(
       fix("cuda-tag-deleted", "10.2-cudnn7-devel-ubuntu18.04"),
       ::testing::HasSubstr("port the program to nvidia/cuda:11.8.0-cudnn8-devel-ubuntu22.04,"));
@@ -305,6 +306,23 @@ TEST_F(Fixes, ASpecifierIsQuotedForTheShell) {
                    "FROM nvidia/cuda:12.4.1-devel-ubuntu22.04\n"
                    "RUN pip install -U pip\nRUN pip install 'flash-attn>=2.3.0'\n"),
               ::testing::EndsWith("--no-build-isolation 'flash-attn>=2.3.0'"));
+}
+
+TEST_F(Fixes, ArchitecturesAreThoseThatTheTorchKnows) {
+  EXPECT_THAT(said("torch-arch-list",
+                   "FROM nvidia/cuda:11.8.0-devel-ubuntu20.04\nRUN pip install torch==1.13.1\n"
+                   "RUN pip install --no-build-isolation "
+                   "git+https://github.com/facebookresearch/detectron2.git\n"),
+              ::testing::HasSubstr("TORCH_CUDA_ARCH_LIST=\"8.0;8.6+PTX\""));
+}
+
+TEST_F(Fixes, CudnnEightIsNamedToWhoAsksForIt) {
+  EXPECT_THAT(said("cuda-tag-unknown", "FROM nvidia/cuda:12.4.1-cudnn8-runtime-ubuntu22.04\n"),
+              ::testing::EndsWith("| write nvidia/cuda:12.4.1-cudnn-runtime-ubuntu22.04, which "
+                                  "holds cuDNN 9; the last with cuDNN 8 is "
+                                  "nvidia/cuda:12.2.2-cudnn8-runtime-ubuntu22.04"));
+  EXPECT_THAT(said("cuda-tag-unsupported", "FROM nvidia/cuda:12.3.1-cudnn8-devel-ubuntu22.04\n"),
+              ::testing::HasSubstr("| keep a copy of it in a registry of your own, or move"));
 }
 
 TEST_F(Fixes, PackagesOfOneMinorKeepTheirBase) {

@@ -92,8 +92,9 @@ void torch_lists(const FileView& view, const StageView& stage, FindingSink& sink
     for (const std::string_view word : {"all", "common"})
       if (list.has_keyword(word)) {
         Finding& found = sink.add(at.rule, *view.file, at.span,
-                                  fmt::format("TORCH_CUDA_ARCH_LIST is '{}': every kernel is "
-                                              "compiled and shipped for every GPU that is known",
+                                  fmt::format("TORCH_CUDA_ARCH_LIST is '{}': CMake compiles every "
+                                              "kernel for every GPU that is known, and "
+                                              "torch.utils.cpp_extension knows no such name",
                                               setting.value));
         found.evidence = {"mmdetection#2108"};
         found.fix = fmt::format("name the GPUs to support, as \"{}\"",

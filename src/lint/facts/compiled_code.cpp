@@ -71,6 +71,34 @@ bool may_compile_extension(const FileView& view, std::size_t stage) {
   });
 }
 
+bool compiles_torch_extension(const FileView& view, std::size_t stage) {
+  constexpr auto kNames = std::to_array<std::string_view>({"TORCH_CUDA_ARCH_LIST", "FORCE_CUDA"});
+  // flash-attn fetches a wheel that fits torch.
+  const auto compiles = [](const PackageList& list, const PackageRequest& one) {
+    if (one.url.starts_with("git+"))
+      return is_one_of(
+          one.name,
+          {"apex", "causal-conv1d", "detectron2", "diff-gaussian-rasterization", "fused-ssim",
+           "gsplat", "mamba-ssm", "mmcv", "nvdiffrast", "pytorch3d", "simple-knn", "torchsparse"});
+    return is_source_only(one.name) && one.name != "flash-attn" && one.url.empty() &&
+           list.indexes.empty() && !list.has_option("--only-binary");
+  };
+  return std::ranges::any_of(view.stages, [&](const StageView& user) {
+    const auto lineage = view.dockerfile->lineage(user.index);
+    if (std::ranges::find(lineage, stage) == lineage.end()) return false;
+    return std::ranges::any_of(
+               kNames, [&](auto name) { return commands_mention(view, user.index, name); }) ||
+           !settings_of(view, user.index, kNames).empty() ||
+           commands_mention(view, user.index, "setup.py") ||
+           std::ranges::any_of(view.installs_in(user.index), [&](const Install* install) {
+             return std::ranges::any_of(lists_of(*install), [&](const PackageList* list) {
+               return std::ranges::any_of(
+                   list->packages, [&](const PackageRequest& one) { return compiles(*list, one); });
+             });
+           });
+  });
+}
+
 bool is_for_a_shell(const FileView& view, std::size_t stage) {
   const Instruction* start = nullptr;
   bool copies = false;

@@ -17,6 +17,10 @@ bool is_source_only(std::string_view package);
 /// Whether something may be compiled against torch: by the build, or while the program runs.
 bool may_compile_extension(const FileView& view, std::size_t stage);
 
+/// Whether something is surely compiled by torch.utils.cpp_extension, which compares its CUDA with
+/// the compiler's: CMake does not, and wheels of a page of links are ready.
+bool compiles_torch_extension(const FileView& view, std::size_t stage);
+
 /// An image in which somebody works: it starts a shell, waits for one, or holds no program of its
 /// own.
 bool is_for_a_shell(const FileView& view, std::size_t stage);

@@ -223,9 +223,22 @@ bool may_hold_users(const Instruction& step) {
 /// COPY from an image that no stage is built on.
 bool copies_programs(const Instruction& copy) {
   const Flag* from = copy.flag("from");
+  if (copy.copies() && from == nullptr)
+    return std::ranges::any_of(copy.words,
+                               [](const Word& word) { return word.text.contains(".so"); });
   if (from == nullptr || !copy.copies()) return false;
   const auto name = parse_image_name(from->value);
   return !name || !is_without_cuda(name->familiar());
+}
+
+/// "./server", a program that is no script: what it is linked with nobody knows.
+bool starts_program(const FileView& view, const Instruction& start) {
+  return (start.keyword == Keyword::kCmd || start.keyword == Keyword::kEntrypoint) &&
+         std::ranges::any_of(commands_of(start), [&](const StepCommand& command) {
+           const std::string_view path = view.text(command.program_span);
+           return path.contains('/') && !path.contains("bin/") && !command.program.contains('.') &&
+                  !command.program.contains("entrypoint");
+         });
 }
 
 /// A virtual environment or its packages, whole.
@@ -313,6 +326,7 @@ std::optional<UnusedCuda> unused_cuda_of(const FileView& view) {
   take(last);
   for (const std::size_t one : view.dockerfile->lineage(last))
     for (const Instruction& copy : view.dockerfile->stages[one].instructions) {
+      out.sure = out.sure && !starts_program(view, copy);
       const auto from = view.dockerfile->copied_from(copy);
       if (!from || *from >= view.stages.size()) {
         out.sure = out.sure && !copies_programs(copy);

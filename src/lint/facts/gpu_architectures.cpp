@@ -123,14 +123,25 @@ std::vector<std::string_view> of_jetson(const FileView& view, const StageView& s
   return {"8.7"};
 }
 
+/// A torch that ends at other names than it knows: before 2.0 none after 8.6.
+bool has_old_torch(const FileView& view, const StageView& stage) {
+  return std::ranges::any_of(view.installs_in(stage.index), [](const Install* install) {
+    return std::ranges::any_of(lists_of(*install), [](const PackageList* list) {
+      const PackageRequest* torch = list->find("torch");
+      return torch != nullptr && !torch->version.empty() &&
+             compare_versions(torch->version, "2.0") < 0;
+    });
+  });
+}
+
 /// Those that clusters have first.
-std::vector<std::string_view> of_servers(const FileView& view, const StageView& stage) {
+std::vector<std::string_view> of_servers(const FileView& view, const StageView& stage, bool old) {
   constexpr std::size_t kExamples = 2;
   std::vector<std::string_view> out;
   const Brought& cuda = stage.image.cuda;
   for (const std::string_view one : {"9.0", "8.0", "8.6", "7.5", "7.0", "6.0"}) {
     const auto* row = view.project->knowledge->architectures.find(one);
-    if (row == nullptr) continue;
+    if (row == nullptr || (old && one == "9.0")) continue;
     const std::string toolkit = major_minor(cuda.value);
     if (cuda.known() &&
         ((!row->first_cuda.empty() && compare_versions(toolkit, row->first_cuda) < 0) ||
@@ -203,7 +214,9 @@ std::string example_architectures(const FileView& view, const StageView& stage,
   const bool torch = syntax == ArchitectureSyntax::kTorch;
   std::string out;
   for (const std::string_view one :
-       stage.image.platform == "jetson" ? of_jetson(view, stage) : of_servers(view, stage))
+       stage.image.platform == "jetson"
+           ? of_jetson(view, stage)
+           : of_servers(view, stage, torch && has_old_torch(view, stage)))
     out += fmt::format("{}{}", out.empty() ? "" : ";", torch ? std::string(one) : without_dot(one));
   return torch ? out + "+PTX" : out;
 }

@@ -9,6 +9,7 @@
 #include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
 #include "lint/facts/compiled_code.h"
+#include "lint/facts/open_torch.h"
 #include "lint/facts/placed_lists.h"
 #include "lint/facts/table_facts.h"
 #include "lint/rules/rules.h"
@@ -44,6 +45,9 @@ bool has_no_isolation(const Install& install, const PackageRequest& request) {
 
 /// pip of the day, which builds nothing in place: an earlier command renews it.
 bool renews_pip(const FileView& view, const Install& install) {
+  // pip 25.3 is for no older Python.
+  const std::string python = python_of({&view, install.stage, &install, &install.command});
+  if (python.empty() || compare_versions(python, "3.9") < 0) return false;
   return std::ranges::any_of(view.installs_in(install.stage), [&](const Install* before) {
     if (before->command.span.begin >= install.command.span.begin) return false;
     const PackageRequest* pip = before->command.find("pip");

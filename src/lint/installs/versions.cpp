@@ -216,8 +216,8 @@ class TorchStage {
       other_use_ = has_other_cuda_user(view_, stage_) || has_other_use(view_, stage_);
     return *other_use_;
   }
-  bool may_compile() {
-    if (!compiles_) compiles_ = may_compile_extension(view_, stage_);
+  bool compiles() {
+    if (!compiles_) compiles_ = compiles_torch_extension(view_, stage_);
     return *compiles_;
   }
 
@@ -303,7 +303,7 @@ void wheel_against_base(const Project& project, const PlacedList& place, TorchSt
     // Minors of one major fit each other.
     if (devel && !major) found.severity = Severity::kInfo;
     // Where nothing compiles, each of two may have its user; else base-cuda-unused says it.
-    found.pedantic = !devel || !major || !is_sure(place, *one.request) || !stage.may_compile();
+    found.pedantic = !devel || !major || !is_sure(place, *one.request) || !stage.compiles();
   }
 }
 

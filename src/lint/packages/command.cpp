@@ -29,6 +29,10 @@ bool is_versioned(std::string_view name, std::string_view program) {
   return name.find_first_not_of("0123456789.", program.size()) == std::string_view::npos;
 }
 
+bool is_trial(const Option& option) {
+  return option.name == "--dry-run";
+}
+
 class CommandReader {
  public:
   CommandReader(const SourceText& source, std::vector<PackageList>& out)
@@ -207,7 +211,6 @@ void CommandReader::pip(std::string_view program, Arguments arguments,
   if (options.positional.empty()) return;
   const std::string& verb = options.positional.front().text;
   if (!is_one_of(verb, {"install", "download", "wheel", "sync", "add", "compile"})) return;
-  const auto is_trial = [](const Option& option) { return option.name == "--dry-run"; };
   if (std::ranges::any_of(options.options, is_trial)) return;
   PackageList list = started(manager, program, verb, span);
   list.installs = is_one_of(verb, {"install", "sync", "add"});
@@ -299,6 +302,7 @@ void CommandReader::conda(std::string_view program, Arguments arguments,
   const bool short_file = file_verb || program == "micromamba" || program == "mamba";
   const Options options =
       read_options(rest, short_file ? Names(kCondaFileValues) : Names(kCondaValues));
+  if (std::ranges::any_of(options.options, is_trial)) return;
   PackageList list = started(PackageManager::kConda, program, verb, span);
   keep_options(options, list);
   for (const Option& option : options.options) {

@@ -73,6 +73,17 @@ std::string tag_of(const ImageUse& use, const knowledge::CudaImageRow& row) {
                   use.image->distribution.value, use.name->tag.contains("cudnn"));
 }
 
+/// The last of its major whose tags hold cuDNN 8; null: there is none.
+const knowledge::CudaImageRow* last_with_cudnn8(const ImageUse& use) {
+  const knowledge::CudaImageRow* out = nullptr;
+  for (const knowledge::CudaImageRow& row : use.knowledge->images.cuda)
+    if (row.state.empty() && row.cudnn == "cudnn8" &&
+        first_number(row.cuda) == first_number(use.image->cuda.value) &&
+        (out == nullptr || compare_versions(row.cuda, out->cuda) > 0))
+      out = &row;
+  return out;
+}
+
 /// Its own distribution where that has not ended and the version is built on it, or else one of the
 /// same family; empty: none.
 std::string living_distribution(const ImageUse& use, const knowledge::CudaImageRow& row) {
@@ -298,8 +309,13 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
   if (other_distribution) same_minor = keep_distribution(use, *row, better, found);
   if (!other_distribution && !deleted && better.changes.empty() && same_minor)
     replace_version(use, *row, *better.row, found);
-  // What is made for one minor may not fit the next.
-  if (!same_minor && !deleted && found.fix.starts_with("move"))
+  // What is made for one minor, or for one cuDNN, may not fit the next.
+  const auto* eight = use.name->tag.contains("cudnn8") && found.fix.contains("cudnn8 to")
+                          ? last_with_cudnn8(use)
+                          : nullptr;
+  if (eight != nullptr)
+    found.fix += fmt::format("; the last with cuDNN 8 is {}", tag_of(use, *eight));
+  if ((!same_minor || eight != nullptr) && !deleted && found.fix.starts_with("move"))
     found.fix = "keep a copy of it in a registry of your own, or " + found.fix;
   const std::size_t size = found.fix.size();
   if (use.built != nullptr) change_with_base(use, *row, same_minor, found);
@@ -391,7 +407,10 @@ bool unknown_tag(const ImageUse& use, FindingSink& sink) {
     evidence = base->source;
   } else if (row != nullptr && cudnn && !row->cudnn.empty() && spelt != row->cudnn) {
     message = fmt::format("tags of CUDA {} say '{}', not '{}'", cuda, row->cudnn, spelt);
-    fix = fmt::format("write {} in place of {}", row->cudnn, spelt);
+    fix = "write " + tag_of(use, *row);
+    // What the image is for may load cuDNN 8 alone.
+    if (const auto* eight = spelt == "cudnn8" ? last_with_cudnn8(use) : nullptr; eight != nullptr)
+      fix += fmt::format(", which holds cuDNN 9; the last with cuDNN 8 is {}", tag_of(use, *eight));
     evidence = row->source;
   } else {
     return false;

@@ -38,11 +38,16 @@ bool is_token_letter(char c) {
 }
 
 bool is_filled_in(std::string_view low) {
-  return std::ranges::any_of(
-      std::to_array<std::string_view>({"example", "placeholder", "xxx", "...", "replace_me",
-                                       "replace-me", "change-me", "changeme", "change_me", "your-",
-                                       "your_"}),
-      [&](std::string_view word) { return low.contains(word); });
+  constexpr std::size_t kRun = 10;  // of one letter
+  std::size_t run = 0;
+  for (std::size_t at = 0; at < low.size() && run < kRun; ++at)
+    run = at > 0 && low[at] == low[at - 1] ? run + 1 : 1;
+  return run >= kRun ||
+         std::ranges::any_of(
+             std::to_array<std::string_view>({"example", "placeholder", "xxx", "...", "replace_me",
+                                              "replace-me", "change-me", "changeme", "change_me",
+                                              "your-", "your_", "runtime", "provided"}),
+             [&](std::string_view word) { return low.contains(word); });
 }
 
 const knowledge::SecretFormRow* token_in(std::string_view text,

@@ -268,12 +268,18 @@ class Certificates {
 
 void certificates(const FileView& view, FindingSink& sink) {
   Certificates own(*view.file, sink);
+  const auto checks = [](const Instruction& run) {
+    return run.keyword == Keyword::kRun && verifies(commands_of(run));
+  };
   for (const StageView& stage : view.stages)
     for (const Instruction& instruction : stage.stage->instructions) {
       own.set_meant(gives_reason(comments_above(view.file->source, instruction.span)));
       if (instruction.keyword == Keyword::kEnv) own.variables(instruction);
       if (instruction.keyword != Keyword::kRun) continue;
-      const bool verified = verifies(commands_of(instruction));
+      // The next step may do it.
+      const Instruction* next =
+          &instruction == &stage.stage->instructions.back() ? &instruction : &instruction + 1;
+      const bool verified = checks(instruction) || checks(*next);
       for (const StepCommand& command : commands_of(instruction)) own.take(command, verified);
     }
 }

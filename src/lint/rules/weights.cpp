@@ -52,8 +52,25 @@ bool is_small_part(std::string_view script) {
   if (holds(script, "hf_hub_download("))
     return holds(script, ".json") && !holds(script, ".safetensors") && !holds(script, ".bin") &&
            !holds(script, "from_pretrained(");
-  return holds(script, "Tokenizer") && !holds(script, "Model") && !holds(script, "Pipeline") &&
+  return (holds(script, "Tokenizer") || holds(script, "Config") || holds(script, "Processor")) &&
+         !holds(script, "Model") && !holds(script, "For") && !holds(script, "Pipeline") &&
          !holds(script, "snapshot_download(") && !holds(script, "pipeline(");
+}
+
+/// `hf download` of named files that are no weights, or without the weights.
+bool takes_small_files(const StepCommand& download) {
+  bool small = download.has("--help"), large = false, excluded = false;
+  for (const Argument& word : download.arguments) {
+    const std::string_view text = word.text;
+    if (text.starts_with('-')) excluded = text.starts_with("--exclude");
+    if (excluded) {
+      small = small || text.contains(".safetensors");
+      continue;
+    }
+    large = large || is_weights(text);
+    small = small || ends_with_any(text, {".json", ".txt", ".md", ".yaml", ".yml", ".csv"});
+  }
+  return small && !large;
 }
 
 /// The step deletes what it has fetched, when it has made something of it.
@@ -108,6 +125,7 @@ std::optional<Weights> downloaded(const StepCommand& command) {
   };
   const std::string first = command.arguments.empty() ? "" : command.arguments.front().text;
   if ((program == "huggingface-cli" || program == "hf") && first == "download") {
+    if (takes_small_files(command)) return std::nullopt;
     const bool data = command.value_of("--repo-type") == "dataset";
     return Weights{span, data ? "a data set" : "a model", program + " download"};
   }
@@ -133,12 +151,9 @@ std::optional<Weights> downloaded(const StepCommand& command) {
         return Weights{span, "what is kept as " + word.text, "gdown", true};
   if (program == "text-generation-server" && first == "download-weights")
     return Weights{span, "a model", "text-generation-server download-weights"};
-  // Spaces are programs; without LFS a clone holds pointers to the weights.
+  // Spaces are programs.
   if (program == "git" && has_part("huggingface.co/") && first == "clone" &&
-      !has_part("huggingface.co/spaces/") &&
-      std::ranges::none_of(command.shell->assignments, [](const ShellAssignment& set) {
-        return set.name == "GIT_LFS_SKIP_SMUDGE";
-      }))
+      !has_part("huggingface.co/spaces/"))
     return Weights{span, has_part("huggingface.co/datasets/") ? "a data set" : "a model",
                    "git clone of huggingface.co"};
   if (program == "ollama" && first == "pull") return Weights{span, "a model", "ollama pull"};
@@ -195,8 +210,9 @@ bool takes_code(const Instruction& copy) {
     if (!has_part(copy.words[at].text, "/",
                   {"vendor", "vendored", "third_party", "third-party", "thirdparty", "external",
                    "submodules", "wheels"}) &&
-        !ends_with_any(copy.words[at].text, {".txt", ".in", ".toml", ".lock", ".yml", ".yaml",
-                                             ".json", ".cfg", ".md", "LICENSE", "NOTICE"}))
+        !ends_with_any(copy.words[at].text,
+                       {".txt", ".in", ".toml", ".lock", ".yml", ".yaml", ".json", ".cfg", ".md",
+                        ".conf", ".ini", ".sh", "setup.py", "LICENSE", "NOTICE"}))
       return true;
   return false;
 }
@@ -243,6 +259,8 @@ void weights(const FileView& view, const StageSteps& steps, const SentFiles& sen
   const std::uint64_t least = view.project->knowledge->build.limit("weights");
   const std::size_t checked = last_check(steps);
   bool code_before = false;
+  const std::string_view text = view.file->source.text();
+  const bool skips_lfs = text.contains("GIT_LFS_SKIP_SMUDGE") || text.contains("--skip-smudge");
   const auto report = [&](const Weights& one) {
     Finding& found = sink.add(
         "weights-in-image", *view.file, one.span,
@@ -268,10 +286,12 @@ void weights(const FileView& view, const StageSteps& steps, const SentFiles& sen
     const bool copies = one.copies();
     if (one.keyword == Keyword::kRun) {
       for (const StepCommand& command : commands_of(one))
-        if (auto found = downloaded(command);
-            found && !goes_to_mount(one, command) && !is_deleted(commands_of(one), command)) {
-          // In a branch it may be for other builds.
-          found->may_be_small = found->may_be_small || command.shell->depth > 0;
+        if (auto found = downloaded(command); found && !(command.program == "git" && skips_lfs) &&
+                                              !goes_to_mount(one, command) &&
+                                              !is_deleted(commands_of(one), command)) {
+          // In a branch it may be for other builds; without LFS a clone holds pointers.
+          found->may_be_small = found->may_be_small || command.shell->depth > 0 ||
+                                (command.program == "git" && !text.contains("lfs"));
           report(*found);
           break;
         }
