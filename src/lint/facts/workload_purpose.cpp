@@ -14,8 +14,10 @@ bool is_for_processor(const Workload& workload) {
   const std::vector<Word> words = command_words(workload);
   for (std::size_t at = 0; at < words.size(); ++at) {
     const std::string& word = words[at].text;
-    if (is_one_of(word, {"--device=cpu", "--no-cuda", "--cpu"}) ||
-        (word == "--device" && at + 1 < words.size() && words[at + 1].text == "cpu"))
+    if (is_one_of(word, {"--no-cuda", "--cpu", "--gpus=0", "--n_gpu=0"}) ||
+        word.ends_with("=cpu") ||
+        (is_one_of(word, {"--device", "--accelerator"}) && at + 1 < words.size() &&
+         words[at + 1].text == "cpu"))
       return true;
   }
   // Beside a GPU that is asked for, an empty value is that of a variable nobody has set.
@@ -26,7 +28,8 @@ bool is_for_processor(const Workload& workload) {
            if (value == "\"\"" || value == "''") value = {};
            if (one.name == "CUDA_VISIBLE_DEVICES") return value.empty() || value == "-1";
            if (one.name == "NVIDIA_VISIBLE_DEVICES") return is_one_of(value, {"void", "none"});
-           return one.name == "VLLM_TARGET_DEVICE" && value == "cpu";
+           return is_one_of(one.name, {"VLLM_TARGET_DEVICE", "DEVICE", "ACCELERATOR"}) &&
+                  value == "cpu";
          });
 }
 
@@ -99,10 +102,20 @@ bool only_builds(const Workload& workload) {
 std::string gpu_command(const Workload& workload) {
   const std::vector<Word> words = command_words(workload);
   std::string out;
-  for (const Word& word : words) {
-    const std::string_view name = file_name(word.text);
-    if (name == "cpu" || word.text == "--no-cuda") return {};
-    if (is_training_script(name) ||
+  bool runs = false;  // a script that is named: `mypy train.py` only reads it
+  for (std::size_t at = 0; at < words.size(); ++at) {
+    const std::string_view name = file_name(words[at].text);
+    if (name == "cpu" || words[at].text == "--no-cuda") return {};
+    // python -m py_compile
+    if (words[at].text == "-m" && at + 1 < words.size() &&
+        is_one_of(words[at + 1].text, {"py_compile", "mypy", "black", "ruff", "flake8", "pytest",
+                                       "unittest", "pylint", "isort"}))
+      return {};
+    runs = runs || (at == 0 && (is_shell(name) || is_training_script(name))) ||
+           name.starts_with("python") ||
+           is_one_of(name, {"torchrun", "deepspeed", "accelerate", "mpirun", "horovodrun", "uv",
+                            "conda", "poetry", "pipenv", "srun"});
+    if ((runs && is_training_script(name)) ||
         is_one_of(name, {"nvidia-smi", "torchrun", "deepspeed", "trtexec", "vllm"}))
       out = name;
   }

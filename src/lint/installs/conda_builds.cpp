@@ -172,9 +172,11 @@ bool no_such_toolkit(const PackageList& list, const ProjectFile& file, FindingSi
   found.evidence = {fmt::format("{}{}", asked->name, asked->specifier),
                     "conda-forge/cudatoolkit-feedstock: of CUDA 12 there are cuda-version and one "
                     "package for each part"};
-  found.fix = fmt::format(
-      "write cuda-version={}, with {} of conda-forge", cuda,
-      list.find("pytorch") == nullptr ? "the parts that are used (cuda-toolkit)" : "pytorch-gpu");
+  const bool torch = list.find("pytorch") != nullptr;
+  found.fix = torch && is_one_of(cuda, {"12.1", "12.4"})
+                  ? fmt::format("write pytorch-cuda={}, with the channels pytorch and nvidia", cuda)
+                  : fmt::format("write cuda-version={}, with {} of conda-forge", cuda,
+                                torch ? "pytorch-gpu" : "the parts that are used (cuda-toolkit)");
   return true;
 }
 
@@ -182,9 +184,8 @@ bool no_such_toolkit(const PackageList& list, const ProjectFile& file, FindingSi
 
 bool asks_for_what_was_never_made(const PackageList& list, const ProjectFile& file,
                                   const CondaPlace& place, FindingSink& sink) {
-  // Whoever replaces these chooses the CUDA anew.
-  const bool cuda = no_such_metapackage(list, file, sink) || no_such_build(list, file, place, sink);
-  return no_such_toolkit(list, file, sink) || cuda;
+  return no_such_metapackage(list, file, sink) || no_such_toolkit(list, file, sink) ||
+         no_such_build(list, file, place, sink);
 }
 
 }  // namespace flense::lint

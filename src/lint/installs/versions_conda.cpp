@@ -159,6 +159,7 @@ void judge(const Project& project, const PackageList& list, const ProjectFile& f
     const bool compiler = (request.name == "cuda-nvcc" || first.request->name == "cuda-nvcc") &&
                           first_number(cuda) == first_number(first.cuda);
     found.pedantic = compiler || list.packages.size() >= kManyPackages ||
+                     file.source.text().contains("\nprefix:") ||
                      (has_build(request) && has_build(*first.request));
     // torch has wheels of some CUDA alone.
     const bool reverse =
@@ -173,6 +174,11 @@ void judge(const Project& project, const PackageList& list, const ProjectFile& f
       first.request->manager != PackageManager::kConda)
     return;
   if (first_number(first.cuda) == first_number(image->cuda.value)) return;
+  // A compiler of its own.
+  if (compiler && std::ranges::any_of(list.packages, [](const PackageRequest& one) {
+        return is_one_of(one.name, {"cuda-nvcc", "cuda-toolkit", "cuda"});
+      }))
+    return;
   Finding& found =
       sink.add("conda-cuda-mismatch", file, first.request->span,
                fmt::format("{} is of CUDA {}, and {} CUDA {}", first.request->name, first.cuda,

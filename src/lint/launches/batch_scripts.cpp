@@ -188,7 +188,7 @@ void launcher_per_task(const ProjectFile& file, const std::vector<ShellCommand>&
     const ShellWord* launcher = nullptr;
     for (const ShellWord& word : command.words) {
       stated = stated || (launcher == nullptr &&
-                          (starts_with_any(word.text, {"--ntasks", "-n", "-N", "--nodes"})));
+                          (starts_with_any(word.text, {"--ntasks", "-n", "-N", "--nodes", "$"})));
       if (launcher == nullptr &&
           (word.text.contains("torchrun") || word.text.contains("torch.distributed.")))
         launcher = &word;

@@ -123,7 +123,9 @@ class GpuRequestRules {
                   fmt::format("{} runs {}, which needs a GPU, and asks for none", title(workload_),
                               why.what));
     found.evidence.push_back(why.evidence);
+    // The hosted machines of workflows have no GPU, and of several kinds of pods one computes.
     found.pedantic = !why.sure || is_example(file_.source.project_path()) ||
+                     file_.kind == FileKind::kWorkflow || is_of_several_kinds() ||
                      elsewhere_.by_default || elsewhere_.started.contains(workload_.image.text);
     found.fix =
         workload_.kind == WorkloadKind::kKubernetes ? "write resources.limits: {nvidia.com/gpu: 1}"
@@ -153,6 +155,12 @@ class GpuRequestRules {
            file_.source.text().contains("gpu-memory:");
   }
 
+  bool is_of_several_kinds() const {
+    return workload_.object != nullptr &&
+           is_one_of((*workload_.object)["kind"].text_or(),
+                     {"MPIJob", "TFJob", "RayCluster", "RayJob", "RayService"});
+  }
+
   /// Of Jetson's images, which get the GPU by NVIDIA's runtime.
   bool is_for_jetson() const {
     return workload_.image_name &&
@@ -169,8 +177,11 @@ class GpuRequestRules {
   Need need() const {
     if (workload_.build_context) return need_of_build();
     const std::string name = workload_.image_name->familiar();
+    // Triton serves on the processor as well.
     if (image_ != nullptr && !image_->vendor.empty() && image_->role == "serve")
-      return image_->vendor == "amd" ? Need{} : Need{name, image_->source};
+      return image_->vendor == "amd"
+                 ? Need{}
+                 : Need{name, image_->source, file_name(name) != "tritonserver"};
     const GpuImage image = describe_image(*workload_.image_name, project_.knowledge->images);
     if (const std::string command = gpu_command(workload_); !command.empty()) {
       if (image.vendor.value == "nvidia") return {name + " with " + command, image.vendor.evidence};
@@ -186,14 +197,7 @@ class GpuRequestRules {
     if (!script || image.vendor.value != "nvidia" || is_created_only() || only_builds(workload_) ||
         workload_.image_name->tag.ends_with("-sdk") || speaks_of_gpus(file_.source.text()))
       return {};
-    const std::vector<Word> words = command_words(workload_);
-    // One line of Python, or the variables, is a look.
-    const bool looks = std::ranges::find(words, "-c", &Word::text) != words.end() ||
-                       (words.size() == 1 && words.front().text == "env");
-    const bool program =
-        !looks && (words.size() > 1 || (!words.empty() && !is_shell(words.front().text)));
-    return {name, image.vendor.evidence,
-            program && is_one_of(image.flavour.value, {"base", "runtime"})};
+    return {name, image.vendor.evidence, false};
   }
 
   /// Of what a service builds: its base, what it starts, and that no other service of the same

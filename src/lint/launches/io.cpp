@@ -135,7 +135,6 @@ class IoRules {
             checkpoint  ? "what is written there goes with the container"
             : published ? fmt::format("{} does not hold it", workload_.image_name->familiar())
                         : "only what the image holds is there"));
-    found.pedantic = !published;
     found.evidence.push_back(one.source);
     const std::string directory = directory_of(one.value);  // of a file
     const bool is_file = file_name(one.value).contains('.') && directory.size() > 1;
@@ -237,7 +236,6 @@ class IoRules {
       found.cause = "results";  // one for all that a file starts
       found.evidence.push_back(one.source);
       found.fix = mount_words(one.value, "results");
-      found.pedantic = copied_out_ || !names_results(one);
       return;
     }
     if (mount->kind != MountKind::kEmptyDir && !is_memory(mount->kind)) return;

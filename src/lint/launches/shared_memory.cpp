@@ -152,7 +152,10 @@ void judge_engine(const Project& project, const std::vector<FileView>& views,
                            shared.loaders ? "workers of a DataLoader hand their batches over in it"
                                           : "its processes exchange data through it"));
   found.evidence.push_back(shared.why);
-  found.pedantic = !shared.sure;
+  found.pedantic = !shared.sure || workload.unknown_options ||
+                   is_added_elsewhere(project, file, workload, [](const Workload& one) {
+                     return one.shm_bytes.has_value() || one.host_ipc;
+                   });
   found.fix = workload.kind == WorkloadKind::kCompose   ? "write shm_size: 8gb"
               : workload.kind == WorkloadKind::kQuadlet ? "write ShmSize=8g"
                                                         : "add --shm-size=8g";
