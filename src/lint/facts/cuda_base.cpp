@@ -301,14 +301,17 @@ std::optional<UnusedCuda> unused_cuda_of(const FileView& view) {
           system = system || uses_system_cuda(*file->packages);
       for (const PackageList* list : lists_of(*install)) {
         system = system || uses_system_cuda(*list);
-        out.sure = out.sure && !has_foreign_index(*list);
+        // They may compile kernels when they run.
+        out.sure = out.sure && !has_foreign_index(*list) && list->find("vllm") == nullptr &&
+                   list->find("sglang") == nullptr;
         if (list->manager == PackageManager::kConda) continue;
         // Its requirements bring PyPI's.
         torch = torch || (!list->has_option("--no-deps") && list->indexes.empty() &&
                           !is_of_system(list->manager) &&
                           std::ranges::any_of(list->packages, [](const PackageRequest& request) {
-                            return brings_torch(request.name) && request.group.empty() &&
-                                   request.marker.empty();
+                            return (brings_torch(request.name) ||
+                                    is_one_of(request.name, {"vllm", "sglang"})) &&
+                                   request.group.empty() && request.marker.empty();
                           }));
         for (const Framework& one : frameworks_of(*list, view.project->knowledge->frameworks))
           if (one.package == "torch" && one.variant.value != "cpu") {

@@ -132,7 +132,8 @@ bool no_such_build(const PackageList& list, const ProjectFile& file, const Conda
   const PackageRequest* cuda = meta == nullptr ? list.find("cudatoolkit") : meta;
   const PackageRequest* torch = list.find("pytorch");
   if (cuda == nullptr || torch == nullptr || cuda->manager != PackageManager::kConda ||
-      torch->manager != PackageManager::kConda || !is_version(cuda->version) ||
+      torch->manager != PackageManager::kConda ||
+      (!is_version(cuda->version) && (meta != nullptr || !cuda->specifier.empty())) ||
       has_own_channel(list) || has_build(*torch) || file.source.slice(torch->span).contains("::") ||
       std::ranges::any_of(list.indexes,
                           [](const Word& one) { return one.text.contains("conda-forge"); }))

@@ -257,39 +257,6 @@ void tensorrt(const PlacedList& place, FindingSink& sink) {
   }
 }
 
-void rocm_of_wheel(const Project& project, const PlacedList& place, FindingSink& sink) {
-  if (place.view == nullptr) return;
-  const GpuImage& image = place.view->stages[place.install->stage].image;
-  for (const Framework& one : frameworks_of(*place.list, tables_of(project))) {
-    if (one.package != "torch" || !one.variant.known()) continue;
-    std::string message;
-    std::string evidence = image.rocm.evidence;
-    if (one.variant.value.starts_with("rocm") && image.rocm.known()) {
-      const std::string wheel = major_minor(std::string_view(one.variant.value).substr(4));
-      const std::string base = major_minor(image.rocm.value);
-      if (wheel != base)
-        message = fmt::format("torch is of ROCm {}, the base of ROCm {}", wheel, base);
-    } else if (one.variant.value.starts_with("cu") && image.vendor.value == "amd") {
-      message =
-          fmt::format("torch is of CUDA ({}), and the base is for AMD GPUs", one.variant.value);
-      evidence = image.vendor.evidence;
-    } else if (one.variant.value.starts_with("rocm") && image.vendor.value == "nvidia") {
-      message =
-          fmt::format("torch is of ROCm ({}), and the base is for NVIDIA GPUs", one.variant.value);
-      evidence = image.vendor.evidence;
-    }
-    if (message.empty()) continue;
-    Finding& found =
-        sink.add("rocm-version-mismatch", *place.file, one.request->span, std::move(message));
-    found.evidence = {one.variant.evidence, evidence};
-    // The wheel brings its own ROCm; only what is compiled beside it meets the base's. Of the other
-    // vendor it finds no GPU, unless another torch takes its place.
-    found.pedantic = (image.rocm.known() && one.variant.value.starts_with("rocm")) ||
-                     image.framework.value == "torch" || !is_sure(place, *one.request) ||
-                     gets_torch(project, place, true);
-  }
-}
-
 /// The ROCm of an address of AMD's packages; empty: none, or a number of the driver's own.
 std::string rocm_of_address(std::string_view text) {
   for (const std::string_view place :
@@ -317,6 +284,65 @@ bool makes_source(const ShellCommand& shell, std::string_view word) {
          (shell.joined_by == "|" && word.contains("deb "));
 }
 
+/// A ROCm that AMD's packages bring.
+struct InstalledRocm {
+  Span span;
+  std::string version;
+  const Instruction* step = nullptr;
+};
+
+/// The first of a stage that is not of the minor `but`.
+std::optional<InstalledRocm> installed_rocm(const StageView& stage, std::string_view but) {
+  for (const Instruction& run : stage.stage->instructions)
+    for (const StepCommand& command : commands_of(run))
+      for (const Argument& word : command.arguments)
+        if (std::string rocm = rocm_of_address(word.text);
+            !rocm.empty() && makes_source(*command.shell, word.text) && major_minor(rocm) != but)
+          return InstalledRocm{word.span, std::move(rocm), &run};
+  return std::nullopt;
+}
+
+void rocm_of_wheel(const Project& project, const PlacedList& place, FindingSink& sink) {
+  if (place.view == nullptr) return;
+  const GpuImage& image = place.view->stages[place.install->stage].image;
+  for (const Framework& one : frameworks_of(*place.list, tables_of(project))) {
+    if (one.package != "torch" || !one.variant.known()) continue;
+    std::string message;
+    std::string evidence = image.rocm.evidence;
+    if (one.variant.value.starts_with("rocm") && image.rocm.known()) {
+      const std::string wheel = major_minor(std::string_view(one.variant.value).substr(4));
+      const std::string base = major_minor(image.rocm.value);
+      if (wheel != base)
+        message = fmt::format("torch is of ROCm {}, the base of ROCm {}", wheel, base);
+    } else if (one.variant.value.starts_with("rocm") && !image.vendor.known()) {
+      const std::string wheel = major_minor(std::string_view(one.variant.value).substr(4));
+      if (const auto other =
+              installed_rocm(place.view->stages[place.install->stage], major_minor(wheel))) {
+        message = fmt::format("torch is of ROCm {}, and the image gets ROCm {}", wheel,
+                              major_minor(other->version));
+        evidence = fmt::format("repo.radeon.com, {}", other->version);
+      }
+    } else if (one.variant.value.starts_with("cu") && image.vendor.value == "amd") {
+      message =
+          fmt::format("torch is of CUDA ({}), and the base is for AMD GPUs", one.variant.value);
+      evidence = image.vendor.evidence;
+    } else if (one.variant.value.starts_with("rocm") && image.vendor.value == "nvidia") {
+      message =
+          fmt::format("torch is of ROCm ({}), and the base is for NVIDIA GPUs", one.variant.value);
+      evidence = image.vendor.evidence;
+    }
+    if (message.empty()) continue;
+    Finding& found =
+        sink.add("rocm-version-mismatch", *place.file, one.request->span, std::move(message));
+    found.evidence = {one.variant.evidence, evidence};
+    // The wheel brings its own ROCm; only what is compiled beside it meets the base's. Of the other
+    // vendor it finds no GPU, unless another torch takes its place.
+    found.pedantic = (image.vendor.value != "nvidia" && one.variant.value.starts_with("rocm")) ||
+                     image.framework.value == "torch" || !is_sure(place, *one.request) ||
+                     gets_torch(project, place, true);
+  }
+}
+
 /// Whether a stage installs ROCm's packages, by the package manager or by amdgpu-install.
 bool installs_rocm(const FileView& view, std::size_t stage) {
   const auto is_of_rocm = [](std::string_view name) {
@@ -331,7 +357,8 @@ bool installs_rocm(const FileView& view, std::size_t stage) {
     for (const StepCommand& command : commands_of(run))
       if (command.program == "amdgpu-install" &&
           std::ranges::any_of(command.arguments, [](const Argument& word) {
-            return word.text.contains("rocm") || word.text.contains("hip");
+            return word.text.contains("rocm") || word.text.contains("hip") ||
+                   word.text.ends_with("=wsl");
           }))
         return true;
   return false;
@@ -356,30 +383,18 @@ void rocm_twice(const FileView& view, FindingSink& sink) {
     if (!stage.reachable || !stage.image.rocm.known() || removes_rocm(view, stage.index) ||
         !installs_rocm(view, stage.index))
       continue;
-    bool sure = false;
-    const auto second = [&]() -> std::optional<std::pair<Span, std::string>> {
-      for (const Instruction& run : stage.stage->instructions)
-        for (const StepCommand& command : commands_of(run))
-          for (const Argument& word : command.arguments)
-            if (const std::string rocm = rocm_of_address(word.text);
-                !rocm.empty() && makes_source(*command.shell, word.text) &&
-                major_minor(rocm) != major_minor(stage.image.rocm.value)) {
-              sure = is_reached(run, word.span);
-              return std::pair(word.span, rocm);
-            }
-      return std::nullopt;
-    }();
+    const auto second = installed_rocm(stage, major_minor(stage.image.rocm.value));
     if (!second) continue;
     Finding& found = sink.add(
-        "rocm-version-mismatch", *view.file, second->first,
+        "rocm-version-mismatch", *view.file, second->span,
         fmt::format("ROCm {} is installed beside the base's ROCm {}: both are shipped, and which "
                     "of them a program loads depends on paths",
-                    second->second, stage.image.rocm.value));
-    found.evidence = {fmt::format("repo.radeon.com, {}", second->second),
+                    second->version, stage.image.rocm.value));
+    found.evidence = {fmt::format("repo.radeon.com, {}", second->version),
                       stage.image.rocm.evidence};
-    found.pedantic = !sure;
+    found.pedantic = !is_reached(*second->step, second->span);
     found.fix = fmt::format("begin with a base of ROCm {}, or with one that has none",
-                            major_minor(second->second));
+                            major_minor(second->version));
   }
 }
 

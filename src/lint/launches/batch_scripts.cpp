@@ -276,12 +276,37 @@ void image_per_job(const ProjectFile& file, const std::vector<ShellCommand>& com
   }
 }
 
+/// "#SBTACH --gpus=1": to Slurm a comment, as to everybody.
+void misspelt(const ProjectFile& file, FindingSink& sink) {
+  constexpr std::size_t kMost = 200;
+  for (std::size_t number = 1; number <= std::min(file.source.line_count(), kMost); ++number) {
+    const std::string_view line = file.source.line(number);
+    if (!line.empty() && !line.starts_with('#')) return;
+    const std::string_view mark = line.substr(0, line.find_first_of(" \t"));
+    if (!is_one_of(mark, {"#SBTACH", "#SBACTH", "#SABTCH", "#SBATHC", "#BSATCH", "#SBATH", "#SBACH",
+                          "#SATCH", "#SBTCH", "#SBATC", "#BATCH", "#SBBATCH", "#SBATCHH"}) ||
+        !trim_space(line.substr(mark.size())).starts_with('-'))
+      continue;
+    const std::size_t begin = file.source.line_span(number).begin;
+    Finding& found =
+        sink.add("batch-directive", file, {begin, begin + mark.size()},
+                 fmt::format("{} is a comment: Slurm gives the job nothing of what these lines ask "
+                             "for",
+                             mark));
+    found.evidence = {"sbatch(1): lines that begin with #SBATCH"};
+    found.fix = fmt::format("write {}", kMark);
+    return;
+  }
+}
+
 }  // namespace
 
 void judge_batch_scripts(const Project& project, const std::vector<FileView>& /*views*/,
                          FindingSink& sink) {
   for (const auto& file : project.files) {
-    if (file->kind != FileKind::kShell || !file->source.text().contains("\n#SBATCH")) continue;
+    if (file->kind != FileKind::kShell) continue;
+    misspelt(*file, sink);
+    if (!file->source.text().contains("\n#SBATCH")) continue;
     const std::vector<Directive> directives = directives_of(file->source);
     if (directives.empty()) continue;
     const std::vector<ShellCommand> commands =

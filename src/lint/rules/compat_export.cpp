@@ -1,6 +1,7 @@
 // The compat libcuda in front of the host's, and stubs, as scripts and the steps of CI export them,
 // and as containers get them when they are started.
 #include <algorithm>
+#include <array>
 
 #include "base/ascii.h"
 #include "base/format.h"
@@ -78,12 +79,19 @@ bool builds(const std::vector<ShellCommand>& commands) {
   });
 }
 
+bool speaks_of_driver(std::string_view text) {
+  return std::ranges::any_of(
+      std::to_array<std::string_view>({"driver", "nvidia-smi", "DRIVER", "libcuda.so", "nvml"}),
+      [&](std::string_view word) { return text.contains(word); });
+}
+
 /// `export LD_LIBRARY_PATH=/usr/local/cuda/compat:…`, and what is set for one command. What stands
 /// behind a condition looks at the driver first. `sure`: it runs where a GPU is.
 void exported(const ProjectFile& file, const std::vector<ShellCommand>& commands, bool sure,
               FindingSink& sink) {
   const std::vector<bool> reached = surely_reached(commands);
   const bool links = !sure || builds(commands);
+  const bool asks_for_driver = speaks_of_driver(file.source.text());
   std::string before;  // the operator between the last command and this one
   for (std::size_t at = 0; at < commands.size(); ++at) {
     const ShellCommand& command = commands[at];
@@ -93,13 +101,15 @@ void exported(const ProjectFile& file, const std::vector<ShellCommand>& commands
     // The variables of the steps that follow: echo LD_LIBRARY_PATH=… >> $GITHUB_ENV.
     const bool for_steps = program == "echo" && !command.redirections.empty() &&
                            command.redirections.front().target.text.contains("GITHUB_ENV");
-    if (command.depth != 0 || behind_condition) continue;
+    const bool branch = command.depth != 0 || behind_condition;
+    if (branch && asks_for_driver) continue;
     const auto judge = [&](std::string_view value, Span span) {
       const auto [compat, stubs] = misplaced_in(value);
       if (!compat.empty())
         report_compat(file, span, compat, sink).pedantic =
-            !sure || !reached[at] || comments_above(file.source, command.span).contains("compat");
-      if (!stubs.empty() && !links) report_stubs(file, span, stubs, sink);
+            !sure || branch || !reached[at] ||
+            comments_above(file.source, command.span).contains("compat");
+      if (!stubs.empty() && !links && !branch) report_stubs(file, span, stubs, sink);
     };
     for (const ShellAssignment& set : command.assignments)
       if (set.name != kName && is_library_path(set.name)) judge(set.value.text, set.value.span);
