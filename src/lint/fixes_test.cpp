@@ -325,6 +325,15 @@ TEST_F(Fixes, CudnnEightIsNamedToWhoAsksForIt) {
               ::testing::HasSubstr("| keep a copy of it in a registry of your own, or move"));
 }
 
+TEST_F(Fixes, NgcHoldsPipToItsOwnTorchSince2503) {
+  const auto of = [&](const std::string& release) {
+    return said("torch-installed-twice",
+                "FROM nvcr.io/nvidia/pytorch:" + release + "-py3\nRUN pip install torch==2.6.0\n");
+  };
+  EXPECT_THAT(of("25.03"), ::testing::HasSubstr("constraints for pip end the step"));
+  EXPECT_THAT(of("24.10"), ::testing::Not(::testing::HasSubstr("constraints for pip")));
+}
+
 TEST_F(Fixes, PackagesOfOneMinorKeepTheirBase) {
   EXPECT_TRUE(said("cuda-tag-unsupported",
                    "FROM nvidia/cuda:11.3.1-base-ubuntu20.04\n"

@@ -42,7 +42,9 @@ bool compiles_at_run(const PackageRequest& request) {
 /// Packages that may need the toolkit's libdevice, ptxas or headers while they run.
 constexpr auto kUseToolkit = std::to_array<std::string_view>(
     {"numba", "cupy", "cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x", "tensorflow", "jax", "theano",
-     "chainer", "triton"});
+     "chainer", "triton",
+     // opens libcudnn.so, which the runtime has under its number alone
+     "paddlepaddle-gpu"});
 
 bool uses_toolkit(const PackageRequest& request) {
   return is_one_of(request.name, kUseToolkit);

@@ -138,6 +138,10 @@ void left_in_layer(const FileView& view, const StageSteps& steps, const Download
     const bool moved = row != nullptr && row->moves_caches;  // by variables of the base
     const UserOfBase user = caches.user(*one.step);
     const bool unknown = user != UserOfBase::kKnown;
+    // Jupyter's images keep their HOME: pip as root writes nothing into a directory of another's.
+    if (one.tool->tool == "pip" && is_root(one.step->user) &&
+        has_part(view.stages.back().image.repository, "/", {"jupyter"}))
+      continue;
     const std::string directory =
         moved || unknown ? std::string() : cache_directory(*one.step, command, *one.tool);
     const std::vector<CacheMount> mounts = cache_mounts(run);

@@ -54,24 +54,30 @@ bool alone(const Instruction& run, const knowledge::ToolCacheRow& tool) {
   });
 }
 
-/// Caches by their id, with the RUNs that fill them: without a tool that keeps none.
+/// Caches by their id, with the RUNs that fill them: by their tool, or by what is not known.
 using Fillers = std::map<std::string, std::set<const Instruction*>, std::less<>>;
 
 Fillers fillers_of(const FileView& view) {
-  std::set<const Instruction*> keep_none;
+  std::map<const Instruction*, std::set<std::string_view>> tools;  // of each RUN, that keep a cache
   for (const Install& install : view.installs)
-    if (const auto* tool = tool_of(view, install.command);
-        tool != nullptr &&
-        !switched_off(*install.instruction, command_at(*install.instruction, install.command.span),
-                      install.command, *tool)
-             .empty())
-      keep_none.insert(install.instruction);
+    if (const auto* tool = tool_of(view, install.command); tool != nullptr) {
+      std::set<std::string_view>& keeping = tools[install.instruction];
+      if (switched_off(*install.instruction, command_at(*install.instruction, install.command.span),
+                       install.command, *tool)
+              .empty())
+        keeping.insert(tool->tool);
+    }
   Fillers out;
   for (const Stage& stage : view.dockerfile->stages)
     for (const Instruction& run : stage.instructions) {
-      if (run.keyword != Keyword::kRun || keep_none.contains(&run)) continue;
+      if (run.keyword != Keyword::kRun) continue;
+      const auto known = tools.find(&run);
       for (const CacheMount& mount : cache_mounts(run))
-        if (!mount.id.empty()) out[mount.id].insert(&run);
+        if (!mount.id.empty() &&
+            (known == tools.end() || std::ranges::any_of(known->second, [&](std::string_view tool) {
+               return mount.target.ends_with("/.cache") || holds(mount.target, tool);
+             })))
+          out[mount.id].insert(&run);
     }
   return out;
 }
@@ -97,6 +103,7 @@ bool takes_local_wheels(const PackageList& list, const ShellCommand* command) {
 void unused_mounts(const FileView& view, const StageView& stage, const StageSteps& steps,
                    const Fillers& fillers, FindingSink& sink) {
   const std::vector<ToolInstall> installs = tool_installs(view, stage, steps);
+  std::set<const Flag*> told;  // of one mount the first command is
   for (const ToolInstall& one : installs) {
     const auto& [install, step, command, tool, directory] = one;
     const Instruction& run = *install->instruction;
@@ -113,6 +120,7 @@ void unused_mounts(const FileView& view, const StageView& stage, const StageStep
       const bool wide = directory != mount.target && !lies_in(mount.target, directory) &&
                         !holds(mount.target, tool->tool);
       if (off.empty() ? !emptied : used || (wide && !alone(run, *tool))) continue;
+      if (!told.insert(mount.flag).second) continue;
       Finding& found = sink.add(
           "cache-mount-unused", *view.file, mount.flag->span,
           emptied ? fmt::format("the step empties {}, which this mount keeps for the next build",

@@ -175,8 +175,8 @@ bool keep_distribution(const ImageUse& use, const knowledge::CudaImageRow& row,
   if (!ties.empty())
     found.evidence.push_back(fmt::format("{} names {}", file_name(use.built->source.path()), held));
   const auto* near = update_on_same(use, row);
-  // Of CentOS, which ended first, nobody has looked what is left.
-  if (near != nullptr && (!ties.empty() || !own.starts_with("centos"))) {
+  // Of CentOS, which ended first, nothing may be left.
+  if (near != nullptr && !own.starts_with("centos")) {
     const std::string rest =
         ties.empty() ? fmt::format(", or, ported to {}, to {}", better.distribution, better.tag)
                      : fmt::format(": a newer distribution has not {}", held);

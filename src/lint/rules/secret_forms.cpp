@@ -134,6 +134,10 @@ bool is_unset(const Instruction& instruction, std::string_view value) {
   if (!value.starts_with('$')) return false;
   std::string_view name = value.substr(1);
   if (name.starts_with('{') && name.ends_with('}')) name = name.substr(1, name.size() - 2);
+  // "${HF_TOKEN:-}", "${HF_TOKEN:-""}"
+  if (const std::size_t at = name.find(":-");
+      at != name.npos && name.find_first_not_of("\"'", at + 2) == name.npos)
+    name = name.substr(0, at);
   if (name.empty() || !std::ranges::all_of(name, is_token_letter)) return false;
   return !environment_of(instruction).contains(std::string(name));
 }

@@ -277,9 +277,15 @@ void weights(const FileView& view, const StageSteps& steps, const SentFiles& sen
                      has_part(view.file->source.project_path(), "/._-",
                               {"offline", "airgap", "airgapped", "air"}) ||
                      one.span.begin < checked || is_meant(view, one.span);
-    found.fix =
-        "mount it: a volume, a claim, or an OCI artifact as image volume; if it must be in the "
-        "image, put it into a stage of its own and end with COPY --link --from=weights";
+    // SageMaker's endpoints mount nothing.
+    constexpr std::string_view kStage =
+        "put it into a stage of its own and end with COPY --link --from=weights";
+    found.fix = text.contains("/opt/ml/")
+                    ? std::string(kStage)
+                    : fmt::format(
+                          "mount it: a volume, a claim, or an OCI artifact as image volume; "
+                          "if it must be in the image, {}",
+                          kStage);
   };
   for (const Step& step : steps.all()) {
     const Instruction& one = *step.instruction;
