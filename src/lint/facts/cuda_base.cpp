@@ -301,9 +301,7 @@ std::optional<UnusedCuda> unused_cuda_of(const FileView& view) {
           system = system || uses_system_cuda(*file->packages);
       for (const PackageList* list : lists_of(*install)) {
         system = system || uses_system_cuda(*list);
-        // They may compile kernels when they run.
-        out.sure = out.sure && !has_foreign_index(*list) && list->find("vllm") == nullptr &&
-                   list->find("sglang") == nullptr;
+        out.sure = out.sure && !has_foreign_index(*list);
         if (list->manager == PackageManager::kConda) continue;
         // Its requirements bring PyPI's.
         torch = torch || (!list->has_option("--no-deps") && list->indexes.empty() &&
