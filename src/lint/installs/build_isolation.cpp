@@ -43,11 +43,21 @@ bool has_no_isolation(const Install& install, const PackageRequest& request) {
   return false;
 }
 
+/// Where the Python is not known: any word that may be one before 3.9, or its distribution.
+bool names_old_python(std::string_view text) {
+  return std::ranges::any_of(
+      std::to_array<std::string_view>({"3.6", "3.7", "3.8", "py36", "py37", "py38", "16.04",
+                                       "18.04", "20.04", "bionic", "focal", "xenial"}),
+      [&](std::string_view word) { return text.contains(word); });
+}
+
 /// pip of the day, which builds nothing in place: an earlier command renews it.
 bool renews_pip(const FileView& view, const Install& install) {
   // pip 25.3 is for no older Python.
   const std::string python = python_of({&view, install.stage, &install, &install.command});
-  if (python.empty() || compare_versions(python, "3.9") < 0) return false;
+  if (python.empty() ? names_old_python(view.file->source.text())
+                     : compare_versions(python, "3.9") < 0)
+    return false;
   return std::ranges::any_of(view.installs_in(install.stage), [&](const Install* before) {
     if (before->command.span.begin >= install.command.span.begin) return false;
     const PackageRequest* pip = before->command.find("pip");
