@@ -321,7 +321,7 @@ class Confined(test_sandbox.Sandbox):
         for path in glob.glob("/proc/[0-9]*/cmdline"):
             try:
                 with open(path, "rb") as text:
-                    lines.append(text.read().decode().split("\0"))
+                    lines.append(text.read().decode(errors="replace").split("\0"))
             except OSError:
                 pass
         curl = [line for line in lines if line[0].endswith("/curl")]

@@ -72,7 +72,8 @@ bool may_compile_extension(const FileView& view, std::size_t stage) {
 }
 
 bool compiles_torch_extension(const FileView& view, std::size_t stage) {
-  constexpr auto kNames = std::to_array<std::string_view>({"TORCH_CUDA_ARCH_LIST", "FORCE_CUDA"});
+  constexpr auto kNames = std::to_array<std::string_view>(
+      {"TORCH_CUDA_ARCH_LIST", "FORCE_CUDA", "FLASH_ATTENTION_FORCE_BUILD", "DS_BUILD_OPS"});
   // flash-attn fetches a wheel that fits torch.
   const auto compiles = [](const PackageList& list, const PackageRequest& one) {
     if (one.url.starts_with("git+"))

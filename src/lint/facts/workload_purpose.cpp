@@ -15,7 +15,8 @@ bool is_for_processor(const Workload& workload) {
   for (std::size_t at = 0; at < words.size(); ++at) {
     const std::string& word = words[at].text;
     if (is_one_of(word, {"--no-cuda", "--cpu", "--gpus=0", "--n_gpu=0"}) ||
-        word.ends_with("=cpu") ||
+        is_one_of(word, {"--device=cpu", "--accelerator=cpu", "device=cpu", "accelerator=cpu",
+                         "trainer=cpu", "trainer.accelerator=cpu"}) ||
         (is_one_of(word, {"--device", "--accelerator"}) && at + 1 < words.size() &&
          words[at + 1].text == "cpu"))
       return true;

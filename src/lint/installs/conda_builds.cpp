@@ -132,8 +132,7 @@ bool no_such_build(const PackageList& list, const ProjectFile& file, const Conda
   const PackageRequest* cuda = meta == nullptr ? list.find("cudatoolkit") : meta;
   const PackageRequest* torch = list.find("pytorch");
   if (cuda == nullptr || torch == nullptr || cuda->manager != PackageManager::kConda ||
-      torch->manager != PackageManager::kConda ||
-      (!is_version(cuda->version) && (meta != nullptr || !cuda->specifier.empty())) ||
+      torch->manager != PackageManager::kConda || !is_version(cuda->version) ||
       has_own_channel(list) || has_build(*torch) || file.source.slice(torch->span).contains("::") ||
       std::ranges::any_of(list.indexes,
                           [](const Word& one) { return one.text.contains("conda-forge"); }))
@@ -174,7 +173,8 @@ bool no_such_toolkit(const PackageList& list, const ProjectFile& file, FindingSi
                     "conda-forge/cudatoolkit-feedstock: of CUDA 12 there are cuda-version and one "
                     "package for each part"};
   const bool torch = list.find("pytorch") != nullptr;
-  found.fix = torch && is_one_of(cuda, {"12.1", "12.4"})
+  found.fix = torch && is_one_of(cuda, {"12.1", "12.4"}) &&
+                      std::ranges::find(list.indexes, "pytorch", &Word::text) != list.indexes.end()
                   ? fmt::format("write pytorch-cuda={}, with the channels pytorch and nvidia", cuda)
                   : fmt::format("write cuda-version={}, with {} of conda-forge", cuda,
                                 torch ? "pytorch-gpu" : "the parts that are used (cuda-toolkit)");

@@ -124,9 +124,11 @@ class GpuRequestRules {
                               why.what));
     found.evidence.push_back(why.evidence);
     // The hosted machines of workflows have no GPU, and of several kinds of pods one computes.
-    found.pedantic = !why.sure || is_example(file_.source.project_path()) ||
-                     file_.kind == FileKind::kWorkflow || is_of_several_kinds() ||
-                     elsewhere_.by_default || elsewhere_.started.contains(workload_.image.text);
+    found.pedantic =
+        !why.sure || is_example(file_.source.project_path()) ||
+        (file_.kind == FileKind::kWorkflow && !file_.source.text().contains("self-hosted")) ||
+        is_of_several_kinds() || elsewhere_.by_default ||
+        elsewhere_.started.contains(workload_.image.text);
     found.fix =
         workload_.kind == WorkloadKind::kKubernetes ? "write resources.limits: {nvidia.com/gpu: 1}"
         : workload_.kind == WorkloadKind::kQuadlet  ? "write AddDevice=nvidia.com/gpu=all"
@@ -179,9 +181,10 @@ class GpuRequestRules {
     const std::string name = workload_.image_name->familiar();
     // Triton serves on the processor as well.
     if (image_ != nullptr && !image_->vendor.empty() && image_->role == "serve")
-      return image_->vendor == "amd"
-                 ? Need{}
-                 : Need{name, image_->source, file_name(name) != "tritonserver"};
+      return image_->vendor == "amd" ? Need{}
+                                     : Need{name, image_->source,
+                                            file_name(name) != "tritonserver" ||
+                                                workload_.image_name->tag.contains("trtllm")};
     const GpuImage image = describe_image(*workload_.image_name, project_.knowledge->images);
     if (const std::string command = gpu_command(workload_); !command.empty()) {
       if (image.vendor.value == "nvidia") return {name + " with " + command, image.vendor.evidence};

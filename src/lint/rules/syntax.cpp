@@ -157,26 +157,41 @@ bool is_harmless(const ProjectFile& file, const ParseProblem& problem) {
 class HandedOn {
  public:
   explicit HandedOn(const Project& project) : project_(project) {}
-  bool names(const ProjectFile& file) {
+
+  /// `variable`: what stands there for another text; sed has to name it, and the others need not.
+  bool names(const ProjectFile& file, std::string_view variable) {
     if (!std::exchange(read_, true))
       for (const auto& other : project_.files)
         if (is_script(other->kind) || other->dockerfile || other->kind == FileKind::kWorkflow)
           for (const std::string_view line : split(other->source.text(), '\n'))
-            if (lines_.size() < kMost && has_part(line, " \t/|($`;@",
+            if (lines_.size() < kMost && has_part(line, kBetween,
                                                   {"envsubst", "sed", "m4", "gomplate", "jinja2",
                                                    "j2", "xargs", "read", "done"}))
               lines_.push_back(line);
     const std::string_view name = file_name(file.source.path());
-    return std::ranges::any_of(
-        lines_, [&](std::string_view line) { return has_part(line, " \t/|)<>;\"'", {name}); });
+    return std::ranges::any_of(lines_, [&](std::string_view line) {
+      return has_part(line, " \t/|)<>;\"'", {name}) &&
+             (!has_part(line, kBetween, {"sed"}) || (!variable.empty() && line.contains(variable)));
+    });
   }
 
  private:
   static constexpr std::size_t kMost = 100;
+  static constexpr std::string_view kBetween = " \t/|($`;@";
   const Project& project_;
   std::vector<std::string_view> lines_;
   bool read_ = false;
 };
+
+/// "BASE_IMAGE" of "FROM $BASE_IMAGE has no value here"; empty: the problem is of no variable.
+std::string_view variable_of(const ProjectFile& file, const ParseProblem& problem) {
+  const std::string_view text = file.source.slice(problem.span);
+  const std::size_t at = text.find('$');
+  if (at == text.npos) return {};
+  const std::size_t begin = std::min(text.find_first_not_of("${", at), text.size());
+  const std::size_t end = std::min(text.find_first_of(" :}/\t\r\n", begin), text.size());
+  return text.substr(begin, end - begin);
+}
 
 /// A file in which two Compose files, or two objects of Kubernetes, stand one behind the other:
 /// every key that both have occurs twice.
@@ -339,11 +354,14 @@ void judge_syntax(const Project& project, const std::vector<FileView>& views, Fi
       Finding& found = sink.add("syntax", *file, problem.span, problem.message);
       if (problem.message.ends_with("is not a requirement")) found.cause = "requirement";
       const std::string& path = file->source.project_path();
-      found.pedantic =
-          (file->dockerfile && file->dockerfile->fragment) || is_template_name(path) ||
-          is_fixture(path) || is_harmless(*file, problem) || has_placeholder(file->source.text()) ||
-          has_mark(*file, problem) || !surely_refused(views, *file, problem) ||
-          ((file->dockerfile || file->kind == FileKind::kRequirements) && handed_on.names(*file));
+      found.pedantic = (file->dockerfile && file->dockerfile->fragment) || is_template_name(path) ||
+                       is_fixture(path) || is_harmless(*file, problem) ||
+                       has_placeholder(file->source.text()) || has_mark(*file, problem) ||
+                       !surely_refused(views, *file, problem) ||
+                       (file->dockerfile && !variable_of(*file, problem).empty() &&
+                        handed_on.names(*file, variable_of(*file, problem))) ||
+                       (file->kind == FileKind::kRequirements && !is_installed(views, *file) &&
+                        handed_on.names(*file, {}));
     }
   }
 }

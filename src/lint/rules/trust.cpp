@@ -142,6 +142,27 @@ bool verifies(const std::vector<StepCommand>& commands) {
          });
 }
 
+/// Whether a step only saves one file, which the next one names.
+bool does_nothing_else(const Instruction& fetch, const Instruction& next) {
+  const std::vector<StepCommand> commands = commands_of(fetch);
+  if (commands.size() != 1 || !is_one_of(commands.front().program, {"wget", "curl"})) return false;
+  const std::vector<StepCommand> checks = commands_of(next);
+  return std::ranges::any_of(
+             commands.front().arguments,
+             [&](const Argument& made) {
+               const std::string_view name = file_name(made.text);
+               return !name.empty() && !made.text.starts_with('-') &&
+                      std::ranges::any_of(checks, [&](const StepCommand& check) {
+                        return std::ranges::any_of(check.arguments, [&](const Argument& word) {
+                          return !holds(word.text, "://") && holds(word.text, name);
+                        });
+                      });
+             }) &&
+         std::ranges::none_of(checks, [](const StepCommand& check) {
+           return is_one_of(check.program, {"wget", "curl"});
+         });
+}
+
 /// Everything that is fetched is of a server nearby, or is verified.
 bool is_checked(const StepCommand& command, bool verified) {
   if (command.program != "wget" && command.program != "curl") return false;
@@ -279,7 +300,8 @@ void certificates(const FileView& view, FindingSink& sink) {
       // The next step may do it.
       const Instruction* next =
           &instruction == &stage.stage->instructions.back() ? &instruction : &instruction + 1;
-      const bool verified = checks(instruction) || checks(*next);
+      const bool verified =
+          checks(instruction) || (checks(*next) && does_nothing_else(instruction, *next));
       for (const StepCommand& command : commands_of(instruction)) own.take(command, verified);
     }
 }

@@ -260,7 +260,8 @@ void weights(const FileView& view, const StageSteps& steps, const SentFiles& sen
   const std::size_t checked = last_check(steps);
   bool code_before = false;
   const std::string_view text = view.file->source.text();
-  const bool skips_lfs = text.contains("GIT_LFS_SKIP_SMUDGE") || text.contains("--skip-smudge");
+  const bool skips_lfs = (text.contains("GIT_LFS_SKIP_SMUDGE") || text.contains("--skip-smudge")) &&
+                         !text.contains("lfs pull") && !text.contains("lfs fetch");
   const auto report = [&](const Weights& one) {
     Finding& found = sink.add(
         "weights-in-image", *view.file, one.span,
