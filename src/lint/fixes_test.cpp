@@ -165,7 +165,7 @@ TEST_F(Fixes, ARetiredTagsSuccessorIsThere) {
       "| keep a copy of it in a registry of your own, or move to "
       "nvidia/cuda:12.3.2-cudnn9-runtime-rockylinux8, the last of CUDA 12.3 and still there; it "
       "changes cudnn8 to cudnn9, centos7 to rockylinux8; the last with cuDNN 8 is "
-      "nvidia/cuda:12.2.2-cudnn8-runtime-centos7");
+      "nvidia/cuda:12.2.2-cudnn8-runtime-rockylinux8");
   EXPECT_THAT(
       fix("cuda-tag-deleted", "10.2-cudnn7-devel-ubuntu18.04"),
       ::testing::HasSubstr("port the program to nvidia/cuda:11.8.0-cudnn8-devel-ubuntu22.04,"));

@@ -314,7 +314,9 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
                           ? last_with_cudnn8(use)
                           : nullptr;
   if (eight != nullptr)
-    found.fix += fmt::format("; the last with cuDNN 8 is {}", tag_of(use, *eight));
+    found.fix += fmt::format("; the last with cuDNN 8 is {}",
+                             cuda_tag(use.knowledge->images, *eight, use.image->flavour.value,
+                                      better.distribution, true));
   if ((!same_minor || eight != nullptr) && !deleted && found.fix.starts_with("move"))
     found.fix = "keep a copy of it in a registry of your own, or " + found.fix;
   const std::size_t size = found.fix.size();

@@ -112,8 +112,8 @@ bool surely_refused(const std::vector<FileView>& views, const ProjectFile& file,
           !file.dockerfile->syntax.contains("docker/dockerfile"))
         return false;
       // Charliecloud's own, m4's, and Earthly's.
-      if (starts_with_any(message, {"RSYNC ", "INCLUDE(", "DEFINE(", "IFDEF(", "IFELSE("}) ||
-          message.starts_with("VERSION "))
+      if (starts_with_any(message,
+                          {"RSYNC ", "INCLUDE(", "DEFINE(", "IFDEF(", "IFELSE(", "VERSION "}))
         return false;
       // Dockerfile.rs, dockerfile-utils.rb: a program that makes them.
       if (message == "the file has no FROM")
