@@ -19,14 +19,19 @@ std::vector<Input> in_order(std::vector<Input> inputs) {
   return inputs;
 }
 
-/// What git-crypt and others wrote in the file's place, a pointer to a large file, a link of a
-/// checkout that knows none.
+/// What git-crypt and others wrote in the file's place, or a pointer to a large file.
 bool stands_for_another(std::string_view text) {
-  const std::string_view bare = trim_space(text);
   return starts_with_any(text, {std::string_view("\0GITCRYPT", 9), "$ANSIBLE_VAULT;", "U2FsdGVkX1",
                                 "-----BEGIN AGE ENCRYPTED FILE", "-----BEGIN PGP MESSAGE",
-                                "version https://git-lfs.github.com/spec/"}) ||
-         (bare.contains('/') && bare.find_first_of(" \t\r\n:=@#") == bare.npos);
+                                "version https://git-lfs.github.com/spec/"});
+}
+
+/// "../docker/Dockerfile" alone: a link, of a checkout that knows none. A list or an ignore file
+/// may well hold one path.
+bool is_link(FileKind kind, std::string_view text) {
+  const std::string_view bare = trim_space(text);
+  return kind == FileKind::kDockerfile && bare.contains('/') &&
+         bare.find_first_of(" \t\r\n:=@#") == bare.npos;
 }
 
 std::unique_ptr<ProjectFile> read_file(Input input) {
@@ -34,6 +39,7 @@ std::unique_ptr<ProjectFile> read_file(Input input) {
   const bool is_text = !input.text.contains('\0');
   const bool other = stands_for_another(input.text);
   if (is_text && !other) out->kind = kind_of(input.path, input.text);
+  if (is_link(out->kind, input.text)) out->kind = FileKind::kUnknown;
   out->source =
       SourceText(std::move(input.path), std::move(input.text), std::move(input.project_path));
   static_cast<FileContent&>(*out) = read_content(out->kind, out->source);

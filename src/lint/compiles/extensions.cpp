@@ -32,12 +32,10 @@ bool asks_for_a_gpu(const PackageRequest& request) {
 /// Python packages that compile GPU code when they are installed.
 bool builds_extension(const PackageRequest& request) {
   if (request.url.starts_with("git+"))
-    return asks_for_a_gpu(request) ||
+    return asks_for_a_gpu(request) || is_torch_extension(request.name) ||
            is_one_of(request.name,
-                     {"flash-attn", "flash-attention", "apex", "xformers", "vllm", "deepspeed",
-                      "diff-gaussian-rasterization", "simple-knn", "fused-ssim", "gsplat",
-                      "causal-conv1d", "mamba", "mamba-ssm", "transformerengine",
-                      "transformer-engine", "tiny-cuda-nn", "nvdiffrast"});
+                     {"flash-attn", "flash-attention", "xformers", "vllm", "deepspeed", "mamba",
+                      "transformerengine", "transformer-engine", "tiny-cuda-nn"});
   // A file may be a wheel.
   return request.url.empty() && is_source_only(request.name) &&
          (request.name == "flash-attn" || asks_for_a_gpu(request));

@@ -14,6 +14,12 @@ bool is_source_only(std::string_view package) {
                              "torch-cluster", "torch-spline-conv"});
 }
 
+bool is_torch_extension(std::string_view package) {
+  return is_one_of(package, {"apex", "causal-conv1d", "detectron2", "diff-gaussian-rasterization",
+                             "fused-ssim", "gsplat", "mamba-ssm", "mmcv", "nvdiffrast", "pytorch3d",
+                             "simple-knn", "torchsparse"});
+}
+
 bool may_compile(const FileView& view, std::size_t stage) {
   constexpr auto kTools = std::to_array<std::string_view>(
       {"nvcc", "cmake", "make", "ninja", "meson", "cargo", "bazel", "gcc", "g++", "configure",
@@ -76,11 +82,7 @@ bool compiles_torch_extension(const FileView& view, std::size_t stage) {
       {"TORCH_CUDA_ARCH_LIST", "FORCE_CUDA", "FLASH_ATTENTION_FORCE_BUILD", "DS_BUILD_OPS"});
   // flash-attn fetches a wheel that fits torch.
   const auto compiles = [](const PackageList& list, const PackageRequest& one) {
-    if (one.url.starts_with("git+"))
-      return is_one_of(
-          one.name,
-          {"apex", "causal-conv1d", "detectron2", "diff-gaussian-rasterization", "fused-ssim",
-           "gsplat", "mamba-ssm", "mmcv", "nvdiffrast", "pytorch3d", "simple-knn", "torchsparse"});
+    if (one.url.starts_with("git+")) return is_torch_extension(one.name);
     return is_source_only(one.name) && one.name != "flash-attn" && one.url.empty() &&
            list.indexes.empty() && !list.has_option("--only-binary");
   };

@@ -14,6 +14,10 @@ bool may_compile(const FileView& view, std::size_t stage);
 /// Extensions of torch of which PyPI has sources alone.
 bool is_source_only(std::string_view package);
 
+/// Whose setup.py compiles by torch.utils.cpp_extension, and for which there is no wheel of a
+/// repository.
+bool is_torch_extension(std::string_view package);
+
 /// Whether something may be compiled against torch: by the build, or while the program runs.
 bool may_compile_extension(const FileView& view, std::size_t stage);
 

@@ -307,6 +307,7 @@ std::optional<UnusedCuda> unused_cuda_of(const FileView& view) {
         torch = torch || (!list->has_option("--no-deps") && list->indexes.empty() &&
                           !is_of_system(list->manager) &&
                           std::ranges::any_of(list->packages, [](const PackageRequest& request) {
+                            // The last two require one torch alone.
                             return (brings_torch(request.name) ||
                                     is_one_of(request.name, {"vllm", "sglang"})) &&
                                    request.group.empty() && request.marker.empty();

@@ -86,7 +86,7 @@ bool speaks_of_driver(std::string_view text) {
 }
 
 /// `export LD_LIBRARY_PATH=/usr/local/cuda/compat:…`, and what is set for one command. What stands
-/// behind a condition looks at the driver first. `sure`: it runs where a GPU is.
+/// behind a condition may look at the driver first. `sure`: it runs where a GPU is.
 void exported(const ProjectFile& file, const std::vector<ShellCommand>& commands, bool sure,
               FindingSink& sink) {
   const std::vector<bool> reached = surely_reached(commands);

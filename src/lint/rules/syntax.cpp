@@ -164,9 +164,10 @@ class HandedOn {
       for (const auto& other : project_.files)
         if (is_script(other->kind) || other->dockerfile || other->kind == FileKind::kWorkflow)
           for (const std::string_view line : split(other->source.text(), '\n'))
-            if (lines_.size() < kMost && has_part(line, kBetween,
-                                                  {"envsubst", "sed", "m4", "gomplate", "jinja2",
-                                                   "j2", "xargs", "read", "done"}))
+            if (lines_.size() < kMost && line.size() < kLongest &&
+                has_part(
+                    line, kBetween,
+                    {"envsubst", "sed", "m4", "gomplate", "jinja2", "j2", "xargs", "read", "done"}))
               lines_.push_back(line);
     const std::string_view name = file_name(file.source.path());
     return std::ranges::any_of(lines_, [&](std::string_view line) {
@@ -176,7 +177,7 @@ class HandedOn {
   }
 
  private:
-  static constexpr std::size_t kMost = 100;
+  static constexpr std::size_t kMost = 100, kLongest = 4096;
   static constexpr std::string_view kBetween = " \t/|($`;@";
   const Project& project_;
   std::vector<std::string_view> lines_;

@@ -154,7 +154,7 @@ bool does_nothing_else(const Instruction& fetch, const Instruction& next) {
                return !name.empty() && !made.text.starts_with('-') &&
                       std::ranges::any_of(checks, [&](const StepCommand& check) {
                         return std::ranges::any_of(check.arguments, [&](const Argument& word) {
-                          return !holds(word.text, "://") && holds(word.text, name);
+                          return !holds(word.text, "://") && has_part(word.text, " \t\n/", {name});
                         });
                       });
              }) &&
