@@ -25,7 +25,8 @@ bool asks_for_a_gpu(const PackageRequest& request) {
            ? !meets("2.0.1", request.specifier) && !meets("2.2.0", request.specifier)
            : compare_versions(request.version, "2") < 0))
     return false;
-  return request.name == "pytorch3d" || request.name == "detectron2" ||
+  return is_one_of(request.name,
+                   {"detectron2", "groundingdino", "maskrcnn-benchmark", "pytorch3d"}) ||
          (request.name != "flash-attn" && is_source_only(request.name));
 }
 
@@ -68,10 +69,33 @@ std::vector<Clone> clones_of(const StageView& stage) {
   return out;
 }
 
+/// `python setup.py install` in the folder of a clone.
+std::optional<PackageRequest> clone_build(const FileView& view, const StageView& stage,
+                                          const std::vector<Clone>& clones) {
+  const StageSteps steps(view, stage.index);
+  for (const Step& step : steps.all()) {
+    if (step.instruction->keyword != Keyword::kRun) continue;
+    std::string folder(file_name(step.directory));
+    for (const StepCommand& command : commands_of(*step.instruction)) {
+      if (command.program == "cd" && !command.arguments.empty())
+        folder = file_name(command.arguments.front().text);
+      if (!command.program.starts_with("python") || !command.has("setup.py")) continue;
+      const auto clone = std::ranges::find(clones, folder, &Clone::folder);
+      if (clone == clones.end() || !(command.has("install") || command.has("develop") ||
+                                     command.has("build_ext") || command.has("bdist_wheel")))
+        continue;
+      PackageRequest request = clone->request;
+      request.span = command.shell->span;
+      return request;
+    }
+  }
+  return std::nullopt;
+}
+
 /// The first extension that the stage compiles: by its name, its repository, or the folder of a
 /// clone.
 std::optional<PackageRequest> extension_build(const FileView& view, const StageView& stage) {
-  std::optional<std::vector<Clone>> clones;  // asked once
+  const std::vector<Clone> clones = clones_of(stage);
   for (const Install& install : view.installs) {
     if (install.stage != stage.index) continue;
     if (!install.command.indexes.empty()) continue;  // -f names an index of wheels
@@ -79,16 +103,15 @@ std::optional<PackageRequest> extension_build(const FileView& view, const StageV
       if (builds_extension(request)) return request;
     for (const Word& file : install.command.requirement_files) {
       if (!install.command.installs || !file.text.ends_with("/pyproject.toml")) continue;
-      if (!clones) clones = clones_of(stage);
       const std::string folder = directory_of(file.text);
-      const auto clone = std::ranges::find(*clones, file_name(folder), &Clone::folder);
-      if (clone == clones->end()) continue;
+      const auto clone = std::ranges::find(clones, file_name(folder), &Clone::folder);
+      if (clone == clones.end()) continue;
       PackageRequest request = clone->request;
       request.span = file.span;
       return request;
     }
   }
-  return std::nullopt;
+  return clones.empty() ? std::nullopt : clone_build(view, stage, clones);
 }
 
 /// FORCE_CUDA=1 builds CUDA code where no GPU is.
@@ -170,10 +193,10 @@ void extensions(const FileView& view, const StageView& stage, FindingSink& sink)
         forced(settings_of(view, stage.index, kForced)) == nullptr &&
         !commands_mention(view, stage.index, "FORCE_CUDA")) {
       found.pedantic = false;
+      // Grounding DINO asks for the list alone.
       found.message = fmt::format(
-          "{} is compiled without its CUDA code where the build sees no GPU, as FORCE_CUDA is not "
-          "set",
-          build->name);
+          "{} is compiled without its CUDA code where the build sees no GPU, as {} is not set",
+          build->name, build->name == "groundingdino" ? variable : "FORCE_CUDA");
       found.fix =
           fmt::format("set it before the build: {} FORCE_CUDA=1 {}=\"{}\"", view.setting_word(),
                       variable, example_architectures(view, stage, ArchitectureSyntax::kTorch));

@@ -72,8 +72,8 @@ constexpr std::string_view kFirstOfMetapackage = "1.13";
 /// Some package holds pytorch at a version of its own time.
 bool holds_pytorch(const PackageList& list) {
   return std::ranges::any_of(list.packages, [](const PackageRequest& one) {
-    return one.manager == PackageManager::kConda && one.name != "pytorch" &&
-           !one.specifier.empty() &&
+    return one.manager == PackageManager::kConda &&
+           !is_one_of(one.name, {"pytorch", "pytorch-cuda"}) && !one.specifier.empty() &&
            (starts_with_any(one.name, {"torch", "pytorch", "fastai", "pyg", "ignite", "dgl"}));
   });
 }
@@ -89,15 +89,45 @@ std::string_view last_of(std::string_view builds) {
   return builds.substr(builds.rfind(' ') + 1);
 }
 
+/// Without a version or an upper bound, and nothing else bounds it: the newest that fits.
+bool is_open(const PackageRequest& torch, const PackageList& list, const CondaPlace& place) {
+  return torch.version.empty() && !place.old_python && !holds_pytorch(list) &&
+         (torch.specifier.empty() ||
+          (torch.specifier.starts_with(">") && !torch.specifier.contains(',')));
+}
+
+/// The solver prefers the newest pytorch to one that is built for the CUDA beside it.
+bool newest_is_for_another(const PackageList& list, const ProjectFile& file,
+                           const CondaPlace& place, const PackageRequest& cuda,
+                           const PackageRequest& torch, FindingSink& sink) {
+  const std::string wanted = major_minor(cuda.version);
+  if (!is_open(torch, list, place) || !wanted.contains('.') ||
+      kCondaBuilds.back().second.contains(wanted))
+    return false;
+  std::string_view last;
+  for (const auto& [version, builds] : kCondaBuilds)
+    if (builds.contains(wanted)) last = version;
+  Finding& found = sink.add(
+      "conda-cuda-mismatch", file, cuda.span,
+      fmt::format("{} has no version, and the last that was built for pytorch-cuda {} is {}: the "
+                  "solver may take a newer one, for the processor",
+                  torch.name, wanted, last));
+  found.evidence = {fmt::format("{}{}", torch.name, torch.specifier),
+                    fmt::format("{}{}", cuda.name, cuda.specifier),
+                    "pytorch.org, previous versions"};
+  found.fix = fmt::format("write pytorch={}, or pytorch-cuda={}", last,
+                          last_of(kCondaBuilds.back().second));
+  found.pedantic = place.unknown_python;
+  return true;
+}
+
 /// cudatoolkit beside a pytorch of 1.13 or later, or beside one without a version, which is such a
 /// one wherever the solver is free.
 bool toolkit_without_effect(const PackageList& list, const ProjectFile& file,
                             const CondaPlace& place, const PackageRequest& cuda,
                             const PackageRequest& torch, FindingSink& sink) {
-  const bool open = torch.specifier.empty() ||
-                    (torch.specifier.starts_with(">") && !torch.specifier.contains(','));
   const auto* row = builds_of(torch.version);
-  if (torch.version.empty() ? !open || place.old_python || holds_pytorch(list)
+  if (torch.version.empty() ? !is_open(torch, list, place)
                             : row == nullptr || !version_at_least(row->first, kFirstOfMetapackage))
     return false;
   const std::string wanted = major_minor(cuda.version);
@@ -142,6 +172,8 @@ bool no_such_build(const PackageList& list, const ProjectFile& file, const Conda
         std::ranges::find(list.indexes, "pytorch", &Word::text) == list.indexes.end())
       return false;
     if (toolkit_without_effect(list, file, place, *cuda, *torch, sink)) return true;
+  } else if (newest_is_for_another(list, file, place, *cuda, *torch, sink)) {
+    return true;
   }
   const auto* row = is_version(torch->version) ? builds_of(torch->version) : nullptr;
   const std::string wanted = major_minor(cuda->version);
