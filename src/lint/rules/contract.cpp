@@ -135,6 +135,35 @@ bool is_given_at_start(const Project& project, std::string_view capability) {
   });
 }
 
+/// Capabilities that a stage sets whose files alone come to the image: its variables do not.
+void left_capabilities(const FileView& view, const std::vector<std::string>& has,
+                       const std::string& evidence, FindingSink& sink) {
+  constexpr auto kNames = std::to_array<std::string_view>({"NVIDIA_DRIVER_CAPABILITIES"});
+  for (const StageView& stage : view.stages) {
+    if (stage.final || !stage.reachable) continue;
+    for (const Setting& one : settings_of(view, stage.index, kNames)) {
+      if (one.instruction == nullptr || one.instruction->keyword != Keyword::kEnv) continue;
+      const std::vector<std::string_view> names = split(one.value, ',');
+      const auto more = std::ranges::find_if(names, [&](std::string_view name) {
+        return is_one_of(name, {"all", "video", "graphics", "display"}) &&
+               std::ranges::find(has, name) == has.end();
+      });
+      if (more == names.end() || is_given_at_start(*view.project, *more)) continue;
+      Finding& found = sink.add(
+          "driver-capability-missing", *view.file, one.span,
+          fmt::format("this stage's NVIDIA_DRIVER_CAPABILITIES does not come to the last stage: "
+                      "the container gets only {}",
+                      fmt::join(has, ",")));
+      found.evidence = {evidence,
+                        "Docker documentation, multi-stage builds: COPY --from takes "
+                        "files, not variables"};
+      found.pedantic = true;
+      found.fix = "write the line into the last stage too, if what runs there needs it";
+      return;
+    }
+  }
+}
+
 void driver_capabilities(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   if (view.stages.back().image.vendor.value == "amd") return;
   const std::vector<EnvironmentLine> set =
@@ -183,6 +212,7 @@ void driver_capabilities(const FileView& view, const StageSteps& steps, FindingS
     const auto base = base_capabilities(view, evidence);
     if (!base) return;
     has = *base;
+    left_capabilities(view, has, evidence, sink);
   }
   for (const std::string& one : has) kept += (kept.empty() ? "" : ",") + one;
   for (const CapabilityUse& use : uses)

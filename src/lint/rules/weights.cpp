@@ -115,6 +115,17 @@ bool is_known_data(std::string_view url) {
          ends_with_any(url, {".zip", ".tar", ".tar.gz"});
 }
 
+/// "download_model.py", "fetch-weights.sh": a script by whose name a model is fetched.
+bool fetches_by_name(std::string_view path) {
+  const std::string name = to_lower(file_name(path));
+  if (!ends_with_any(name, {".py", ".sh"})) return false;
+  const auto has = [&](auto... words) { return has_part(name, "._-", {words...}); };
+  return is_one_of(name, {"download.py", "download.sh"}) ||
+         (has("download", "predownload", "fetch", "prefetch", "preload", "get", "pull") &&
+          has("model", "models", "weight", "weights", "checkpoint", "checkpoints", "ckpt",
+              "ckpts"));
+}
+
 /// What a command downloads; empty where it is kept in a mount.
 std::optional<Weights> downloaded(const StepCommand& command) {
   const Span span = command.shell->span;
@@ -161,9 +172,11 @@ std::optional<Weights> downloaded(const StepCommand& command) {
     return Weights{span, "a data set", "kaggle download"};
   if (program == "modelscope" && first == "download")
     return Weights{span, "a model", "modelscope download"};
-  if (program.starts_with("python")) {
-    return loaded_by(command.value_of("-c"), span);
-  }
+  const bool python = program.starts_with("python");
+  if (python && command.has("-c")) return loaded_by(command.value_of("-c"), span);
+  const std::string& script = python || is_shell(program) ? first : program;
+  if (fetches_by_name(script))
+    return Weights{span, fmt::format("what {} fetches", file_name(script)), script, true};
   return std::nullopt;
 }
 
