@@ -74,6 +74,8 @@ std::string switched_off(const Instruction& run, const ShellCommand* command,
                          const PackageList& list, const knowledge::ToolCacheRow& tool) {
   for (const std::string& option : tool.options)
     if (list.has_option(option)) return option;
+  // A directory on the command line is used whatever a variable says.
+  if (list.has_option("--cache-dir")) return {};
   for (const std::string& name : tool.off)
     if (const VariableState state = variable_at(run, command, name);
         name == "PIP_NO_CACHE_DIR" ? state.set && state.value.value_or("?") != "" : state.on())

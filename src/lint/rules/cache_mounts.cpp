@@ -47,10 +47,12 @@ Span with_blank(std::string_view text, Span word) {
   return word;
 }
 
-/// Whether a RUN has no commands but the tool's.
+/// Whether a RUN has no commands but the tool's; what a program in Python keeps nobody knows.
 bool alone(const Instruction& run, const knowledge::ToolCacheRow& tool) {
   return std::ranges::all_of(commands_of(run), [&](const StepCommand& command) {
-    return holds(command.program, tool.tool) || command.program.starts_with("python");
+    return holds(command.program, tool.tool) ||
+           (command.program.starts_with("python") &&
+            is_one_of(command.value_of("-m"), {"pip", "venv", "ensurepip"}));
   });
 }
 

@@ -92,6 +92,22 @@ std::string stays(bool definition, bool shown) {
   return std::string(definition ? kInSif : shown ? kStays : kRecorded);
 }
 
+namespace {
+
+/// "local-dev-key-0001": words that say what it stands for, and small numbers.
+bool is_made_of_words(std::string_view low) {
+  constexpr std::size_t kLongest = 4;  // of a number
+  const std::vector<std::string_view> parts = parts_of(low, "-_");
+  return parts.size() > 1 && std::ranges::all_of(parts, [](std::string_view part) {
+           return (part.size() <= kLongest && std::ranges::all_of(part, is_digit)) ||
+                  is_one_of(part,
+                            {"api", "key", "token", "secret", "default", "local", "dev", "test",
+                             "demo", "sample", "my", "app", "for", "only", "not", "used"});
+         });
+}
+
+}  // namespace
+
 bool is_placeholder(std::string_view name, std::string_view value) {
   constexpr std::size_t kShortest = 12;  // of a token: "sk-1234", "offline" are none
   if (!value.empty() && !value.contains('$') && (name.contains("TOKEN") || name.contains("KEY")) &&
@@ -119,7 +135,7 @@ bool is_placeholder(std::string_view name, std::string_view value) {
          // A key that begins so has digits.
          (starts_with_any(low, {"__", "%", "local-", "test-"}) &&
           std::ranges::none_of(low, is_digit)) ||
-         is_filled_in(low) || ends_with_any(low, {"_here", "-here"});
+         is_filled_in(low) || is_made_of_words(low) || ends_with_any(low, {"_here", "-here"});
 }
 
 bool names_public(std::string_view name) {

@@ -129,6 +129,10 @@ class Owners {
         if (!is_before(one.step, step) || (!lies_in(path, one.path) && !lies_in(one.path, path)))
           continue;
         const bool copy = one.step->copies();
+        // Scripts and links alone.
+        if (path != one.path && lies_in(path, one.path) &&
+            is_one_of(file_name(path), {"bin", "etc", "include", "scripts"}))
+          continue;
         // That writes nothing new of theirs.
         if (copy && sets_itself(command, owner, *one.step)) continue;
         const bool sized =
