@@ -47,15 +47,30 @@ bool together(const PackageRequest& a, const PackageRequest& b) {
   return a.group.empty() || b.group.empty() || a.group == b.group;
 }
 
+/// Whether NVIDIA's own wheels are there for a program that names their libraries and brings none:
+/// CTranslate2 and ONNX Runtime.
+bool wants_libraries(const std::vector<HeldList>& lists) {
+  return std::ranges::any_of(lists, [](const HeldList& held) {
+    return std::ranges::any_of(held.list->packages, [](const PackageRequest& one) {
+      return is_one_of(one.name, {"ctranslate2", "faster-whisper", "whisperx", "onnxruntime-gpu"});
+    });
+  });
+}
+
 /// Packages of one installation whose names or extras say different CUDA majors.
 void mixed_majors(const std::vector<HeldList>& lists, const Project& project, FindingSink& sink) {
   constexpr std::size_t kMost = 20;  // each is compared with those before it
+  const bool wanted = wants_libraries(lists);
   std::vector<std::pair<Framework, const HeldList*>> seen;
   for (const HeldList& held : lists) {
     for (Framework& one : frameworks_of(*held.list, project.knowledge->frameworks)) {
-      if (!one.cuda.known() || one.request->manager == PackageManager::kConda) continue;
+      if (!one.cuda.known() || one.request->manager == PackageManager::kConda ||
+          (wanted && one.request->name.starts_with("nvidia-")))
+        continue;
       const auto at = std::ranges::find_if(seen, [&](const auto& before) {
-        return first_number(one.cuda.value) != first_number(before.first.cuda.value) &&
+        // Of a package asked for twice one stays.
+        return one.request->name != before.first.request->name &&
+               first_number(one.cuda.value) != first_number(before.first.cuda.value) &&
                together(*before.first.request, *one.request);
       });
       if (at == seen.end()) {
