@@ -373,6 +373,28 @@ TEST_F(FixesOfPlaces, OfAnUnknownPythonTheProgramsOwnTensorflowComesFirst) {
               StartsWith("take the version that the program was written for"));
 }
 
+TEST_F(FixesOfPlaces, TheUpdateOfTheSameCudaComesFirst) {
+  EXPECT_THAT(fix("cuda-tag-deleted",
+                  "FROM nvidia/cuda:11.0-cudnn8-runtime-ubuntu18.04\n"
+                  "RUN pip3 install tensorflow-gpu==2.4.0\n"),
+              HasSubstr("move to nvidia/cuda:11.0.3-cudnn8-runtime-ubuntu18.04, of the same CUDA "
+                        "and still there"));
+  EXPECT_THAT(fix("cuda-tag-unknown",
+                  "FROM nvidia/cuda:11.1-cudnn8-devel-ubuntu18.04\n"
+                  "RUN pip3 install torch==1.8.1+cu111\n"),
+              HasSubstr("write 11.1.1, of the same CUDA"));
+  EXPECT_THAT(fix("cuda-tag-unknown",
+                  "ARG CUDA=12.1\n"
+                  "FROM nvidia/cuda:${CUDA}-devel-ubuntu22.04\n"
+                  "ARG CUDA\n"
+                  "RUN pip install torch --index-url https://x.example/cu${CUDA//./}\n"),
+              HasSubstr("write nvidia/cuda:${CUDA}.1-devel-ubuntu22.04"));
+  EXPECT_THAT(fix("cuda-tag-unknown",
+                  "FROM nvidia/cuda:12.7.0-devel-ubuntu22.04\n"
+                  "ENV CUDA_HOME=/usr/local/cuda-12.7\n"),
+              HasSubstr("names the old one in line 2 too"));
+}
+
 }  // namespace
 
 }  // namespace flense::lint

@@ -84,6 +84,25 @@ const knowledge::CudaImageRow* last_with_cudnn8(const ImageUse& use) {
   return out;
 }
 
+/// The last update of its minor that is still there, though without support, with the same cuDNN on
+/// the same distribution; null: there is none.
+const knowledge::CudaImageRow* unsupported_update(const ImageUse& use) {
+  const knowledge::Images& images = use.knowledge->images;
+  const auto* base = images.cuda_distribution(use.image->distribution.value);
+  const std::string& tag = use.name->tag;
+  const bool cudnn = tag.contains("cudnn");
+  const knowledge::CudaImageRow* out = nullptr;
+  for (const knowledge::CudaImageRow& row : images.cuda)
+    if (row.state == "unsupported" && major_minor(row.cuda) == major_minor(use.image->cuda.value) &&
+        (!cudnn || tag.contains(row.cudnn + "-")) &&
+        (base == nullptr ? use.image->distribution.value.empty() : base->has(row.cuda, cudnn)) &&
+        (out == nullptr || compare_versions(row.cuda, out->cuda) > 0))
+      out = &row;
+  return out;
+}
+constexpr std::string_view kUnsupported =
+    ", of the same CUDA and still there, though without support: keep a copy of it";
+
 /// Its own distribution where that has not ended and the version is built on it, or else one of the
 /// same family; empty: none.
 std::string living_distribution(const ImageUse& use, const knowledge::CudaImageRow& row) {
@@ -204,7 +223,7 @@ bool keep_distribution(const ImageUse& use, const knowledge::CudaImageRow& row,
 
 /// What else of the file changes with the base: lists and versions that it names, packages that are
 /// pinned to this CUDA.
-void change_with_base(const ImageUse& use, const knowledge::CudaImageRow& row, bool same_minor,
+void change_with_base(const ImageUse& use, const std::string& cuda, bool same_minor,
                       Finding& found) {
   const ProjectFile& file = *use.built;
   const auto also = [&](std::string text) {
@@ -219,22 +238,21 @@ void change_with_base(const ImageUse& use, const knowledge::CudaImageRow& row, b
         fmt::format("; the newer image has not {}, which another stage copies from here: set up "
                     "NVIDIA's repositories there",
                     fmt::join(sources, ", ")));
-  if (const std::size_t line = compare_versions(row.cuda, "11.7") < 0 ? line_of_old_list(file) : 0;
+  if (const std::size_t line = compare_versions(cuda, "11.7") < 0 ? line_of_old_list(file) : 0;
       line != 0)
     also(fmt::format("; the newer image has not the list that line {} removes: rm -f", line));
   // A case of versions, CUDA_HOME=/usr/local/cuda-12.8.
-  if (const auto lines = lines_of_version(file, row.cuda, !same_minor); !lines.empty())
+  if (const auto lines = lines_of_version(file, cuda, !same_minor); !lines.empty())
     also(fmt::format("; {} names the old one in line{} {} too: change it with the base",
                      file_name(file.source.path()), lines.size() == 1 ? "" : "s",
                      fmt::join(lines, ", ")));
   // apt takes no older packages than the newer image holds.
   const std::string_view base =
       use.pattern.empty() ? use.file->source.slice(use.span) : use.pattern;
-  std::vector<std::string> pins = pinned_to_cuda(file, base, row.cuda, !same_minor);
+  std::vector<std::string> pins = pinned_to_cuda(file, base, cuda, !same_minor);
   std::erase_if(pins, [&](const std::string& pin) { return found.fix.contains(pin); });
   if (!pins.empty())
-    also(fmt::format("; with it renew what is pinned to CUDA {}: {}", row.cuda,
-                     fmt::join(pins, ", ")));
+    also(fmt::format("; with it renew what is pinned to CUDA {}: {}", cuda, fmt::join(pins, ", ")));
 }
 
 void retired_tag(const ImageUse& use, FindingSink& sink) {
@@ -319,11 +337,30 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
                                       better.distribution, true));
   if ((!same_minor || eight != nullptr) && !deleted && found.fix.starts_with("move"))
     found.fix = "keep a copy of it in a registry of your own, or " + found.fix;
+  if (const auto* same = deleted && !same_minor ? unsupported_update(use) : nullptr;
+      same != nullptr)
+    found.fix = fmt::format("move to {}{}; or {}", tag_of(use, *same), kUnsupported, found.fix);
   const std::size_t size = found.fix.size();
-  if (use.built != nullptr) change_with_base(use, *row, same_minor, found);
+  if (use.built != nullptr) change_with_base(use, row->cuda, same_minor, found);
   if (!same_minor && found.fix.size() == size && found.fix.contains("move to"))
     found.fix += fmt::format("; packages, wheels and paths of CUDA {} change with it",
                              major_minor(row->cuda));
+}
+
+/// "nvidia/cuda:${CUDA}.1-devel-ubuntu22.04", where a variable gives two numbers of which the file
+/// makes more below; empty: it is not written so.
+std::string with_update(const ImageUse& use, std::string_view better) {
+  const std::string_view text = use.file->source.text();
+  const std::string_view written = use.file->source.slice(use.span);
+  const std::string& cuda = use.image->cuda.value;
+  const std::size_t at = written.find(":$");
+  const std::size_t end = written.find('-', std::min(at, written.size()));
+  if (end == written.npos || !better.starts_with(cuda + ".")) return {};
+  std::string_view name = written.substr(at + 2, end - at - 2);
+  if (name.starts_with('{') && name.ends_with('}')) name = name.substr(1, name.size() - 2);
+  if (!uses_variable(text.substr(use.span.end), name)) return {};
+  return fmt::format("{}{}{}", written.substr(0, end), better.substr(cuda.size()),
+                     written.substr(end));
 }
 
 /// False: nothing is known to be wrong with the tag.
@@ -347,6 +384,11 @@ bool unknown_tag(const ImageUse& use, FindingSink& sink) {
       if (one.cudnn.starts_with("cudnn") && major_minor(one.cuda) == major_minor(better->cuda) &&
           (!better->cudnn.starts_with("cudnn") || compare_versions(one.cuda, better->cuda) > 0))
         better = &one;
+  const auto is_same_minor = [&] {
+    return better != nullptr && major_minor(better->cuda) == major_minor(cuda);
+  };
+  const auto* unsupported = is_same_minor() ? nullptr : unsupported_update(use);
+  if (unsupported != nullptr) better = unsupported;
   // Pins that ask for the Python of an older distribution.
   std::string distribution = use.image->distribution.value;
   if (distribution.empty() && use.built != nullptr &&
@@ -364,6 +406,9 @@ bool unknown_tag(const ImageUse& use, FindingSink& sink) {
     fix = better != nullptr && use.image->distribution.value.empty()
               ? "write " + cuda_tag(images, *better, use.image->flavour.value, distribution, cudnn)
               : instead;
+    if (const std::string own = better == nullptr ? "" : with_update(use, better->cuda);
+        !own.empty())
+      fix = "write " + own;
     evidence = "images.json, cuda_versions: every tag since 11.0.3 names the update";
   } else if (row == nullptr && compare_versions(cuda, "11.0.3") >= 0) {
     // Recent minors may have updates that the table does not know yet.
@@ -421,6 +466,10 @@ bool unknown_tag(const ImageUse& use, FindingSink& sink) {
   found.evidence = {std::move(evidence)};
   found.pedantic = use.replaced;
   if (!fix.empty()) found.fix = std::move(fix);
+  if (row == nullptr && better != nullptr) {
+    if (unsupported != nullptr) found.fix += kUnsupported;
+    if (use.built != nullptr) change_with_base(use, cuda, is_same_minor(), found);
+  }
   if (use.smaller.empty() || cuda_tag_known(images, *use.image)) return true;
   found.evidence.emplace_back("the wheels of torch bring their own CUDA libraries");
   found.fix += fmt::format("{}{} suffices here", found.fix.empty() ? "" : "; ", use.smaller);
