@@ -17,19 +17,6 @@ namespace flense::lint {
 
 namespace {
 
-/// Packages whose setup.py compiles CUDA code only where torch sees a GPU, or FORCE_CUDA is set.
-bool asks_for_a_gpu(const PackageRequest& request) {
-  // Before 2.0 mmcv is the one without operators.
-  if (request.name == "mmcv" && request.url.empty() &&
-      (request.version.empty()
-           ? !meets("2.0.1", request.specifier) && !meets("2.2.0", request.specifier)
-           : compare_versions(request.version, "2") < 0))
-    return false;
-  return is_one_of(request.name,
-                   {"detectron2", "groundingdino", "maskrcnn-benchmark", "pytorch3d"}) ||
-         (request.name != "flash-attn" && is_source_only(request.name));
-}
-
 /// Python packages that compile GPU code when they are installed.
 bool builds_extension(const PackageRequest& request) {
   if (request.url.starts_with("git+"))

@@ -4,7 +4,9 @@
 #include <array>
 #include <string_view>
 
+#include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
+#include "lint/packages/requirement_text.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -18,6 +20,18 @@ bool is_torch_extension(std::string_view package) {
   return is_one_of(package, {"apex", "causal-conv1d", "detectron2", "diff-gaussian-rasterization",
                              "fused-ssim", "gsplat", "mamba-ssm", "mmcv", "nvdiffrast", "pytorch3d",
                              "simple-knn", "torchsparse"});
+}
+
+bool asks_for_a_gpu(const PackageRequest& request) {
+  // Before 2.0 mmcv is the one without operators.
+  if (request.name == "mmcv" && request.url.empty() &&
+      (request.version.empty()
+           ? !meets("2.0.1", request.specifier) && !meets("2.2.0", request.specifier)
+           : compare_versions(request.version, "2") < 0))
+    return false;
+  return is_one_of(request.name,
+                   {"detectron2", "groundingdino", "maskrcnn-benchmark", "pytorch3d"}) ||
+         (request.name != "flash-attn" && is_source_only(request.name));
 }
 
 bool may_compile(const FileView& view, std::size_t stage) {
@@ -47,7 +61,8 @@ bool may_compile(const FileView& view, std::size_t stage) {
     for (const PackageList* list : lists_of(*install))
       for (const PackageRequest& request : list->packages)
         if (request.url.starts_with("git+") ||
-            is_one_of(request.name, {"flash-attn", "apex", "cmake", "ninja-build", "ccache"}) ||
+            is_one_of(request.name, {"flash-attn", "apex", "cmake", "ninja-build", "ccache",
+                                     "natten", "horovod", "mamba-ssm", "causal-conv1d"}) ||
             starts_with_any(request.name, {"gcc-toolset", "devtoolset"}))
           return true;
   return false;
@@ -80,11 +95,9 @@ bool may_compile_extension(const FileView& view, std::size_t stage) {
 bool compiles_torch_extension(const FileView& view, std::size_t stage) {
   constexpr auto kNames = std::to_array<std::string_view>(
       {"TORCH_CUDA_ARCH_LIST", "FORCE_CUDA", "FLASH_ATTENTION_FORCE_BUILD", "DS_BUILD_OPS"});
-  // flash-attn fetches a wheel that fits torch.
-  const auto compiles = [](const PackageList& list, const PackageRequest& one) {
-    if (one.url.starts_with("git+")) return is_torch_extension(one.name);
-    return is_source_only(one.name) && one.name != "flash-attn" && one.url.empty() &&
-           list.indexes.empty() && !list.has_option("--only-binary");
+  // Others compile for the processor alone without FORCE_CUDA, and flash-attn fetches a wheel.
+  const auto compiles = [](const PackageRequest& one) {
+    return one.url.starts_with("git+") && is_torch_extension(one.name) && !asks_for_a_gpu(one);
   };
   return std::ranges::any_of(view.stages, [&](const StageView& user) {
     const auto lineage = view.dockerfile->lineage(user.index);
@@ -95,8 +108,7 @@ bool compiles_torch_extension(const FileView& view, std::size_t stage) {
            commands_mention(view, user.index, "setup.py") ||
            std::ranges::any_of(view.installs_in(user.index), [&](const Install* install) {
              return std::ranges::any_of(lists_of(*install), [&](const PackageList* list) {
-               return std::ranges::any_of(
-                   list->packages, [&](const PackageRequest& one) { return compiles(*list, one); });
+               return std::ranges::any_of(list->packages, compiles);
              });
            });
   });

@@ -18,6 +18,9 @@ bool is_source_only(std::string_view package);
 /// repository.
 bool is_torch_extension(std::string_view package);
 
+/// A package whose setup.py compiles CUDA code only where torch sees a GPU, or FORCE_CUDA is set.
+bool asks_for_a_gpu(const PackageRequest& request);
+
 /// Whether something may be compiled against torch: by the build, or while the program runs.
 bool may_compile_extension(const FileView& view, std::size_t stage);
 

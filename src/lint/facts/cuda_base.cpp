@@ -326,7 +326,17 @@ std::optional<UnusedCuda> unused_cuda_of(const FileView& view) {
     }
   };
   take(last);
-  for (const std::size_t one : view.dockerfile->lineage(last))
+  // Another image may be built on the same base, by its stage's name.
+  const auto own = view.dockerfile->lineage(last);
+  for (const StageView& other : view.stages) {
+    const auto lineage = view.dockerfile->lineage(other.index);
+    if (std::ranges::find(own, other.index) != own.end() ||
+        std::ranges::find(lineage, base->index) == lineage.end())
+      continue;
+    system = system || has_other_cuda_user(view, other.index);
+    out.sure = out.sure && knows_all_installs(view, other.index);
+  }
+  for (const std::size_t one : own)
     for (const Instruction& copy : view.dockerfile->stages[one].instructions) {
       out.sure = out.sure && !starts_program(view, copy);
       const auto from = view.dockerfile->copied_from(copy);

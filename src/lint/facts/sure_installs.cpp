@@ -32,7 +32,27 @@ bool surely_installs(const FileView& view, const Install& install, const Package
          surely_runs(install);
 }
 
+namespace {
+
+/// Managers whose lists are not read, programs that install, and what waits for another build.
+bool installs_unseen(const Instruction& step) {
+  if (step.keyword == Keyword::kOnbuild) return true;
+  if (step.keyword != Keyword::kRun) return false;
+  return std::ranges::any_of(commands_of(step), [](const StepCommand& command) {
+    return (is_one_of(command.program, {"pipenv", "pdm", "pixi", "hatch", "rye"}) &&
+            (command.has("install") || command.has("sync"))) ||
+           (command.program.starts_with("python") && !command.arguments.empty() &&
+            is_one_of(file_name(command.arguments.front().text),
+                      {"install.py", "setup.py", "launch.py"}));
+  });
+}
+
+}  // namespace
+
 bool knows_all_installs(const FileView& view, std::size_t stage) {
+  for (const std::size_t one : view.dockerfile->lineage(stage))
+    if (std::ranges::any_of(view.dockerfile->stages[one].instructions, installs_unseen))
+      return false;
   bool projects = false, lists = false;  // a project that was not found; a list that was
   for (const Install* install : view.installs_in(stage)) {
     const PackageList& command = install->command;

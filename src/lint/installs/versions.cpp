@@ -161,10 +161,12 @@ bool has_other_use(const FileView& view, std::size_t stage) {
   for (const std::size_t one : view.dockerfile->lineage(stage))
     for (const Instruction& copy : view.dockerfile->stages[one].instructions) {
       const auto from = view.dockerfile->copied_from(copy);
-      if (!from || *from >= view.stages.size() || copy.words.empty()) continue;
+      if (copy.flag("from") == nullptr || copy.words.empty()) continue;
       const std::string& source = copy.words.front().text;
-      if (view.stages[*from].image.vendor.known() && !source.contains("-packages") &&
-          !source.contains("venv"))
+      if (source.contains("-packages") || source.contains("venv")) continue;
+      // Of another image: uv is a tool, the rest may be anything.
+      if (from && *from < view.stages.size() ? view.stages[*from].image.vendor.known()
+                                             : !copy.flag("from")->value.contains("/uv"))
         return true;
     }
   for (const Install* install : view.installs_in(stage))

@@ -297,8 +297,8 @@ void clashing(const std::vector<HeldList>& lists, const Project& project, const 
         clash->first->version == clash->second->version)
       continue;
     const auto required = required_in(lists, row);
-    std::string stays =
-        clash->has(row.packages.front()) ? row.packages.front() : clash->first->name;
+    std::string stays = *std::ranges::find_if(
+        row.packages, [&](const std::string& name) { return clash->has(name); });
     bool replaces = true;
     if (!required.empty()) {
       stays = required.begin()->first;

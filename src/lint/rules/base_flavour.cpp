@@ -26,7 +26,8 @@ bool is_conda(const PackageRequest& request) {
 /// Packages that compile GPU code while they run.
 constexpr auto kCompileAtRun = std::to_array<std::string_view>(
     {"vllm", "sglang", "flashinfer-python", "tensorrt-llm", "deepspeed", "pycuda", "tilelang",
-     "mlx", "exllama", "exllamav2", "gsplat"});
+     "mlx", "exllama", "exllamav2", "gsplat", "nerfacc", "nerfstudio", "optimum-quanto", "quanto",
+     "colossalai"});
 
 bool compiles_at_run(const PackageRequest& request) {
   // A wheel by its address is one for a GPU and a torch; PyPI's of ExLlamaV2 has the sources alone.
@@ -39,10 +40,14 @@ bool compiles_at_run(const PackageRequest& request) {
   return is_one_of(request.name, kCompileAtRun);
 }
 
-/// Packages that may need the toolkit's libdevice, ptxas or headers while they run.
+/// Packages that may need the toolkit's libdevice, ptxas or headers, or a compiler, while they run.
 constexpr auto kUseToolkit = std::to_array<std::string_view>(
     {"numba", "cupy", "cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x", "tensorflow", "jax", "theano",
      "chainer", "triton",
+     // Triton compiles its launcher with a C compiler, which the runtime has not.
+     "unsloth", "sageattention", "flash-linear-attention", "cut-cross-entropy", "liger-kernel",
+     // what torch.utils.cpp_extension.load() asks for
+     "ninja",
      // opens libcudnn.so, which the runtime has under its number alone
      "paddlepaddle-gpu"});
 
@@ -90,6 +95,27 @@ bool runs_trial(const FileView& view, std::size_t stage) {
                          {"test", "tests", "smoke", "bench", "benchmark", "example", "demo"}))
               return true;
   return false;
+}
+
+/// Whether the file says that the program compiles: a comment above FROM, the caches of what does,
+/// an option of what is started.
+bool says_it_compiles(const FileView& view, const StageView& base, std::size_t last) {
+  const std::string said = to_lower(comments_above(view.file->source, base.stage->base.span));
+  const auto names = [&](auto... words) { return (said.contains(std::string_view(words)) || ...); };
+  if (names("nvcc", "jit", "at runtime", "at run time", "triton", "compiler")) return true;
+  constexpr auto kCaches = std::to_array<std::string_view>(
+      {"TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "TORCH_EXTENSIONS_DIR"});
+  if (!settings_of(view, last, kCaches).empty()) return true;
+  return std::ranges::any_of(view.dockerfile->lineage(last), [&](std::size_t stage) {
+    return std::ranges::any_of(
+        view.dockerfile->stages[stage].instructions, [](const Instruction& start) {
+          return (start.keyword == Keyword::kCmd || start.keyword == Keyword::kEntrypoint) &&
+                 mentions(start, [](std::string_view word) {
+                   return starts_with_any(word,
+                                          {"--compile", "--torch-compile", "--torch_compile"});
+                 });
+        });
+  });
 }
 
 /// Kernels of the project, which it may compile when it runs.
@@ -143,10 +169,10 @@ void devel_final(const FileView& view, FindingSink& sink) {
     const auto lineage = view.dockerfile->lineage(one.index);
     return std::ranges::find(lineage, base->index) != lineage.end() && may_compile(view, one.index);
   });
-  found.pedantic = of_runpod || !runs_wheels(view, last) || others ||
-                   holds_one(view, last, uses_toolkit) ||
-                   is_for_developers(view.file->source.project_path()) ||
-                   is_for_a_shell(view, last) || runs_trial(view, last) || holds_kernels(view);
+  found.pedantic =
+      of_runpod || !runs_wheels(view, last) || others || holds_one(view, last, uses_toolkit) ||
+      is_for_developers(view.file->source.project_path()) || is_for_a_shell(view, last) ||
+      runs_trial(view, last) || holds_kernels(view) || says_it_compiles(view, *base, last);
 }
 
 void unused_cuda(const FileView& view, FindingSink& sink) {
@@ -209,7 +235,9 @@ std::optional<NvccUse> nvcc_use(const FileView& view, const StageView& stage) {
         !surely_runs(install) || may_fail(*install.instruction, install.command.span);
     for (const PackageRequest& request : install.command.packages)
       if (request.name == "flash-attn" && request.url.empty() && !is_conda(request))
-        return NvccUse{request.span, request.name, optional};
+        // Its setup.py fetches a wheel where one fits torch.
+        return NvccUse{request.span, request.name,
+                       optional || !install.command.has_option("--no-binary")};
       else if (request.url.starts_with("git+") &&
                is_one_of(request.name, {"flash-attention", "apex", "pytorch3d", "causal-conv1d",
                                         "mamba", "tiny-cuda-nn", "diff-gaussian-rasterization",
@@ -248,9 +276,10 @@ void missing_compiler(const FileView& view, const StageView& stage, FindingSink&
       "compiler-not-in-base", *view.file, use->span,
       use->what == "nvcc"
           ? fmt::format("the base is of the flavour {}, which has no nvcc", image.flavour.value)
-          : fmt::format("{} is compiled when it is installed, and the base is of the flavour {}, "
+          : fmt::format("{} is compiled when it is installed{}, and the base is of the flavour {}, "
                         "which has no nvcc",
-                        use->what, image.flavour.value));
+                        use->what, use->what == "flash-attn" ? " where no ready wheel fits" : "",
+                        image.flavour.value));
   found.evidence = {image.flavour.evidence,
                     "images.json, flavours: the compiler is in devel alone"};
   found.pedantic = use->optional;
