@@ -319,7 +319,7 @@ bool speaks_of_gpu_memory(std::string_view text) {
   const auto has = [&](auto... words) { return (low.contains(words) || ...); };
   // Who tells them apart means the host's.
   return has("vram", "gpu ram", "video memory", "gpu mem", "gpu-memory") &&
-         !has("host", "system", "cpu", " not ");
+         !has("host", "system", "cpu", " not ", "is ram", "to ram", "main memory");
 }
 
 std::string title(const Workload& workload) {

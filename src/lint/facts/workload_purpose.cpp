@@ -14,7 +14,9 @@ bool is_for_processor(const Workload& workload) {
   const std::vector<Word> words = command_words(workload);
   for (std::size_t at = 0; at < words.size(); ++at) {
     const std::string& word = words[at].text;
-    if (is_one_of(word, {"--no-cuda", "--cpu", "--gpus=0", "--n_gpu=0"}) ||
+    if (is_one_of(word, {"--no-cuda", "--cpu", "--gpus=0", "--n_gpu=0", "--use_gpu=false",
+                         "--use-gpu=false", "--use_gpu=0", "--use-gpu=0", "trainer.gpus=0",
+                         "+trainer.gpus=0"}) ||
         is_one_of(word, {"--device=cpu", "--accelerator=cpu", "device=cpu", "accelerator=cpu",
                          "trainer=cpu", "trainer.accelerator=cpu"}) ||
         (is_one_of(word, {"--device", "--accelerator"}) && at + 1 < words.size() &&

@@ -118,6 +118,7 @@ bool may_have_other_sources(const FileView& view, const Install& install) {
 
 /// Somebody's image, which may have repositories of its own.
 bool is_of_others(const GpuImage& image) {
+  if (image.repository.starts_with("runpod/")) return true;  // has deadsnakes
   return image.repository.contains('/') && image.row == nullptr && !image.official &&
          !starts_with_any(image.repository, {"nvidia/", "nvcr.io/nvidia/", "library/",
                                              "mcr.microsoft.com/", "osrf/"});

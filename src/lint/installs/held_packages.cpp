@@ -71,12 +71,14 @@ void judge(const FileView& view, FindingSink& sink) {
       found.evidence = {base.flavour.evidence,
                         "Dockerfiles of nvidia/cuda; InternLM/lmdeploy#2240, "
                         "microsoft/onnxruntime#26492, tmac1973/llama-toolchest#47"};
-      found.fix = request.name == held || base.flavour.value == "devel"
-                      ? fmt::format("leave {} out: the base has it", request.name)
-                      : fmt::format(
-                            "begin with the -devel base, or name the version that the base "
-                            "has: {}=…",
-                            request.name);
+      // "cudnn" and what it requires; headers are devel's alone.
+      found.fix =
+          request.name == held || base.flavour.value == "devel" || !request.name.contains("-dev")
+              ? fmt::format("leave {} out: the base has it", request.name)
+              : fmt::format(
+                    "begin with the -devel base, or name the version that the base "
+                    "has: {}=…",
+                    request.name);
       // A version may be the base's.
       // Of the newest CUDA the repository may have nothing newer yet.
       const auto& releases = view.project->knowledge->images.cuda;

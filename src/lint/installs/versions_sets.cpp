@@ -12,6 +12,7 @@
 #include "lint/facts/torch_installs.h"
 #include "lint/packages/requirement_text.h"
 #include "lint/rules/rules.h"
+#include "lint/source/blanks.h"
 
 namespace flense::lint {
 
@@ -381,7 +382,10 @@ void judge_versions_sets(const Project& project, const std::vector<FileView>& vi
     }
   }
   for (const auto& file : project.files) {
-    if (!file->packages || installed.contains(&*file->packages) || file->kind == FileKind::kUvLock)
+    // Constraints install nothing.
+    if (!file->packages || installed.contains(&*file->packages) ||
+        file->kind == FileKind::kUvLock ||
+        has_part(file_name(file->source.path()), "._-", {"constraint", "constraints"}))
       continue;
     const std::vector<HeldList> alone = {{&*file->packages, file.get()}};
     mixed_majors(alone, project, sink);

@@ -90,7 +90,11 @@ void needed_against_base(const Project& project, const PlacedList& place, Findin
     found.evidence = {
         cupy ? "CuPy documentation, Installation: a wheel for each major of CUDA" : row->source,
         image.cuda.evidence};
-    found.fix = fmt::format("begin with {}", base_of_cuda(cuda));
+    // What was built for 11.2 loads the libraries of each later 11.
+    const auto* near = project.knowledge->images.cuda_near(cuda);
+    const bool old = near != nullptr && compare_versions(major_minor(near->cuda), cuda) > 0 &&
+                     compare_versions(cuda, "11.2") >= 0;
+    found.fix = fmt::format("begin with {}", base_of_cuda(old ? major_minor(near->cuda) : cuda));
     if (!cupy)
       found.fix += fmt::format(", or take a release of {} for CUDA {}", request.name, *base);
     else if (*base >= 11)

@@ -124,11 +124,10 @@ class GpuRequestRules {
                               why.what));
     found.evidence.push_back(why.evidence);
     // The hosted machines of workflows have no GPU, and of several kinds of pods one computes.
-    found.pedantic =
-        !why.sure || is_example(file_.source.project_path()) ||
-        (file_.kind == FileKind::kWorkflow && !file_.source.text().contains("self-hosted")) ||
-        is_of_several_kinds() || elsewhere_.by_default ||
-        elsewhere_.started.contains(workload_.image.text);
+    found.pedantic = !why.sure || is_example(file_.source.project_path()) ||
+                     (file_.kind == FileKind::kWorkflow && !is_of_own_runner()) ||
+                     is_of_several_kinds() || elsewhere_.by_default ||
+                     elsewhere_.started.contains(workload_.image.text);
     found.fix =
         workload_.kind == WorkloadKind::kKubernetes ? "write resources.limits: {nvidia.com/gpu: 1}"
         : workload_.kind == WorkloadKind::kQuadlet  ? "write AddDevice=nvidia.com/gpu=all"
@@ -163,6 +162,13 @@ class GpuRequestRules {
                      {"MPIJob", "TFJob", "RayCluster", "RayJob", "RayService"});
   }
 
+  /// The job that starts it names a runner of the owner's, by the runs-on above.
+  bool is_of_own_runner() const {
+    const std::string_view before = file_.source.text().substr(0, workload_.span.begin);
+    const std::size_t at = before.rfind("runs-on:");
+    return at != before.npos &&
+           before.substr(at, before.find("steps:", at) - at).contains("self-hosted");
+  }
   /// Of Jetson's images, which get the GPU by NVIDIA's runtime.
   bool is_for_jetson() const {
     return workload_.image_name &&

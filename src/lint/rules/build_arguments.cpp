@@ -5,6 +5,7 @@
 
 #include "base/ascii.h"
 #include "base/format.h"
+#include "lint/facts/build_steps.h"
 #include "lint/facts/purpose.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
@@ -195,6 +196,15 @@ class StepUses {
   bool sets_any_ = false;
 };
 
+/// `echo "$NAME"` alone: it prints an empty line.
+bool is_only_printed(const Instruction& step, Span use) {
+  return std::ranges::any_of(commands_of(step), [&](const StepCommand& command) {
+    return is_one_of(command.program, {"echo", "printf"}) &&
+           command.shell->span.begin <= use.begin && use.end <= command.shell->span.end &&
+           command.shell->redirections.empty() && command.shell->joined_by != "|";
+  });
+}
+
 /// ARG in front of the first FROM is for FROM alone: a stage has to declare it again.
 void lost_in_stage(const FileView& view, FindingSink& sink) {
   if (!view.dockerfile->template_language.empty() || !is_gpu_file(view)) return;
@@ -228,7 +238,7 @@ void lost_in_stage(const FileView& view, FindingSink& sink) {
         const std::size_t end = stage.stage->instructions.front().span.end;
         found.edits.push_back(
             {{end, end}, fmt::format("{}ARG {}", crlf ? "\r\n" : "\n", name), global->second});
-        found.pedantic = may_be_set(stage.image, name);
+        found.pedantic = may_be_set(stage.image, name) || is_only_printed(step, span);
       }
     }
   }

@@ -169,7 +169,10 @@ Finding* driver_packages(const FileView& view, const ProjectFile& file, const Pa
   std::string names;
   for (const PackageRequest& request : list.packages) {
     const auto* one = find_pattern(view.project->knowledge->build.driver_packages, request.name);
-    if (one == nullptr || removals.take_away(request.name, list.span.begin)) continue;
+    // Since CUDA 13 its metapackages bring no driver.
+    if (one == nullptr || removals.take_away(request.name, list.span.begin) ||
+        starts_with_any(request.name, {"cuda-13-", "cuda-runtime-13-"}))
+      continue;
     if (first == nullptr) {
       first = &request;
       row = one;

@@ -44,9 +44,12 @@ bool is_filled_in(std::string_view low) {
     run = at > 0 && low[at] == low[at - 1] ? run + 1 : 1;
   return run >= kRun ||
          std::ranges::any_of(
-             std::to_array<std::string_view>({"example", "placeholder", "xxx", "...", "replace_me",
-                                              "replace-me", "change-me", "changeme", "change_me",
-                                              "your-", "your_", "runtime", "provided"}),
+             std::to_array<std::string_view>(
+                 {"example",    "placeholder", "xxx",        "...",       "replace_me",
+                  "replace-me", "change-me",   "changeme",   "change_me", "your-",
+                  "your_",      "runtime",     "provided",   "dummy",     "not-needed",
+                  "not_needed", "not-a-real",  "not_a_real", "notareal",  "no-key",
+                  "no_key",     "disabled",    "deadbeef",   "testtest"}),
              [&](std::string_view word) { return low.contains(word); });
 }
 
@@ -56,8 +59,12 @@ const knowledge::SecretFormRow* token_in(std::string_view text,
     for (std::size_t at = text.find(row.prefix); at != text.npos;
          at = text.find(row.prefix, at + 1)) {
       if (at > 0 && is_token_letter(text[at - 1])) continue;
-      std::size_t end = at;
-      while (end < text.size() && end - at < row.length && is_token_letter(text[end])) ++end;
+      // Words with underscores begin like these too.
+      const bool plain = is_one_of(row.prefix, {"hf_", "ghp_"});
+      std::size_t end = at + row.prefix.size();
+      while (end < text.size() && end - at < row.length &&
+             (plain ? is_alphanumeric(text[end]) : is_token_letter(text[end])))
+        ++end;
       if (end - at < row.length) continue;
       while (end < text.size() && is_token_letter(text[end])) ++end;
       if (is_filled_in(to_lower(text.substr(at, end - at)))) continue;
@@ -101,8 +108,10 @@ bool is_made_of_words(std::string_view low) {
   return parts.size() > 1 && std::ranges::all_of(parts, [](std::string_view part) {
            return (part.size() <= kLongest && std::ranges::all_of(part, is_digit)) ||
                   is_one_of(part,
-                            {"api", "key", "token", "secret", "default", "local", "dev", "test",
-                             "demo", "sample", "my", "app", "for", "only", "not", "used"});
+                            {"api",  "key",    "token", "secret", "default", "local", "dev",
+                             "test", "demo",   "my",    "sample", "app",     "for",   "only",
+                             "not",  "used",   "sk",    "minio",  "vllm",    "llm",   "openai",
+                             "none", "abc123", "build", "time"});
          });
 }
 
@@ -123,13 +132,23 @@ bool is_placeholder(std::string_view name, std::string_view value) {
     return true;
   if (starts_with_any(low, {"/run/", "/var/run/", "/etc/", "/secrets/", "/vault/", "file:"}))
     return true;
-  return is_one_of(
-             low,
-             {"minioadmin", "minio",      "minio123",  "admin",  "password", "secret",
-              "todo",       "fixme",      "localhost", "local",  "n/a",      "dummy",
-              "none",       "null",       "empty",     "fake",   "test",     "unused",
-              "not-used",   "not-needed", "token",     "no-key", "sk-dummy", "sk-no-key-required",
-              "dummy-key"}) ||
+  // A reference to a store of secrets; $(…) runs in no shell.
+  if (starts_with_any(low, {"op://", "vault:", "ref+", "arn:aws:", "ssm:", "sm://",
+                            "gcp-sm:", "secretref:", "env:", "@microsoft.keyvault", "$("}))
+    return true;
+  return is_one_of(low, {"minioadmin", "minio",
+                         "minio123",   "admin",
+                         "password",   "secret",
+                         "todo",       "fixme",
+                         "localhost",  "local",
+                         "n/a",        "dummy",
+                         "none",       "null",
+                         "empty",      "fake",
+                         "test",       "unused",
+                         "not-used",   "not-needed",
+                         "token",      "no-key",
+                         "sk-dummy",   "sk-no-key-required",
+                         "dummy-key",  "usedevelopmentstorage=true"}) ||
          starts_with_any(low, {"your", "<", "{{", "replace", "insert", "enter", "***", "...",
                                "dummy-", "fake-"}) ||
          // A key that begins so has digits.

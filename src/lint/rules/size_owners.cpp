@@ -47,13 +47,15 @@ class Owners {
     return gone;
   }
 
-  /// Whether this user, as chown names it, ran all the steps that wrote into a directory.
+  /// Whether this user, as chown names it, ran all the steps that wrote into a directory, or what
+  /// it is a part of.
   bool made_by(std::string_view owner, std::string_view path, const Step& step) const {
     const std::size_t colon = owner.find(':');
     const std::string_view user = owner.substr(0, colon);
     if (colon != owner.npos && owner.substr(colon + 1) != user) return false;
     return !is_root(user) && std::ranges::all_of(written_, [&](const Written& one) {
-      if (!is_before(one.step, step) || !lies_in(one.path, path)) return true;
+      if (!is_before(one.step, step) || (!lies_in(one.path, path) && !lies_in(path, one.path)))
+        return true;
       const Step* maker = steps_.find(one.step);
       return maker != nullptr && maker->user == user && !one.step->copies();
     });

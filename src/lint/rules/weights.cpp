@@ -73,20 +73,6 @@ bool takes_small_files(const StepCommand& download) {
   return small && !large;
 }
 
-/// The step deletes what it has fetched, when it has made something of it.
-bool is_deleted(const std::vector<StepCommand>& commands, const StepCommand& fetch) {
-  return std::ranges::any_of(commands, [&](const StepCommand& other) {
-    return other.program == "rm" && other.shell->span.begin > fetch.shell->span.begin &&
-           std::ranges::any_of(other.arguments, [&](const Argument& gone) {
-             return !gone.text.starts_with('-') &&
-                    std::ranges::any_of(fetch.arguments, [&](const Argument& made) {
-                      const std::string_view name = file_name(made.text);
-                      return !name.empty() && file_name(gone.text) == name;
-                    });
-           });
-  });
-}
-
 /// Python that loads a model of its own library's, or fetches a data set, by name.
 std::optional<Weights> loaded_by(std::string_view script, Span span) {
   constexpr auto kCalls = std::to_array<std::string_view>(
@@ -180,16 +166,47 @@ std::optional<Weights> downloaded(const StepCommand& command) {
   return std::nullopt;
 }
 
+/// Where variables of the hub, or of torch, put what is fetched.
+std::vector<std::string> named_caches(const Instruction& run, const StepCommand& command) {
+  std::vector<std::string> out;
+  for (const std::string_view name : {"HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE",
+                                      "TRANSFORMERS_CACHE", "TORCH_HOME", "XDG_CACHE_HOME"})
+    if (const auto state = variable_at(run, command.shell, name); state.set && state.value)
+      out.push_back(*state.value);
+  return out;
+}
+
 /// A cache mount where the hub's files go, or anything that the command names.
 bool goes_to_mount(const Instruction& run, const StepCommand& command) {
+  const std::vector<std::string> caches = named_caches(run, command);
   for (const CacheMount& mount : cache_mounts(run)) {
-    if (mount.target.empty() || holds(mount.target, "huggingface") ||
+    const bool named = std::ranges::any_of(
+        caches, [&](const std::string& cache) { return lies_in(cache, mount.target); });
+    if (mount.target.empty() || named || holds(mount.target, "huggingface") ||
         mount.target.ends_with("/.cache"))
       return command.value_of("--local-dir").empty();
     for (const Argument& word : command.arguments)
       if (lies_in(word.text, mount.target)) return true;
   }
   return false;
+}
+
+/// The step deletes what it has fetched, when it has made something of it.
+bool is_deleted(const Instruction& run, const StepCommand& fetch) {
+  const std::vector<std::string> caches = named_caches(run, fetch);
+  return std::ranges::any_of(commands_of(run), [&](const StepCommand& other) {
+    return other.program == "rm" && other.shell->span.begin > fetch.shell->span.begin &&
+           std::ranges::any_of(other.arguments, [&](const Argument& gone) {
+             if (gone.text.starts_with('-')) return false;
+             if (gone.text.contains("/.cache/huggingface") ||
+                 std::ranges::find(caches, gone.text) != caches.end())
+               return fetch.value_of("--local-dir").empty();
+             return std::ranges::any_of(fetch.arguments, [&](const Argument& made) {
+               const std::string_view name = file_name(made.text);
+               return !name.empty() && file_name(gone.text) == name;
+             });
+           });
+  });
 }
 
 /// The last layer, linked: it is taken over as it is whatever changes below.
@@ -308,7 +325,7 @@ void weights(const FileView& view, const StageSteps& steps, const SentFiles& sen
       for (const StepCommand& command : commands_of(one))
         if (auto found = downloaded(command); found && !(command.program == "git" && skips_lfs) &&
                                               !goes_to_mount(one, command) &&
-                                              !is_deleted(commands_of(one), command)) {
+                                              !is_deleted(one, command)) {
           // In a branch it may be for other builds; without LFS a clone holds pointers.
           found->may_be_small = found->may_be_small || command.shell->depth > 0 ||
                                 (command.program == "git" && !text.contains("lfs"));
