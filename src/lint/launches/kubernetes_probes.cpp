@@ -179,6 +179,13 @@ class ProbeRules {
       if (const std::string_view its = namespace_of(*one);
           !own.empty() && !its.empty() && its != own)
         return false;
+      // For who watches it, not for requests.
+      const auto& ports = spec["ports"].items;
+      if (!ports.empty() && std::ranges::all_of(ports, [](const YamlNode* port) {
+            return has_part((*port)["name"].text_or(), "-", {"metrics", "tensorboard"}) ||
+                   (*port)["port"].text_or() == "6006";
+          }))
+        return false;
       if (spec["publishNotReadyAddresses"].text_or() == "true" ||
           spec["clusterIP"].text_or() == "None" || has_joining_port(spec["ports"]))
         return false;

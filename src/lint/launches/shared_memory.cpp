@@ -250,6 +250,7 @@ void judge_host_ipc(const ProjectFile& file, const Workload& workload, FindingSi
   // its own it wants the others' CUDA memory.
   found.pedantic = (*workload.pod)["hostNetwork"].text_or() == "true" ||
                    (*workload.pod)["hostPID"].text_or() == "true" ||
+                   mount_of(workload, "/tmp/.X11-unix") != nullptr ||  // MIT-SHM
                    mount_of(workload, "/dev/shm") != nullptr;
   found.fix = "delete hostIPC and mount emptyDir: {medium: Memory, sizeLimit: 8Gi} at /dev/shm";
 }

@@ -142,12 +142,17 @@ bool may_bring_environments(const FileView& view, std::size_t stage) {
                    word.text.contains("mamba") || word.text == "/opt" || word.text == "/";
           }))
         return true;
-      for (const StepCommand& command : commands_of(step))
+      for (const StepCommand& command : commands_of(step)) {
+        if (is_shell(command.program) &&
+            std::ranges::any_of(command.arguments,
+                                [](const Argument& word) { return word.text.ends_with(".sh"); }))
+          return true;
         if (is_one_of(command.program,
                       {"conda-lock", "conda-unpack", "pixi", "tar", "virtualenv"}) ||
             command.program.ends_with(".sh") || command.has("venv"))
           for (const Argument& word : command.arguments)
             if (word.text.contains("/envs/") || command.program != "tar") return true;
+      }
     }
   return false;
 }

@@ -124,14 +124,15 @@ std::optional<std::vector<std::string>> base_capabilities(const FileView& view,
   return std::vector<std::string>{"compute", "utility"};
 }
 
-/// Whether a file that starts containers gives the capability: by the variable, or by a Compose
-/// device's capabilities.
+/// Whether a file that starts containers may give the capability: by the variable, here or in a
+/// file of variables, by the capabilities of a device, or by CDI, which asks for none.
 bool is_given_at_start(const Project& project, std::string_view capability) {
   return std::ranges::any_of(project.files, [&](const auto& file) {
     const std::string_view text = file->source.text();
-    return !file->dockerfile && (text.contains("NVIDIA_DRIVER_CAPABILITIES") ||
-                                 (file->kind == FileKind::kCompose &&
-                                  text.contains("capabilities:") && text.contains(capability)));
+    return !file->dockerfile &&
+           (text.contains("NVIDIA_DRIVER_CAPABILITIES") || text.contains("env_file") ||
+            text.contains("--env-file") || text.contains("nvidia.com/gpu=") ||
+            (text.contains("capabilities") && text.contains(capability)));
   });
 }
 
@@ -229,6 +230,7 @@ void driver_capabilities(const FileView& view, const StageSteps& steps, FindingS
     found.pedantic = use.row->only_some || is_given_at_start(*view.project, use.row->capability) ||
                      (use.row->capability == "graphics" &&
                       (view.file->source.text().contains("mesa-dri") ||
+                       view.file->source.text().contains("mesa-vulkan") ||
                        view.file->source.text().contains("LIBGL_ALWAYS_SOFTWARE")));
     found.fix = "add ENV NVIDIA_DRIVER_CAPABILITIES=" + kept;
     if (set.empty()) continue;
