@@ -120,6 +120,7 @@ class GpuAccessRules {
     rocm_devices();
     rocm_groups();
     gpus_quoting();
+    one_dash();
     wrapper();
   }
 
@@ -321,6 +322,19 @@ class GpuAccessRules {
           "own");
       found.fix = fmt::format("write --gpus '\"{}\"'", list);
     }
+  }
+
+  /// "-shm-size 1G": letters of short options, of which docker has not all.
+  void one_dash() {
+    if (!workload_.one_dash) return;
+    const std::string name = workload_.one_dash->text.substr(0, workload_.one_dash->text.find('='));
+    Finding& found =
+        sink_.add("docker-gpus-quoting", file_, workload_.one_dash->span,
+                  fmt::format("docker takes {} for a row of one-letter options, and refuses it: "
+                              "the container does not start",
+                              name));
+    found.evidence.emplace_back("docker run: unknown shorthand flag");
+    found.fix = fmt::format("write -{}", name);
   }
 
   /// The command of nvidia-docker2.

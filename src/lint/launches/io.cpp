@@ -49,6 +49,7 @@ class IoRules {
       if (one.means == "scratch") scratch(one, mount);
     }
     known_cache();
+    training_of_sagemaker();
   }
 
  private:
@@ -312,6 +313,27 @@ class IoRules {
     });
     if (moved || model == paths_.end()) return;
     cache(model->span, image->cache, model->name, image->source, mount_of(workload_, image->cache));
+  }
+
+  /// A training image of SageMaker's form, started by hand: it reads /opt/ml/input, and leaves its
+  /// model in /opt/ml/model.
+  void training_of_sagemaker() {
+    constexpr std::string_view kModel = "/opt/ml/model";
+    const auto input = std::ranges::find_if(workload_.mounts, [](const WorkloadMount& one) {
+      return lies_below(one.target, "/opt/ml/input");
+    });
+    if (input == workload_.mounts.end() || !knows_mounts() ||
+        mount_of(workload_, kModel) != nullptr ||
+        std::ranges::none_of(command_words(workload_),
+                             [](const Word& word) { return word.text == "train"; }))
+      return;
+    Finding& found = sink_.add(
+        "output-in-container", file_, input->span,
+        fmt::format("{} reads its data from a mount and leaves its model in {}, where nothing is "
+                    "mounted: it goes with the container",
+                    title(workload_), kModel));
+    found.evidence.emplace_back("Amazon SageMaker documentation: directories of training images");
+    found.fix = mount_words(kModel, "model");
   }
 
   void scratch(const NamedPath& one, const WorkloadMount* mount) {

@@ -81,6 +81,7 @@ struct Workload {
   bool host_ipc = false;
   std::optional<Word> privileged;  ///< the place where it is switched on
   std::optional<Word> runtime;     ///< "nvidia"
+  std::optional<Word> one_dash;    ///< "-shm-size", which docker takes for letters
   std::optional<Word> early_gpus;  ///< --gpus in front of docker's verb, where docker has none
   std::optional<std::uint64_t> memory_limit;
   /// Of memory and swap together, with its place.

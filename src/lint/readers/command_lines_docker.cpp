@@ -75,6 +75,18 @@ void take_docker(Workload& workload, const LaunchOption& option) {
 
 }  // namespace
 
+namespace {
+
+/// A long option of docker run with one dash; its first letter is no option, or one that takes the
+/// rest for its value.
+bool has_one_dash(std::string_view word) {
+  return word.starts_with('-') && is_one_of(word.substr(1, word.find('=') - 1),
+                                            {"gpus", "shm-size", "rm", "runtime", "ipc", "restart",
+                                             "name", "network", "net", "privileged"});
+}
+
+}  // namespace
+
 void read_docker(const std::vector<LaunchWord>& words, std::size_t at, Workload base,
                  std::vector<Workload>& out) {
   base.kind =
@@ -90,6 +102,8 @@ void read_docker(const std::vector<LaunchWord>& words, std::size_t at, Workload 
   LaunchOptions options(words, verb + 1, kDockerRunOptions);
   while (const auto option = options.next()) take_docker(base, *option);
   if (options.at() >= words.size()) return;
+  for (std::size_t one = verb + 1; one <= options.at() && !base.one_dash; ++one)
+    if (has_one_dash(words[one].word.text)) base.one_dash = words[one].word;
   base.unknown_options = options.met_unknown();
   set_image(base, words[options.at()].word);
   base.arguments = words_from(words, options.at() + 1);

@@ -300,18 +300,27 @@ Finding* driver_installer(const ProjectFile& file, const StepCommand& command, b
                                                        : "write --toolkit in place of --driver");
     return &found;
   }
-  const bool program = runs(command.program);
-  const auto at = std::ranges::find_if(command.arguments, [&](const Argument& one) {
-    return is_shell(command.program) && runs(one.text);
+  // Arch has them in packages without versions: the newest on the day of the build.
+  const auto packaged = std::ranges::find_if(command.arguments, [](const Argument& one) {
+    return is_one_of(one.text, {"nvidia", "nvidia-dkms", "nvidia-lts", "nvidia-open",
+                                "nvidia-open-dkms", "nvidia-utils"});
   });
+  const bool of_arch = command.program == "pacman" && packaged != command.arguments.end() &&
+                       command.arguments.front().text.starts_with("-S");
+  const bool program = !of_arch && runs(command.program);
+  const auto at =
+      of_arch ? packaged : std::ranges::find_if(command.arguments, [&](const Argument& one) {
+        return is_shell(command.program) && runs(one.text);
+      });
   if (!program && at == command.arguments.end()) return nullptr;
   Finding& found =
       sink.add("driver-package-installed", file, program ? command.program_span : at->span,
                "this installs NVIDIA's driver into the image; it must be the "
                "host's");
   found.evidence = {
-      no_module ? "--no-kernel-module is an option of NVIDIA's installer of drivers"
-                : "NVIDIA-Linux-….run is the driver's installer, and holds nvidia-installer"};
+      of_arch     ? "Arch Linux, nvidia-utils: libcuda, NVML and the driver's other libraries"
+      : no_module ? "--no-kernel-module is an option of NVIDIA's installer of drivers"
+                  : "NVIDIA-Linux-….run is the driver's installer, and holds nvidia-installer"};
   found.pedantic = without_files;
   found.fix =
       "delete the command, and the step where it does nothing else: containers get the host's "

@@ -340,13 +340,15 @@ void weights(const FileView& view, const StageSteps& steps, const SentFiles& sen
       // data/* is data/
       if (source.text.ends_with("/*")) source.text.pop_back();
       while (source.text.size() > 1 && source.text.ends_with('/')) source.text.pop_back();
-      if (is_weights(source.text) && !holds(source.text, "*")) {
-        const std::uint64_t bytes = from_context ? sent.bytes_below(source.text) : 0;
+      if (is_weights(source.text)) {
+        const bool pattern = holds(source.text, "*");
+        const std::uint64_t bytes = from_context && !pattern ? sent.bytes_below(source.text) : 0;
         // A file known to be small is not a burden.
         if ((bytes > 0 && bytes < least) || (bytes == 0 && source.text.ends_with(".onnx")) ||
             is_own_last_layer(steps, one))
           continue;
-        report({source.span, "weights", source.text, bytes == 0 && may_be_small(source.text)});
+        report({source.span, "weights", source.text,
+                pattern || (bytes == 0 && may_be_small(source.text))});
         break;
       }
       if (!from_context || is_own_last_layer(steps, one)) continue;
