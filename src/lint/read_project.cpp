@@ -23,7 +23,9 @@ std::vector<Input> in_order(std::vector<Input> inputs) {
 bool stands_for_another(std::string_view text) {
   return starts_with_any(text, {std::string_view("\0GITCRYPT", 9), "$ANSIBLE_VAULT;", "U2FsdGVkX1",
                                 "-----BEGIN AGE ENCRYPTED FILE", "-----BEGIN PGP MESSAGE",
-                                "version https://git-lfs.github.com/spec/"});
+                                "version https://git-lfs.github.com/spec/",
+                                // what macOS keeps beside a file on other file systems: "._NAME"
+                                std::string_view("\0\5\x16\7", 4)});
 }
 
 /// "../docker/Dockerfile" alone: a link, of a checkout that knows none. A list or an ignore file

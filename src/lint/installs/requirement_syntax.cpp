@@ -1,5 +1,6 @@
 // Requirements that pip does not read: a version behind one '=', or none.
 #include <algorithm>
+#include <array>
 
 #include "base/ascii.h"
 #include "base/format.h"
@@ -92,6 +93,33 @@ void broken_version(const PlacedList& place, FindingSink& sink) {
   }
 }
 
+/// "numpy @ file:///home/conda/feedstock_root/…": what pip freeze says of conda's packages.
+void path_of_conda(const PlacedList& place, FindingSink& sink) {
+  if (place.view == nullptr || !is_gpu_file(*place.view) ||
+      place.file->kind != FileKind::kRequirements)
+    return;
+  const auto of_conda = [](const PackageRequest& one) {
+    return one.url.starts_with("file:///") &&
+           std::ranges::any_of(std::to_array<std::string_view>(
+                                   {"/feedstock_root/", "/conda-bld/", "/croot/", "/croots/",
+                                    "/tmp/build/", "/b/abs_", "perseverance-python-buildout"}),
+                               [&](std::string_view part) { return one.url.contains(part); });
+  };
+  const auto first = std::ranges::find_if(place.list->packages, of_conda);
+  if (first == place.list->packages.end()) return;
+  Finding& found = sink.add(
+      "requirement-invalid", *place.file, first->span,
+      fmt::format("{} is asked for by a path of the machine that conda's package was built on: pip "
+                  "finds no such file",
+                  first->name));
+  found.evidence = {
+      fmt::format("{} of {} packages", std::ranges::count_if(place.list->packages, of_conda),
+                  place.list->packages.size()),
+      "conda/conda#10072: pip freeze in an environment of conda"};
+  found.fix = "write the list anew by pip list --format=freeze, or take conda's environment.yml";
+  found.pedantic = !is_sure(place, *first);
+}
+
 /// pip install sageattention-2.2.0+torch2.5, the beginning of a wheel's file name.
 void variant_in_name(const PlacedList& place, FindingSink& sink) {
   if (place.view == nullptr || !is_gpu_file(*place.view) || place.list != &place.install->command ||
@@ -121,6 +149,7 @@ void judge_requirement_syntax(const Project& project, const std::vector<FileView
   for (const PlacedList& place : all) {
     one_equals(place, all, sink);
     broken_version(place, sink);
+    path_of_conda(place, sink);
     variant_in_name(place, sink);
   }
 }

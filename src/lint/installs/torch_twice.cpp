@@ -181,6 +181,15 @@ class TorchTwice {
                                  one.version(), own, torch.version()),
             at_.line_of(torch.torch.request->span));
         found.fix = "install it with torch in one command, from the same index";
+        // Of a wheel by its address the index may have no companion that fits.
+        if (open && !torch.torch.request->url.empty()) {
+          const std::string fitting = companion_of(*at_.project.knowledge, one.torch.package,
+                                                   without_local(torch.version()));
+          found.fix = fitting.empty()
+                          ? fmt::format("write the {} that was made for torch {}, by its number",
+                                        one.torch.package, torch.version())
+                          : fmt::format("write {}=={}", one.torch.package, fitting);
+        }
         // What was asked for is gone, whether or not it lies in a layer.
         if (!last.empty())
           found.pedantic = !torch.sure || !one.sure || at_.are_apart(*torch.install, *one.install);

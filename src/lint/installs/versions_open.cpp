@@ -220,6 +220,7 @@ void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const 
           : other->older ? ": it loads none of the base's libraries"
                          : ": it needs a newer driver, and loads none of the base's libraries");
       found.evidence.push_back(base.cuda.evidence);
+      if (request.name.starts_with("torch")) found.cause = "torch of CUDA " + other->wheel;
       found.fix =
           fmt::format("{}begin with {}",
                       other->fitting.empty() ? "" : fmt::format("write {}, or ", other->fitting),

@@ -182,6 +182,11 @@ class GpuRequestRules {
     bool sure = true;
   };
 
+  /// TensorFlow goes on with the processor by itself, and what trains with it on purpose may too.
+  static bool needs_it_surely(const GpuImage& image, std::string_view command) {
+    return !image.repository.starts_with("tensorflow/") || !command.ends_with(".py");
+  }
+
   Need need() const {
     if (workload_.build_context) return need_of_build();
     const std::string name = workload_.image_name->familiar();
@@ -193,12 +198,14 @@ class GpuRequestRules {
                                                 workload_.image_name->tag.contains("trtllm")};
     const GpuImage image = describe_image(*workload_.image_name, project_.knowledge->images);
     if (const std::string command = gpu_command(workload_); !command.empty()) {
-      if (image.vendor.value == "nvidia") return {name + " with " + command, image.vendor.evidence};
+      if (image.vendor.value == "nvidia")
+        return {name + " with " + command, image.vendor.evidence, needs_it_surely(image, command)};
       const FileView* own = workload_.node == nullptr && !image.vendor.known()
                                 ? own_image(views_, project_, workload_)
                                 : nullptr;
       if (own != nullptr && own->stages.back().image.vendor.value == "nvidia")
-        return {name + " with " + command, own->stages.back().image.vendor.evidence};
+        return {name + " with " + command, own->stages.back().image.vendor.evidence,
+                needs_it_surely(own->stages.back().image, command)};
       return {};
     }
     // What a script starts, and a person who looks into the image does not.
@@ -230,7 +237,7 @@ class GpuRequestRules {
       return {image, row->source, !is_client(started)};
     const std::string command = gpu_command(started);
     return {command.empty() ? image : image + " with " + command, last.image.vendor.evidence,
-            !command.empty() && !only_builds(started)};
+            !command.empty() && needs_it_surely(last.image, command) && !only_builds(started)};
   }
 
   /// `docker --gpus all run`, which docker refuses, and `docker run IMAGE --gpus all`, which the

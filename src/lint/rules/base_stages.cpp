@@ -248,6 +248,7 @@ void python_between(const FileView& view, const StageCopy& copy, FindingSink& si
                           path.find("dist-packages") != std::string::npos;
     if (named != std::string::npos) {
       const std::size_t end = path.find_first_not_of("0123456789", named + 9);
+      if (end == named + 9) continue;  // a pattern
       built = path.substr(named + 7, end == std::string::npos ? end : end - named - 7);
       evidence = "the path " + path;
     } else if (!packages && path.find("venv") == std::string::npos) {

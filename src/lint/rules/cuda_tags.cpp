@@ -243,9 +243,10 @@ void change_with_base(const ImageUse& use, const std::string& cuda, bool same_mi
     also(fmt::format("; the newer image has not the list that line {} removes: rm -f", line));
   // A case of versions, CUDA_HOME=/usr/local/cuda-12.8.
   if (const auto lines = lines_of_version(file, cuda, !same_minor); !lines.empty())
-    also(fmt::format("; {} names the old one in line{} {} too: change it with the base",
-                     file_name(file.source.path()), lines.size() == 1 ? "" : "s",
-                     fmt::join(lines, ", ")));
+    also(fmt::format(
+        "; {} names the old one in line{} {} too: change it with the base, where it "
+        "means the base's",
+        file_name(file.source.path()), lines.size() == 1 ? "" : "s", fmt::join(lines, ", ")));
   // apt takes no older packages than the newer image holds.
   const std::string_view base =
       use.pattern.empty() ? use.file->source.slice(use.span) : use.pattern;

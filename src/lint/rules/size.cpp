@@ -214,20 +214,29 @@ std::string owner_and_name(std::string_view url) {
   return std::string(url.substr(owner == url.npos ? 0 : owner + 1));
 }
 
-/// Whether a git command of the file, or of a script beside it, needs more than the newest commit.
-bool needs_history(const FileView& view) {
-  for (const auto& file : view.project->files)
-    if (file->kind == FileKind::kShell && file->source.text().contains("git checkout")) return true;
-  for (const Stage& stage : view.dockerfile->stages)
-    for (const Instruction& run : stage.instructions)
-      for (const StepCommand& one : commands_of(run))
-        if (one.program == "git" && std::ranges::any_of(one.arguments, [](const Argument& word) {
-              return is_one_of(word.text,
-                               {"checkout", "reset", "describe", "switch", "log", "merge", "rebase",
-                                "cherry-pick", "rev-list", "worktree"});
-            }))
-          return true;
-  return false;
+/// Whether a git command of the file has one of these verbs.
+bool calls_git(const FileView& view, std::initializer_list<std::string_view> verbs) {
+  return std::ranges::any_of(view.dockerfile->stages, [&](const Stage& stage) {
+    return std::ranges::any_of(stage.instructions, [&](const Instruction& run) {
+      return std::ranges::any_of(commands_of(run), [&](const StepCommand& one) {
+        return one.program == "git" &&
+               std::ranges::any_of(one.arguments, [&](const Argument& word) {
+                 return is_one_of(word.text, verbs);
+               });
+      });
+    });
+  });
+}
+
+/// Whether a git command of the file, or of a script beside it, takes another commit than the
+/// newest.
+bool takes_other_commit(const FileView& view) {
+  return std::ranges::any_of(view.project->files,
+                             [](const auto& file) {
+                               return file->kind == FileKind::kShell &&
+                                      file->source.text().contains("git checkout");
+                             }) ||
+         calls_git(view, {"checkout", "reset", "switch", "worktree"});
 }
 
 /// Whether the step deletes what the clone made, by the name of the repository or of a directory.
@@ -251,7 +260,10 @@ bool is_removed(const std::vector<StepCommand>& commands, const StepCommand& clo
 }
 
 void clones(const FileView& view, FindingSink& sink) {
-  const bool other_commit = needs_history(view);
+  // These read what lies between commits.
+  const bool history = calls_git(view, {"cherry-pick", "describe", "log", "merge", "merge-base",
+                                        "rebase", "rev-list", "shortlog", "blame"});
+  const bool other_commit = history || takes_other_commit(view);
   for (const StageView& stage : view.stages) {
     if (!stage.reachable) continue;
     for (const Instruction& run : stage.stage->instructions) {
@@ -286,11 +298,14 @@ void clones(const FileView& view, FindingSink& sink) {
         found.pedantic = !row->size.starts_with("over") || !stays;
         if (stays) found.evidence.push_back("this stage is part of the final image, .git with it");
         const bool branch = command.has("-b") || command.has("--branch");
-        found.fix = other_commit ? "take a tag by git clone --depth 1 --branch TAG; of a commit "
-                                   "fetch that one: git init, git fetch --depth 1 URL COMMIT, git "
-                                   "checkout FETCH_HEAD"
-                    : branch     ? "add --depth 1"
-                                 : "add --depth 1, and --branch TAG for a release";
+        found.fix = history ? "add --filter=blob:none, which keeps the history and leaves out old "
+                              "files: a later git command reads it"
+                    : other_commit
+                        ? "take a tag by git clone --depth 1 --branch TAG; of a commit "
+                          "fetch that one: git init, git fetch --depth 1 URL COMMIT, git "
+                          "checkout FETCH_HEAD"
+                    : branch ? "add --depth 1"
+                             : "add --depth 1, and --branch TAG for a release";
         if (other_commit && (command.has("--recursive") || command.has("--recurse-submodules")))
           found.fix += ", then git submodule update --init --recursive --depth 1";
         if (row->tags)
