@@ -153,12 +153,51 @@ std::string_view list_variable(const PackageRequest& request, bool amd) {
   return amd ? "PYTORCH_ROCM_ARCH" : "TORCH_CUDA_ARCH_LIST";
 }
 
+/// `python setup.py install` of what may be an extension, beside torch.
+void own_setup(const FileView& view, const StageView& stage, FindingSink& sink) {
+  constexpr auto kNames =
+      std::to_array<std::string_view>({"TORCH_CUDA_ARCH_LIST", "FORCE_CUDA", "CUDAARCHS"});
+  if (stage.image.flavour.value != "devel" || stage.image.vendor.value != "nvidia" ||
+      stage.image.repository.starts_with("nvcr.io/nvidia/") ||
+      !settings_of(view, stage.index, kNames).empty() ||
+      commands_mention(view, stage.index, "TORCH_CUDA_ARCH_LIST"))
+    return;
+  const auto names_torch = [](const Install* install) {
+    return std::ranges::any_of(lists_of(*install), [](const PackageList* list) {
+      return list->find("torch") != nullptr || list->find("pytorch") != nullptr;
+    });
+  };
+  if (stage.image.framework.value != "torch" &&
+      std::ranges::none_of(view.installs_in(stage.index), names_torch))
+    return;
+  for (const Instruction& run : stage.stage->instructions) {
+    if (run.keyword != Keyword::kRun) continue;
+    for (const StepCommand& command : commands_of(run)) {
+      if (!command.program.starts_with("python") || !command.has("setup.py") ||
+          !(command.has("install") || command.has("develop") || command.has("build_ext")))
+        continue;
+      Finding& found = sink.add(
+          "torch-arch-list", *view.file, command.shell->span,
+          "if setup.py compiles CUDA code, it is built for every architecture, or the build ends: "
+          "it sees no GPU, and TORCH_CUDA_ARCH_LIST is not set");
+      found.evidence = {
+          "torch.utils.cpp_extension: without the list the GPUs that are there decide",
+          stage.image.flavour.evidence};
+      found.pedantic = true;
+      found.fix = fmt::format("set it before the build: {} TORCH_CUDA_ARCH_LIST=\"{}\"",
+                              view.setting_word(),
+                              example_architectures(view, stage, ArchitectureSyntax::kTorch));
+      return;
+    }
+  }
+}
+
 void extensions(const FileView& view, const StageView& stage, FindingSink& sink) {
   const bool amd = stage.image.vendor.value == "amd";
   if (!amd && (stage.image.flavour.value != "devel" || stage.image.vendor.value != "nvidia"))
     return;
   const auto build = extension_build(view, stage);
-  if (!build) return;
+  if (!build) return own_setup(view, stage, sink);
   const std::string_view variable = list_variable(*build, amd);
   const std::array<std::string_view, 1> names{variable};
   // NGC's images and rocm/pytorch set theirs themselves.

@@ -1,6 +1,7 @@
 #include "lint/facts/stage_view.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/ascii.h"
 #include "base/parallel.h"
@@ -46,12 +47,14 @@ class Settings {
           add(set.name, set.value.text, set.value.span, instruction, environment);
         if (set.name == "CMAKE_ARGS") take_options(set.value.text, set.value.span, instruction);
       }
+      bool defines = false;  // behind "-D", which OpenCV's guides write apart
       for (const ShellWord& word : command.words) {
         std::string_view text = word.text;
+        const bool behind = std::exchange(defines, text == "-D");
         if (text.starts_with("CMAKE_ARGS=")) take_options(text.substr(11), word.span, instruction);
         if (text.starts_with("-D")) {
           text.remove_prefix(2);
-        } else if (!is_one_of(command.words.front().text, {"export", "env", "make"}) &&
+        } else if (!behind && !is_one_of(command.words.front().text, {"export", "env", "make"}) &&
                    !text.starts_with("CMAKE_")) {
           continue;  // build.sh --cmake_extra_defines CMAKE_…=…
         }
@@ -194,6 +197,7 @@ std::vector<FileView> views_of(const Project& project) {
       stage.final = std::ranges::find(final_lineage, at) != final_lineage.end();
       stage.reachable = at < reachable.size() && reachable[at];
       stage.index_set_from = index_set_from(*stage.stage);
+      stage.words = StageWords(*stage.stage);
       if (const auto parent = stage.stage->parent; parent && *parent < at)
         stage.index_set_from = std::min(stage.index_set_from, view.stages[*parent].index_set_from);
       view.stages.push_back(std::move(stage));
@@ -230,13 +234,31 @@ bool mentions(const Instruction& step, const std::function<bool(std::string_view
 
 bool commands_mention(const FileView& view, std::size_t stage, std::string_view text,
                       const Instruction* before) {
-  const auto said = [&](std::string_view word) { return word.contains(text); };
-  for (const std::size_t one : view.dockerfile->lineage(stage))
-    for (const Instruction& step : view.dockerfile->stages[one].instructions)
-      // The instruction itself counts: it may add a source and install from it.
-      if ((before == nullptr || step.span.begin <= before->span.begin) && mentions(step, said))
-        return true;
-  return false;
+  return std::ranges::any_of(view.dockerfile->lineage(stage), [&](std::size_t one) {
+    return view.stages[one].words.mention(text, before);
+  });
+}
+
+StageWords::StageWords(const Stage& stage) {
+  for (const Instruction& step : stage.instructions) {
+    mentions(step, [&](std::string_view word) {
+      words_ += word;
+      words_ += '\0';
+      return false;
+    });
+    ends_.emplace_back(step.span.begin, words_.size());
+  }
+}
+
+bool StageWords::mention(std::string_view text, const Instruction* before) const {
+  std::string_view words = words_;
+  // The instruction itself counts: it may add a source and install from it.
+  if (before != nullptr) {
+    const auto end = std::ranges::upper_bound(ends_, before->span.begin, {},
+                                              &std::pair<std::size_t, std::size_t>::first);
+    words = words.substr(0, end == ends_.begin() ? 0 : std::prev(end)->second);
+  }
+  return words.contains(text);
 }
 
 }  // namespace flense::lint

@@ -14,6 +14,21 @@
 
 namespace flense::lint {
 
+/// The words of a stage's instructions, in one text for the many questions whether one contains
+/// another text.
+class StageWords {
+ public:
+  StageWords() = default;
+  explicit StageWords(const Stage& stage);
+  /// `before` ends the search with that instruction; null: none.
+  bool mention(std::string_view text, const Instruction* before) const;
+
+ private:
+  std::string words_;  ///< each ends in a zero byte
+  std::vector<std::pair<std::size_t, std::size_t>>
+      ends_;  ///< begin of an instruction, end of its words
+};
+
 struct StageView {
   const Stage* stage = nullptr;
   std::size_t index = 0;
@@ -22,6 +37,7 @@ struct StageView {
   bool final = false;      ///< it is the last stage, or one that the last is built on
   bool reachable = false;  ///< the last stage needs it
   std::size_t index_set_from = std::string_view::npos;  ///< of it and those it is built on
+  StageWords words;
 };
 
 struct FileView {

@@ -150,8 +150,21 @@ bool toolkit_without_effect(const PackageList& list, const ProjectFile& file,
                           instead);
   if (!last.empty())
     found.fix += fmt::format("; or pytorch={}, the last that was built for {}", last, wanted);
-  found.pedantic = row == nullptr && place.unknown_python;
+  found.pedantic = row == nullptr &&
+                   (place.unknown_python || std::ranges::any_of(list.indexes, [](const Word& one) {
+                      return one.text.contains("conda-forge");
+                    }));
   return true;
+}
+
+/// conda-forge built pytorch for cudatoolkit as well, for 11.2 and 11.8 up to 2.1, for the others
+/// up to 1.10.
+bool beside_conda_forge(const PackageList& list, const ProjectFile& file, const CondaPlace& place,
+                        const PackageRequest& cuda, const PackageRequest& torch,
+                        FindingSink& sink) {
+  return cuda.name == "cudatoolkit" && torch.version.empty() && list.find("cpuonly") == nullptr &&
+         !is_one_of(major_minor(cuda.version), {"11.2", "11.8"}) &&
+         toolkit_without_effect(list, file, place, cuda, torch, sink);
 }
 
 /// A pytorch that was not made for this CUDA; conda-forge's is another package, and conda's own
@@ -163,10 +176,11 @@ bool no_such_build(const PackageList& list, const ProjectFile& file, const Conda
   const PackageRequest* torch = list.find("pytorch");
   if (cuda == nullptr || torch == nullptr || cuda->manager != PackageManager::kConda ||
       torch->manager != PackageManager::kConda || !is_version(cuda->version) ||
-      has_own_channel(list) || has_build(*torch) || file.source.slice(torch->span).contains("::") ||
-      std::ranges::any_of(list.indexes,
-                          [](const Word& one) { return one.text.contains("conda-forge"); }))
+      has_own_channel(list) || has_build(*torch) || file.source.slice(torch->span).contains("::"))
     return false;
+  if (std::ranges::any_of(list.indexes,
+                          [](const Word& one) { return one.text.contains("conda-forge"); }))
+    return beside_conda_forge(list, file, place, *cuda, *torch, sink);
   if (meta == nullptr) {
     if (list.find("cpuonly") != nullptr ||
         std::ranges::find(list.indexes, "pytorch", &Word::text) == list.indexes.end())

@@ -136,8 +136,8 @@ std::vector<ShellCommand> written_documents(const FileView& view, const Instruct
 }
 
 /// Whether a word, of which `text` comes into force, switches such a check off.
-bool is_unchecked(const ShellCommand& command, std::string_view text, const Unchecked& one) {
-  const bool says_only = is_one_of(program_of(command).name, {"echo", "printf"});
+bool is_unchecked(const ShellCommand& command, bool says_only, std::string_view text,
+                  const Unchecked& one) {
   // With insecure lists in its configuration apt still refuses their packages.
   if (one.says.starts_with("Allow"))
     return switches_on(text, one.word) && (!says_only || one.says == "AllowUnauthenticated");
@@ -227,6 +227,7 @@ void signatures(const FileView& view, FindingSink& sink) {
         const ShellCommand& command = *one;
         if (installs_nothing(command)) continue;
         std::optional<std::string> server;  // asked once
+        const bool says_only = is_one_of(program_of(command).name, {"echo", "printf"});
         // deb [trusted=yes] file:/…: what the image itself holds, or a server of the house.
         const bool near = names_near_repositories(command);
         if (std::ranges::any_of(command.words,
@@ -238,8 +239,9 @@ void signatures(const FileView& view, FindingSink& sink) {
           const std::optional<std::string> known =
               word.dynamic ? expand(word.text, environment_of(instruction)) : std::nullopt;
           const std::string text = set_text(command, known.value_or(word.text));
-          const auto at = std::ranges::find_if(
-              kUnchecked, [&](const auto& one) { return is_unchecked(command, text, one); });
+          const auto at = std::ranges::find_if(kUnchecked, [&](const auto& one) {
+            return is_unchecked(command, says_only, text, one);
+          });
           if (at == kUnchecked.end() || (near_before && at->says == "--nogpgcheck")) continue;
           if (!server)
             server = server_of_repository(command, at->word == "trusted=yes"    ? "] "

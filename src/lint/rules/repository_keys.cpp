@@ -170,6 +170,9 @@ const knowledge::OldKeyRow* old_key_of(const FileView& view, const StageView& st
 }
 
 void old_key_fetched(const FileView& view, const StageView& stage, FindingSink& sink) {
+  if (const std::string_view text = view.file->source.text();
+      !text.contains(kOldKey) && !text.contains(to_upper(kOldKey)))
+    return;
   // Beside the new one, or the package that brings it, the old key is idle.
   for (const std::string_view word : {"3bf863cc", "3BF863CC", "cuda-keyring"})
     if (commands_mention(view, stage.index, word)) return;
