@@ -121,25 +121,31 @@ std::string newest_of(std::string_view list) {
   return out;
 }
 
-/// A list of old GPUs alone, without PTX that newer ones could compile.
+/// A list without PTX that newer GPUs could compile, and without those that the base's toolkit
+/// knows.
 void old_alone(const FileView& view, const StageView& stage, FindingSink& sink) {
   constexpr auto kNames =
       std::to_array<std::string_view>({"TORCH_CUDA_ARCH_LIST", "CUDA_ARCH_BIN"});
   constexpr auto kPtx = std::to_array<std::string_view>({"CUDA_ARCH_PTX"});
-  constexpr std::string_view kLastOld = "7.5", kFirstCuda = "11.1";  // before Ampere
-  if (!stage.image.cuda.known() || compare_versions(stage.image.cuda.value, kFirstCuda) < 0) return;
+  if (!stage.image.cuda.known()) return;
+  // What the first toolkit of each generation brought (CUDA Toolkit Release Notes).
+  const std::string& cuda = stage.image.cuda.value;
+  const std::string_view known = compare_versions(cuda, "12.8") >= 0   ? "12.0"
+                                 : compare_versions(cuda, "11.8") >= 0 ? "9.0"
+                                 : compare_versions(cuda, "11.1") >= 0 ? "8.6"
+                                                                       : "";
   for (const Setting& one : settings_of(view, stage.index, kNames)) {
     const std::string newest = newest_of(one.value);
-    if (newest.empty() || compare_versions(newest, kLastOld) > 0 ||
+    if (newest.empty() || known.empty() || compare_versions(newest, known) >= 0 ||
         (one.name == "CUDA_ARCH_BIN" &&
          std::ranges::any_of(settings_of(view, stage.index, kPtx),
                              [](const Setting& ptx) { return !ptx.value.empty(); })))
       continue;
     Finding& found = sink.add(
         "cuda-architectures", *view.file, one.span,
-        fmt::format("{} ends with {} and has no PTX: on each newer GPU (A100, RTX 30, H100 …) "
-                    "there is no code (\"no kernel image is available\")",
-                    one.name, newest));
+        fmt::format("{} ends with {} and has no PTX: on newer GPUs, as those of {}, there is no "
+                    "code (\"no kernel image is available\")",
+                    one.name, newest, known));
     found.evidence = {fmt::format("{}={}", one.name, one.value), stage.image.cuda.evidence};
     found.pedantic = true;  // the owner's machines may have these alone
     found.fix = one.name == "CUDA_ARCH_BIN"

@@ -192,6 +192,28 @@ void own_setup(const FileView& view, const StageView& stage, FindingSink& sink) 
   }
 }
 
+/// Where the instruction ends that holds a place; of a place in another file the end of all.
+std::size_t instruction_end(const StageView& stage, Span place) {
+  for (const Instruction& one : stage.stage->instructions)
+    if (one.span.begin <= place.begin && place.end <= one.span.end) return one.span.end;
+  return std::string_view::npos;
+}
+
+/// A variable that is set behind a step is not there for it.
+bool is_set_before(const std::vector<Setting>& settings, std::size_t end) {
+  return std::ranges::any_of(settings, [&](const Setting& one) {
+    return one.span.begin < end && !one.value.empty() &&
+           !(one.name == "FORCE_CUDA" && one.value == "0");
+  });
+}
+bool is_mentioned_before(const FileView& view, const StageView& stage, std::string_view text,
+                         std::size_t end) {
+  const Instruction* last = nullptr;
+  for (const Instruction& one : stage.stage->instructions)
+    if (one.span.begin < end) last = &one;
+  return commands_mention(view, stage.index, text, last);
+}
+
 void extensions(const FileView& view, const StageView& stage, FindingSink& sink) {
   const bool amd = stage.image.vendor.value == "amd";
   if (!amd && (stage.image.flavour.value != "devel" || stage.image.vendor.value != "nvidia"))
@@ -201,11 +223,12 @@ void extensions(const FileView& view, const StageView& stage, FindingSink& sink)
   const std::string_view variable = list_variable(*build, amd);
   const std::array<std::string_view, 1> names{variable};
   // NGC's images and rocm/pytorch set theirs themselves.
-  const bool set = variable.empty() || !settings_of(view, stage.index, names).empty() ||
+  const std::size_t end = instruction_end(stage, build->span);
+  const bool set = variable.empty() || is_set_before(settings_of(view, stage.index, names), end) ||
                    (!amd && stage.image.repository.starts_with("nvcr.io/nvidia/") &&
                     variable == "TORCH_CUDA_ARCH_LIST") ||
                    (amd && stage.image.framework.known()) ||
-                   commands_mention(view, stage.index, variable);
+                   is_mentioned_before(view, stage, variable, end);
   if (!set) {
     Finding& found = sink.add("torch-arch-list", *view.file, build->span,
                               fmt::format("{} is compiled where no wheel fits, and {} is not "
@@ -216,8 +239,8 @@ void extensions(const FileView& view, const StageView& stage, FindingSink& sink)
     found.evidence = {"fused-ssim#31, mmdetection#2108",
                       amd ? stage.image.vendor.evidence : stage.image.flavour.evidence};
     if (!amd && asks_for_a_gpu(*build) &&
-        forced(settings_of(view, stage.index, kForced)) == nullptr &&
-        !commands_mention(view, stage.index, "FORCE_CUDA")) {
+        !is_set_before(settings_of(view, stage.index, kForced), end) &&
+        !is_mentioned_before(view, stage, "FORCE_CUDA", end)) {
       found.pedantic = false;
       // Grounding DINO asks for the list alone.
       found.message = fmt::format(

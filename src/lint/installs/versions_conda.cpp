@@ -104,15 +104,16 @@ void for_processor(const PackageList& list, const ProjectFile& file, const Conda
   const PackageRequest* switched = list.find("cpuonly");
   const GpuImage* image = place.image;
   if (switched == nullptr || switched->manager != PackageManager::kConda ||
-      list.find("pytorch") == nullptr || image == nullptr || !image->cuda.known() ||
-      image->flavour.value == "base")
+      list.find("pytorch") == nullptr || image == nullptr || image->flavour.value == "base")
     return;
+  const bool torch = image->repository == "pytorch/pytorch";  // its floating tags name no CUDA
+  if (!image->cuda.known() && !torch) return;
   Finding& found =
       sink.add("conda-cuda-mismatch", file, switched->span,
-               fmt::format("cpuonly takes a pytorch for the processor, and the base is of CUDA "
+               fmt::format("cpuonly takes a pytorch for the processor, and the base is of CUDA"
                            "{}: torch.cuda.is_available() is false",
-                           image->cuda.value));
-  found.evidence = {switched->name, image->cuda.evidence};
+                           image->cuda.known() ? " " + image->cuda.value : ""));
+  found.evidence = {switched->name, image->cuda.known() ? image->cuda.evidence : image->repository};
   found.fix = "take a base without CUDA, or a pytorch for it (pytorch-cuda=…)";
   found.pedantic = place.loads_system || image->flavour.value == "devel";
 }

@@ -306,6 +306,12 @@ std::optional<InstalledRocm> installed_rocm(const StageView& stage, std::string_
   return std::nullopt;
 }
 
+/// No tag, or one that goes on with each release.
+bool floats(const StageView& stage) {
+  const auto& image = stage.stage->image;
+  return image && image->digest.empty() && (image->tag.empty() || image->tag == "latest");
+}
+
 void rocm_of_wheel(const Project& project, const PlacedList& place, FindingSink& sink) {
   if (place.view == nullptr) return;
   const GpuImage& image = place.view->stages[place.install->stage].image;
@@ -326,6 +332,13 @@ void rocm_of_wheel(const Project& project, const PlacedList& place, FindingSink&
                               major_minor(other->version));
         evidence = fmt::format("repo.radeon.com, {}", other->version);
       }
+    } else if (one.variant.value.starts_with("rocm") && image.repository.starts_with("rocm/") &&
+               !image.rocm.known() && floats(place.view->stages[place.install->stage])) {
+      message = fmt::format(
+          "torch is of ROCm {}, and the base's ROCm is another with each release, "
+          "as its tag names none",
+          std::string_view(one.variant.value).substr(4));
+      evidence = image.repository;
     } else if (one.variant.value.starts_with("cu") && image.vendor.value == "amd") {
       message =
           fmt::format("torch is of CUDA ({}), and the base is for AMD GPUs", one.variant.value);

@@ -411,7 +411,7 @@ void sandboxes(const ProjectFile& file, bool cluster, FindingSink& sink) {
   for (const Workload& workload : file.workloads)
     if (workload.kind == WorkloadKind::kApptainer && workload.image.text.contains("sandbox") &&
         !workload.image.text.contains("://") && !workload.image.text.ends_with(".sif") &&
-        is_shared_path(workload.image.text, cluster))
+        is_shared_path(workload.image.text, cluster || batch))
       return report(workload.image);
 }
 

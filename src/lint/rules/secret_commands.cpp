@@ -52,6 +52,31 @@ const ShellWord* secret_word(const ShellCommand& command) {
   return nullptr;
 }
 
+/// `huggingface-cli login` of a RUN: it writes the token into the hub's folder, wherever it comes
+/// from.
+bool keeps_token(const Instruction& run, const ShellCommand& command) {
+  const Program program = program_of(command);
+  const auto has = [&](std::string_view wanted) {
+    return std::ranges::any_of(command.words,
+                               [&](const ShellWord& word) { return word.text == wanted; });
+  };
+  if (!is_one_of(program.name, {"huggingface-cli", "hf"}) || !has("login") || has("--help"))
+    return false;
+  // In a mount, or deleted again.
+  if (std::ranges::any_of(cache_mounts(run), [](const CacheMount& mount) {
+        return mount.target.empty() || mount.target.contains("huggingface") ||
+               mount.target.ends_with("/.cache");
+      }))
+    return false;
+  return std::ranges::none_of(run.step_commands, [](const StepCommand& other) {
+    return (other.program == "rm" && std::ranges::any_of(other.arguments,
+                                                         [](const Argument& word) {
+                                                           return word.text.contains("huggingface");
+                                                         })) ||
+           other.has("logout");
+  });
+}
+
 /// The header of a request with a token that is written, no variable.
 bool has_bearer(const ShellWord& word) {
   constexpr std::string_view kHeader = "authorization: bearer ";
@@ -106,6 +131,29 @@ void command_lines(const FileView& view, FindingSink& sink) {
             word != nullptr && !from_secret_mount(run, word->text) && !is_unset(run, word->text) &&
             !is_placeholder("", word->text.substr(word->text.find('=') + 1))) {
           report(word->span, "a token", "the argument of a login or --token");
+          continue;
+        }
+        const ShellWord* token = secret_word(command);
+        const bool filled =
+            token != nullptr && !is_placeholder("", token->text.substr(token->text.find('=') + 1));
+        if (shown && !view.is_definition() && filled && keeps_token(run, command)) {
+          Finding& found = sink.add(
+              "secret-on-command-line", *view.file, command.span,
+              "the login writes the token into the hub's folder, and that into this layer");
+          found.evidence = {
+              "huggingface_hub documentation, login: the token is saved in "
+              "HF_HOME/token"};
+          // Then the step has no token at all.
+          found.pedantic =
+              is_unset(run, token->text) &&
+              std::ranges::none_of(run.commands, [&](const ShellCommand& other) {
+                return std::ranges::any_of(other.assignments, [&](const ShellAssignment& set) {
+                  return uses_variable(token->text, set.name);
+                });
+              });
+          found.fix =
+              "leave the login out: RUN --mount=type=secret,id=HF_TOKEN,env=HF_TOKEN in the "
+              "step that downloads; HF_TOKEN of the container for what the program loads";
           continue;
         }
         if (ssh && &command != run.commands.data() && program_of(command).name == "chpasswd")

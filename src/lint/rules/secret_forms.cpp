@@ -132,9 +132,9 @@ bool is_placeholder(std::string_view name, std::string_view value) {
     return true;
   if (starts_with_any(low, {"/run/", "/var/run/", "/etc/", "/secrets/", "/vault/", "file:"}))
     return true;
-  // A reference to a store of secrets; $(…) runs in no shell.
+  // A reference to a store of secrets.
   if (starts_with_any(low, {"op://", "vault:", "ref+", "arn:aws:", "ssm:", "sm://",
-                            "gcp-sm:", "secretref:", "env:", "@microsoft.keyvault", "$("}))
+                            "gcp-sm:", "secretref:", "env:", "@microsoft.keyvault"}))
     return true;
   return is_one_of(low, {"minioadmin", "minio",
                          "minio123",   "admin",

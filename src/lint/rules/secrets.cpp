@@ -83,6 +83,7 @@ void variables(const FileView& view, FindingSink& sink) {
       const bool empty =
           (instruction.keyword == Keyword::kEnv && value.empty()) ||
           (instruction.keyword == Keyword::kEnv && is_unset(instruction, value)) ||
+          value.starts_with("$(") ||  // no shell runs it
           is_placeholder(pair.key.text,
                          expand(value, environment_of(instruction)).value_or(std::string(value)));
       const bool written =

@@ -109,6 +109,38 @@ class Owners {
     });
   }
 
+  /// The conda of a base that has its programs there: gigabytes of PyTorch's.
+  bool of_base(const Step& step, const StepCommand& command, const std::string& path) {
+    constexpr std::string_view kConda = "/opt/conda";
+    const GpuImage& image = view_.stages.back().image;
+    const bool torch = image.repository == "pytorch/pytorch";
+    if (!lies_in(kConda, path) || command.program == "chmod" || path == "/" ||
+        !(torch || is_one_of(image.repository, {"continuumio/miniconda3", "continuumio/anaconda3",
+                                                "condaforge/miniforge3"})) ||
+        std::ranges::any_of(steps_.all(), [&](const Step& one) {
+          return is_before(one.instruction, step) && one.instruction->keyword == Keyword::kRun &&
+                 std::ranges::any_of(commands_of(*one.instruction), [](const StepCommand& other) {
+                   return other.program == "rm" &&
+                          std::ranges::any_of(other.arguments, [](const Argument& gone) {
+                            return gone.text.contains("/opt/conda");
+                          });
+                 });
+        }))
+      return false;
+    Finding& found =
+        sink_.add("chown-in-own-layer", *view_.file, command.shell->span,
+                  fmt::format("{} -R writes every file of the base's {} into a layer of its own{}",
+                              command.program, kConda, torch ? ": gigabytes" : ""));
+    found.evidence = {image.repository + " has its Python there",
+                      "overlay file systems copy a file whole when its owner or mode changes"};
+    found.fix =
+        "leave it to root, and install what the user adds into an environment of his own "
+        "(python -m venv --system-site-packages)";
+    found.pedantic = !torch || command.shell->depth > 0;
+    told_ = step.instruction;
+    return true;
+  }
+
   void owned(const Step& step, const StepCommand& command, const std::string& directory) {
     bool recursive = false;
     for (const Argument& word : command.arguments)
@@ -127,6 +159,7 @@ class Owners {
       }
       const std::string path = path_of(step, word.text, directory);
       if (path.empty()) continue;
+      if (of_base(step, command, path)) return;
       for (const Written& one : written_) {
         if (!is_before(one.step, step) || (!lies_in(path, one.path) && !lies_in(one.path, path)))
           continue;
