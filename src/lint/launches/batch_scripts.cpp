@@ -5,7 +5,7 @@
 #include "base/ascii.h"
 #include "base/format.h"
 #include "base/numbers.h"
-#include "lint/facts/batch_directives.h"
+#include "lint/launches/batch_directives.h"
 #include "lint/readers/readers.h"
 #include "lint/rules/rules.h"
 #include "lint/shell/command_words.h"

@@ -1,4 +1,4 @@
-#include "lint/facts/batch_directives.h"
+#include "lint/launches/batch_directives.h"
 
 #include <algorithm>
 
