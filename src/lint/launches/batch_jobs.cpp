@@ -1,6 +1,7 @@
 // What the jobs of Slurm's batch scripts do by themselves that Slurm, or one job for all, should:
 // images that each job makes, GPUs that nobody asked Slurm for.
 #include <algorithm>
+#include <optional>
 
 #include "base/ascii.h"
 #include "base/format.h"
@@ -96,7 +97,7 @@ void image_converted(const ProjectFile& file, const std::vector<ShellCommand>& c
 bool asks_for_gpus(std::string_view option, std::string_view value) {
   return starts_with_any(option, {"--gpus", "-G", "--exclusive"}) ||
          (starts_with_any(option, {"--gres", "--tres-per-"}) &&
-          (value.contains("gpu") || value.contains('$') || option.contains("gpu"))) ||
+          (value.contains("gpu") || value.contains('$') || value == option)) ||
          (is_one_of(option, {"--constraint", "-C"}) && value.contains("gpu"));
 }
 
@@ -131,27 +132,39 @@ void no_gpu_asked(const Project& project, const ProjectFile& file,
   found.pedantic = true;  // a site may give whole nodes by the partition
 }
 
+/// The value of NAME=VALUE in front of a command, alone, or behind export; null: there is none.
+std::optional<Word> set_by(const ShellCommand& command, std::string_view name) {
+  for (const ShellAssignment& set : command.assignments)
+    if (set.name == name) return Word{set.value.text, set.value.span};
+  if (program_of(command).name == "export")
+    for (const ShellWord& word : command.words)
+      if (const std::size_t equals = word.text.find('=');
+          equals != std::string::npos && word.text.substr(0, equals) == name)
+        return Word{word.text.substr(equals + 1), word.span};
+  return std::nullopt;
+}
+
 /// CUDA_VISIBLE_DEVICES=0 in a job: the first GPU of the node, whosever it is.
 void devices_by_hand(const ProjectFile& file, const std::vector<ShellCommand>& commands,
                      FindingSink& sink) {
-  for (const ShellCommand& command : commands)
-    for (const ShellAssignment& set : command.assignments) {
-      if (!is_one_of(set.name, {"CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"}) ||
-          set.value.text.empty() ||
-          !std::ranges::all_of(set.value.text, [](char c) { return is_digit(c) || c == ','; }))
-        continue;
-      Finding& found = sink.add(
-          "batch-directive", file, set.value.span,
-          fmt::format("{} by hand is not what Slurm has given the job: jobs of one node meet on "
-                      "GPU {}, or see none",
-                      set.name, set.value.text));
-      found.evidence = {
-          "Slurm documentation, Generic Resource Scheduling: Slurm sets "
-          "CUDA_VISIBLE_DEVICES for the job and each step"};
-      found.fix = "delete it, and ask for the GPUs: --gres=gpu:N, srun --gpus-per-task=1";
-      found.pedantic = true;
-      return;
-    }
+  constexpr std::string_view kName = "CUDA_VISIBLE_DEVICES";
+  for (const ShellCommand& command : commands) {
+    const std::optional<Word> set = set_by(command, kName);
+    if (!set || set->text.empty() ||
+        !std::ranges::all_of(set->text, [](char c) { return is_digit(c) || c == ','; }))
+      continue;
+    Finding& found = sink.add(
+        "batch-directive", file, set->span,
+        fmt::format("{} by hand is not what Slurm has given the job: jobs of one node meet on "
+                    "GPU {}, or see none",
+                    kName, set->text));
+    found.evidence = {
+        "Slurm documentation, Generic Resource Scheduling: Slurm sets CUDA_VISIBLE_DEVICES for the "
+        "job and each step"};
+    found.fix = "delete it, and ask for the GPUs: --gres=gpu:N, srun --gpus-per-task=1";
+    found.pedantic = true;
+    return;
+  }
 }
 
 }  // namespace

@@ -219,6 +219,16 @@ struct NvccUse {
   bool optional = false;  ///< a branch, or the build goes on without it
 };
 
+/// flash-attn's setup.py fetches a wheel where one fits torch: since 2.0, unless it is forbidden.
+bool may_fetch_wheel(const FileView& view, const StageView& stage, const PackageList& list,
+                     const PackageRequest& request) {
+  constexpr std::string_view kForce = "FLASH_ATTENTION_FORCE_BUILD";
+  return !list.has_option("--no-binary") &&
+         !(is_version(request.version) && compare_versions(request.version, "2") < 0) &&
+         settings_of(view, stage.index, std::span(&kForce, 1)).empty() &&
+         !commands_mention(view, stage.index, kForce);
+}
+
 std::optional<NvccUse> nvcc_use(const FileView& view, const StageView& stage) {
   for (const Instruction& run : stage.stage->instructions) {
     if (run.keyword != Keyword::kRun) continue;
@@ -235,9 +245,8 @@ std::optional<NvccUse> nvcc_use(const FileView& view, const StageView& stage) {
         !surely_runs(install) || may_fail(*install.instruction, install.command.span);
     for (const PackageRequest& request : install.command.packages)
       if (request.name == "flash-attn" && request.url.empty() && !is_conda(request))
-        // Its setup.py fetches a wheel where one fits torch.
         return NvccUse{request.span, request.name,
-                       optional || !install.command.has_option("--no-binary")};
+                       optional || may_fetch_wheel(view, stage, install.command, request)};
       else if (request.url.starts_with("git+") &&
                is_one_of(request.name, {"flash-attention", "apex", "pytorch3d", "causal-conv1d",
                                         "mamba", "tiny-cuda-nn", "diff-gaussian-rasterization",
