@@ -136,7 +136,8 @@ void old_alone(const FileView& view, const StageView& stage, FindingSink& sink) 
                                                                        : "";
   for (const Setting& one : settings_of(view, stage.index, kNames)) {
     const std::string newest = newest_of(one.value);
-    if (newest.empty() || known.empty() || compare_versions(newest, known) >= 0 ||
+    // Code for 8.0 runs on all of 8.x.
+    if (newest.empty() || known.empty() || first_number(newest) >= first_number(known) ||
         (one.name == "CUDA_ARCH_BIN" &&
          std::ranges::any_of(settings_of(view, stage.index, kPtx),
                              [](const Setting& ptx) { return !ptx.value.empty(); })))

@@ -66,6 +66,10 @@ std::optional<PackageRequest> clone_build(const FileView& view, const StageView&
     for (const StepCommand& command : commands_of(*step.instruction)) {
       if (command.program == "cd" && !command.arguments.empty())
         folder = file_name(command.arguments.front().text);
+      // What asks for the GPU may be taken out.
+      if (is_one_of(command.program, {"sed", "perl", "patch"}) ||
+          (command.program == "git" && command.has("apply")))
+        return std::nullopt;
       if (!command.program.starts_with("python") || !command.has("setup.py")) continue;
       const auto clone = std::ranges::find(clones, folder, &Clone::folder);
       if (clone == clones.end() || !(command.has("install") || command.has("develop") ||

@@ -92,6 +92,18 @@ bool may_compile_extension(const FileView& view, std::size_t stage) {
   });
 }
 
+namespace {
+
+/// A repository whose setup.py asks for a GPU: without one it compiles no CUDA code.
+bool clones_what_asks(const FileView& view, std::size_t stage) {
+  return std::ranges::any_of(
+      std::to_array<std::string_view>(
+          {"/detectron2", "/GroundingDINO", "/maskrcnn-benchmark", "/pytorch3d"}),
+      [&](std::string_view name) { return commands_mention(view, stage, name); });
+}
+
+}  // namespace
+
 bool compiles_torch_extension(const FileView& view, std::size_t stage) {
   constexpr auto kNames = std::to_array<std::string_view>(
       {"TORCH_CUDA_ARCH_LIST", "FORCE_CUDA", "FLASH_ATTENTION_FORCE_BUILD", "DS_BUILD_OPS"});
@@ -105,7 +117,8 @@ bool compiles_torch_extension(const FileView& view, std::size_t stage) {
     return std::ranges::any_of(
                kNames, [&](auto name) { return commands_mention(view, user.index, name); }) ||
            !settings_of(view, user.index, kNames).empty() ||
-           commands_mention(view, user.index, "setup.py") ||
+           (commands_mention(view, user.index, "setup.py") &&
+            !clones_what_asks(view, user.index)) ||
            std::ranges::any_of(view.installs_in(user.index), [&](const Install* install) {
              return std::ranges::any_of(lists_of(*install), [&](const PackageList* list) {
                return std::ranges::any_of(list->packages, compiles);

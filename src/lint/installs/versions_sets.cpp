@@ -58,6 +58,11 @@ bool wants_libraries(const std::vector<HeldList>& lists) {
   });
 }
 
+/// NVIDIA's wheels of CUDA's own libraries.
+bool is_library(const PackageRequest& request) {
+  return starts_with_any(request.name, {"nvidia-cu", "nvidia-nccl", "nvidia-nvjitlink"});
+}
+
 /// Packages of one installation whose names or extras say different CUDA majors.
 void mixed_majors(const std::vector<HeldList>& lists, const Project& project, FindingSink& sink) {
   constexpr std::size_t kMost = 20;  // each is compared with those before it
@@ -65,12 +70,12 @@ void mixed_majors(const std::vector<HeldList>& lists, const Project& project, Fi
   std::vector<std::pair<Framework, const HeldList*>> seen;
   for (const HeldList& held : lists) {
     for (Framework& one : frameworks_of(*held.list, project.knowledge->frameworks)) {
-      if (!one.cuda.known() || one.request->manager == PackageManager::kConda ||
-          (wanted && one.request->name.starts_with("nvidia-")))
-        continue;
+      if (!one.cuda.known() || one.request->manager == PackageManager::kConda) continue;
       const auto at = std::ranges::find_if(seen, [&](const auto& before) {
         // Of a package asked for twice one stays.
         return one.request->name != before.first.request->name &&
+               !(wanted && ((is_library(*one.request) && before.first.package == "torch") ||
+                            (is_library(*before.first.request) && one.package == "torch"))) &&
                first_number(one.cuda.value) != first_number(before.first.cuda.value) &&
                together(*before.first.request, *one.request);
       });

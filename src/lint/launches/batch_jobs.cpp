@@ -101,6 +101,21 @@ bool asks_for_gpus(std::string_view option, std::string_view value) {
          (is_one_of(option, {"--constraint", "-C"}) && value.contains("gpu"));
 }
 
+/// --nv of `apptainer exec`; what stands behind the image is the program's. Null: there is none.
+const ShellWord* gpu_option(const ShellCommand& command) {
+  if (!starts_container(command)) return nullptr;
+  auto at = std::ranges::find_if(
+      command.words, [](const ShellWord& word) { return is_one_of(word.text, {"exec", "run"}); });
+  for (++at; at < command.words.end() && at->text.starts_with('-'); ++at) {
+    if (is_one_of(at->text, {"--nv", "--nvccli", "--rocm"})) return &*at;
+    if (is_one_of(at->text,
+                  {"-B", "--bind", "--env", "--env-file", "--mount", "--pwd", "--cwd", "-H",
+                   "--home", "--overlay", "-o", "-W", "--workdir", "-S", "--scratch"}))
+      ++at;
+  }
+  return nullptr;
+}
+
 /// A container that gets the host's GPUs in a job that was given none.
 void no_gpu_asked(const Project& project, const ProjectFile& file,
                   const std::vector<ShellCommand>& commands,
@@ -113,12 +128,9 @@ void no_gpu_asked(const Project& project, const ProjectFile& file,
     if (batch_option_given(project, file, option)) return;
   const ShellWord* asks = nullptr;
   for (const ShellCommand& command : commands) {
-    for (const ShellWord& word : command.words) {
+    for (const ShellWord& word : command.words)
       if (asks_for_gpus(word.text.substr(0, word.text.find('=')), word.text)) return;
-      if (asks == nullptr && starts_container(command) &&
-          is_one_of(word.text, {"--nv", "--nvccli", "--rocm"}))
-        asks = &word;
-    }
+    if (asks == nullptr) asks = gpu_option(command);
   }
   if (asks == nullptr) return;
   Finding& found = sink.add("batch-directive", file, asks->span,
