@@ -162,7 +162,13 @@ bool toolkit_without_effect(const PackageList& list, const ProjectFile& file,
 bool beside_conda_forge(const PackageList& list, const ProjectFile& file, const CondaPlace& place,
                         const PackageRequest& cuda, const PackageRequest& torch,
                         FindingSink& sink) {
-  return cuda.name == "cudatoolkit" && torch.version.empty() && list.find("cpuonly") == nullptr &&
+  // The first channel's packages go before.
+  const auto at = [&](std::string_view name) {
+    return std::ranges::find_if(list.indexes,
+                                [&](const Word& one) { return one.text.contains(name); });
+  };
+  return cuda.name == "cudatoolkit" && at("pytorch") < at("conda-forge") && torch.version.empty() &&
+         list.find("cpuonly") == nullptr &&
          !is_one_of(major_minor(cuda.version), {"11.2", "11.8"}) &&
          toolkit_without_effect(list, file, place, cuda, torch, sink);
 }

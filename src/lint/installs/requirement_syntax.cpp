@@ -94,7 +94,7 @@ void broken_version(const PlacedList& place, FindingSink& sink) {
 }
 
 /// "numpy @ file:///home/conda/feedstock_root/…": what pip freeze says of conda's packages.
-void path_of_conda(const PlacedList& place, FindingSink& sink) {
+void path_of_conda(const PlacedList& place, const std::vector<PlacedList>& all, FindingSink& sink) {
   if (place.view == nullptr || !is_gpu_file(*place.view) ||
       place.file->kind != FileKind::kRequirements)
     return;
@@ -106,7 +106,7 @@ void path_of_conda(const PlacedList& place, FindingSink& sink) {
                                [&](std::string_view part) { return one.url.contains(part); });
   };
   const auto first = std::ranges::find_if(place.list->packages, of_conda);
-  if (first == place.list->packages.end()) return;
+  if (first == place.list->packages.end() || is_read_by_others(place, all)) return;
   Finding& found = sink.add(
       "requirement-invalid", *place.file, first->span,
       fmt::format("{} is asked for by a path of the machine that conda's package was built on: pip "
@@ -149,7 +149,7 @@ void judge_requirement_syntax(const Project& project, const std::vector<FileView
   for (const PlacedList& place : all) {
     one_equals(place, all, sink);
     broken_version(place, sink);
-    path_of_conda(place, sink);
+    path_of_conda(place, all, sink);
     variant_in_name(place, sink);
   }
 }

@@ -104,11 +104,13 @@ bool asks_for_gpus(std::string_view option, std::string_view value) {
 /// --nv of `apptainer exec`; what stands behind the image is the program's. Null: there is none.
 const ShellWord* gpu_option(const ShellCommand& command) {
   if (!starts_container(command)) return nullptr;
-  auto at = std::ranges::find_if(
+  const auto verb = std::ranges::find_if(
       command.words, [](const ShellWord& word) { return is_one_of(word.text, {"exec", "run"}); });
-  for (++at; at < command.words.end() && at->text.starts_with('-'); ++at) {
-    if (is_one_of(at->text, {"--nv", "--nvccli", "--rocm"})) return &*at;
-    if (is_one_of(at->text,
+  for (auto at = static_cast<std::size_t>(verb - command.words.begin()) + 1;
+       at < command.words.size() && command.words[at].text.starts_with('-'); ++at) {
+    const ShellWord& word = command.words[at];
+    if (is_one_of(word.text, {"--nv", "--nvccli", "--rocm"})) return &word;
+    if (is_one_of(word.text,
                   {"-B", "--bind", "--env", "--env-file", "--mount", "--pwd", "--cwd", "-H",
                    "--home", "--overlay", "-o", "-W", "--workdir", "-S", "--scratch"}))
       ++at;
@@ -160,23 +162,27 @@ std::optional<Word> set_by(const ShellCommand& command, std::string_view name) {
 void devices_by_hand(const ProjectFile& file, const std::vector<ShellCommand>& commands,
                      FindingSink& sink) {
   constexpr std::string_view kName = "CUDA_VISIBLE_DEVICES";
+  std::optional<Word> first;
   for (const ShellCommand& command : commands) {
-    const std::optional<Word> set = set_by(command, kName);
+    std::optional<Word> set = set_by(command, kName);
     if (!set || set->text.empty() ||
         !std::ranges::all_of(set->text, [](char c) { return is_digit(c) || c == ','; }))
       continue;
-    Finding& found = sink.add(
-        "batch-directive", file, set->span,
-        fmt::format("{} by hand is not what Slurm has given the job: jobs of one node meet on "
-                    "GPU {}, or see none",
-                    kName, set->text));
-    found.evidence = {
-        "Slurm documentation, Generic Resource Scheduling: Slurm sets CUDA_VISIBLE_DEVICES for the "
-        "job and each step"};
-    found.fix = "delete it, and ask for the GPUs: --gres=gpu:N, srun --gpus-per-task=1";
-    found.pedantic = true;
-    return;
+    // Several programs share out what the job has.
+    if (first && first->text != set->text) return;
+    if (!first) first = std::move(set);
   }
+  if (!first) return;
+  Finding& found = sink.add(
+      "batch-directive", file, first->span,
+      fmt::format("{} by hand is not what Slurm has given the job: where it does not confine "
+                  "devices, jobs of one node meet on GPU {}",
+                  kName, first->text));
+  found.evidence = {
+      "Slurm documentation, Generic Resource Scheduling: Slurm sets CUDA_VISIBLE_DEVICES for the "
+      "job and each step"};
+  found.fix = "delete it, and ask for the GPUs: --gres=gpu:N, srun --gpus-per-task=1";
+  found.pedantic = true;
 }
 
 }  // namespace

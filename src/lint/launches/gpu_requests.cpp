@@ -198,8 +198,7 @@ class GpuRequestRules {
                                                 workload_.image_name->tag.contains("trtllm")};
     const GpuImage image = describe_image(*workload_.image_name, project_.knowledge->images);
     if (const std::string command = gpu_command(workload_); !command.empty()) {
-      if (image.vendor.value == "nvidia")
-        return {name + " with " + command, image.vendor.evidence, needs_it_surely(image, command)};
+      if (image.vendor.value == "nvidia") return {name + " with " + command, image.vendor.evidence};
       const FileView* own = workload_.node == nullptr && !image.vendor.known()
                                 ? own_image(views_, project_, workload_)
                                 : nullptr;

@@ -124,15 +124,19 @@ std::optional<std::vector<std::string>> base_capabilities(const FileView& view,
   return std::vector<std::string>{"compute", "utility"};
 }
 
-/// Whether a file that starts containers may give the capability: by the variable, here or in a
-/// file of variables, by the capabilities of a device, or by CDI, which asks for none.
+/// Whether a file that starts containers may give the capability: by the variable, by a device's
+/// capabilities, or a service that is built by a file of variables.
 bool is_given_at_start(const Project& project, std::string_view capability) {
   return std::ranges::any_of(project.files, [&](const auto& file) {
     const std::string_view text = file->source.text();
-    return !file->dockerfile &&
-           (text.contains("NVIDIA_DRIVER_CAPABILITIES") || text.contains("env_file") ||
-            text.contains("--env-file") || text.contains("nvidia.com/gpu=") ||
-            (text.contains("capabilities") && text.contains(capability)));
+    return !file->dockerfile && (text.contains("NVIDIA_DRIVER_CAPABILITIES") ||
+                                 std::ranges::any_of(file->workloads,
+                                                     [](const Workload& one) {
+                                                       return one.build_context &&
+                                                              one.node != nullptr &&
+                                                              one.node->find("env_file") != nullptr;
+                                                     }) ||
+                                 (text.contains("capabilities") && text.contains(capability)));
   });
 }
 

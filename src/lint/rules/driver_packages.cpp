@@ -305,8 +305,11 @@ Finding* driver_installer(const ProjectFile& file, const StepCommand& command, b
     return is_one_of(one.text, {"nvidia", "nvidia-dkms", "nvidia-lts", "nvidia-open",
                                 "nvidia-open-dkms", "nvidia-utils"});
   });
-  const bool of_arch = command.program == "pacman" && packaged != command.arguments.end() &&
-                       command.arguments.front().text.starts_with("-S");
+  const bool of_arch =
+      command.program == "pacman" && packaged != command.arguments.end() &&
+      command.arguments.front().text.starts_with("-S") &&
+      command.arguments.front().text.find_first_of("cgilpsw") == std::string::npos &&
+      !command.has("--ignore");
   const bool program = !of_arch && runs(command.program);
   const auto at =
       of_arch ? packaged : std::ranges::find_if(command.arguments, [&](const Argument& one) {

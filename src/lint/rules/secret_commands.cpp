@@ -62,19 +62,23 @@ bool keeps_token(const Instruction& run, const ShellCommand& command) {
   };
   if (!is_one_of(program.name, {"huggingface-cli", "hf"}) || !has("login") || has("--help"))
     return false;
-  // In a mount, or deleted again.
-  if (std::ranges::any_of(cache_mounts(run), [](const CacheMount& mount) {
-        return mount.target.empty() || mount.target.contains("huggingface") ||
-               mount.target.ends_with("/.cache");
-      }))
-    return false;
-  return std::ranges::none_of(run.step_commands, [](const StepCommand& other) {
-    return (other.program == "rm" && std::ranges::any_of(other.arguments,
-                                                         [](const Argument& word) {
-                                                           return word.text.contains("huggingface");
-                                                         })) ||
-           other.has("logout");
-  });
+  // In a folder that is no part of the layer, or deleted again.
+  const std::string home = variable_at(run, &command, "HF_HOME").value.value_or("");
+  return !variable_at(run, &command, "HF_TOKEN_PATH").set &&
+         std::ranges::none_of(mount_targets(run),
+                              [&](const std::string& target) {
+                                return target.contains("huggingface") ||
+                                       target.ends_with("/.cache") ||
+                                       (!home.empty() && lies_in(home, target));
+                              }) &&
+         std::ranges::none_of(run.step_commands, [](const StepCommand& other) {
+           return other.has("logout") ||
+                  (other.program == "rm" &&
+                   std::ranges::any_of(other.arguments, [](const Argument& word) {
+                     return word.text.contains("huggingface") || word.text.contains("HF_HOME") ||
+                            file_name(word.text) == "token";
+                   }));
+         });
 }
 
 /// The header of a request with a token that is written, no variable.

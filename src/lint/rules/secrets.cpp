@@ -79,13 +79,11 @@ void variables(const FileView& view, FindingSink& sink) {
       // For the reader to fill in, or an identifier that every page of the program shows.
       const auto* form = is_for_browsers(pair.key.text, value) ? nullptr : token_in(value, facts);
       const bool password = has_password(value);
-      // ENV HF_TOKEN="" clears a value; ENV HF_TOKEN=$NONE has that of another variable.
-      const bool empty =
-          (instruction.keyword == Keyword::kEnv && value.empty()) ||
-          (instruction.keyword == Keyword::kEnv && is_unset(instruction, value)) ||
-          value.starts_with("$(") ||  // no shell runs it
-          is_placeholder(pair.key.text,
-                         expand(value, environment_of(instruction)).value_or(std::string(value)));
+      // ENV HF_TOKEN="" clears a value.
+      const bool empty = (instruction.keyword == Keyword::kEnv && value.empty()) ||
+                         (instruction.keyword == Keyword::kEnv && is_unset(instruction, value)) ||
+                         value.starts_with("$(") ||  // no shell runs it
+                         is_placeholder(pair.key.text, value);
       const bool written =
           row == nullptr && !names_public(pair.key.text) && is_written_key(pair.key.text, value);
       if ((row == nullptr || empty) && form == nullptr && !password && !written) continue;

@@ -5,6 +5,7 @@
 
 #include "base/ascii.h"
 #include "base/format.h"
+#include "base/version_numbers.h"
 #include "lint/facts/layer_paths.h"
 #include "lint/source/blanks.h"
 
@@ -113,7 +114,9 @@ class Owners {
   bool of_base(const Step& step, const StepCommand& command, const std::string& path) {
     constexpr std::string_view kConda = "/opt/conda";
     const GpuImage& image = view_.stages.back().image;
-    const bool torch = image.repository == "pytorch/pytorch";
+    // From 2.10 on it has none.
+    const bool torch = image.repository == "pytorch/pytorch" && image.framework_version.known() &&
+                       compare_versions(image.framework_version.value, "2.10") < 0;
     if (!lies_in(kConda, path) || command.program == "chmod" || path == "/" ||
         !(torch || is_one_of(image.repository, {"continuumio/miniconda3", "continuumio/anaconda3",
                                                 "condaforge/miniforge3"})) ||
@@ -165,7 +168,7 @@ class Owners {
           continue;
         const bool copy = one.step->copies();
         // Scripts and links alone.
-        if (path != one.path && lies_in(path, one.path) &&
+        if (one.how == "the virtual environment" && path != one.path && lies_in(path, one.path) &&
             is_one_of(file_name(path), {"bin", "etc", "include", "scripts"}))
           continue;
         // That writes nothing new of theirs.

@@ -106,6 +106,7 @@ bool fetches_by_name(std::string_view path) {
   const std::string name = to_lower(file_name(path));
   if (!ends_with_any(name, {".py", ".sh"})) return false;
   const auto has = [&](auto... words) { return has_part(name, "._-", {words...}); };
+  if (has("list", "check", "test")) return false;
   return is_one_of(name, {"download.py", "download.sh"}) ||
          (has("download", "predownload", "fetch", "prefetch", "preload", "get", "pull") &&
           has("model", "models", "weight", "weights", "checkpoint", "checkpoints", "ckpt",
@@ -161,7 +162,7 @@ std::optional<Weights> downloaded(const StepCommand& command) {
   const bool python = program.starts_with("python");
   if (python && command.has("-c")) return loaded_by(command.value_of("-c"), span);
   const std::string& script = python || is_shell(program) ? first : program;
-  if (fetches_by_name(script))
+  if (fetches_by_name(script) && !command.has("--help") && !command.has("--dry-run"))
     return Weights{span, fmt::format("what {} fetches", file_name(script)), script, true};
   return std::nullopt;
 }
@@ -198,7 +199,7 @@ bool is_deleted(const Instruction& run, const StepCommand& fetch) {
     return other.program == "rm" && other.shell->span.begin > fetch.shell->span.begin &&
            std::ranges::any_of(other.arguments, [&](const Argument& gone) {
              if (gone.text.starts_with('-')) return false;
-             if (gone.text.contains("/.cache/huggingface") ||
+             if ((gone.text.contains("/.cache/huggingface") && !gone.text.contains("token")) ||
                  std::ranges::find(caches, gone.text) != caches.end())
                return fetch.value_of("--local-dir").empty();
              return std::ranges::any_of(fetch.arguments, [&](const Argument& made) {
