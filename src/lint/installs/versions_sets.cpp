@@ -74,8 +74,9 @@ void mixed_majors(const std::vector<HeldList>& lists, const Project& project, Fi
       const auto at = std::ranges::find_if(seen, [&](const auto& before) {
         // Of a package asked for twice one stays.
         return one.request->name != before.first.request->name &&
-               !(wanted && ((is_library(*one.request) && before.first.package == "torch") ||
-                            (is_library(*before.first.request) && one.package == "torch"))) &&
+               !(wanted &&
+                 ((is_library(*one.request) && before.first.request->name.starts_with("torch")) ||
+                  (is_library(*before.first.request) && one.request->name.starts_with("torch")))) &&
                first_number(one.cuda.value) != first_number(before.first.cuda.value) &&
                together(*before.first.request, *one.request);
       });
