@@ -67,8 +67,11 @@ std::optional<PackageRequest> clone_build(const FileView& view, const StageView&
       if (command.program == "cd" && !command.arguments.empty())
         folder = file_name(command.arguments.front().text);
       // What asks for the GPU may be taken out.
-      if (is_one_of(command.program, {"sed", "perl", "patch"}) ||
-          (command.program == "git" && command.has("apply")))
+      if (command.program == "patch" || (command.program == "git" && command.has("apply")) ||
+          (is_one_of(command.program, {"sed", "perl"}) &&
+           std::ranges::any_of(command.arguments, [](const Argument& word) {
+             return file_name(word.text) == "setup.py";
+           })))
         return std::nullopt;
       if (!command.program.starts_with("python") || !command.has("setup.py")) continue;
       const auto clone = std::ranges::find(clones, folder, &Clone::folder);

@@ -4,6 +4,7 @@
 #include <array>
 #include <string_view>
 
+#include "base/ascii.h"
 #include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
 #include "lint/packages/requirement_text.h"
@@ -22,6 +23,14 @@ bool is_torch_extension(std::string_view package) {
                              "simple-knn", "torchsparse"});
 }
 
+namespace {
+
+/// Repositories whose setup.py asks for a GPU, as they are written.
+constexpr auto kAskForGpu = std::to_array<std::string_view>(
+    {"detectron2", "GroundingDINO", "maskrcnn-benchmark", "pytorch3d"});
+
+}  // namespace
+
 bool asks_for_a_gpu(const PackageRequest& request) {
   // Before 2.0 mmcv is the one without operators.
   if (request.name == "mmcv" && request.url.empty() &&
@@ -29,8 +38,8 @@ bool asks_for_a_gpu(const PackageRequest& request) {
            ? !meets("2.0.1", request.specifier) && !meets("2.2.0", request.specifier)
            : compare_versions(request.version, "2") < 0))
     return false;
-  return is_one_of(request.name,
-                   {"detectron2", "groundingdino", "maskrcnn-benchmark", "pytorch3d"}) ||
+  return std::ranges::any_of(
+             kAskForGpu, [&](std::string_view name) { return same_text(name, request.name); }) ||
          (request.name != "flash-attn" && is_source_only(request.name));
 }
 
@@ -96,10 +105,9 @@ namespace {
 
 /// A repository whose setup.py asks for a GPU: without one it compiles no CUDA code.
 bool clones_what_asks(const FileView& view, std::size_t stage) {
-  return std::ranges::any_of(
-      std::to_array<std::string_view>(
-          {"/detectron2", "/GroundingDINO", "/maskrcnn-benchmark", "/pytorch3d"}),
-      [&](std::string_view name) { return commands_mention(view, stage, name); });
+  return std::ranges::any_of(kAskForGpu, [&](std::string_view name) {
+    return commands_mention(view, stage, "/" + std::string(name));
+  });
 }
 
 }  // namespace

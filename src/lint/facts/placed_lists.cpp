@@ -1,8 +1,12 @@
 #include "lint/facts/placed_lists.h"
 
+#include <algorithm>
 #include <set>
 
+#include "base/ascii.h"
+#include "lint/facts/build_steps.h"
 #include "lint/facts/sure_installs.h"
+#include "lint/source/blanks.h"
 
 namespace flense::lint {
 
@@ -27,6 +31,21 @@ std::vector<PlacedList> placed_lists(const Project& project, const std::vector<F
 
 bool is_sure(const PlacedList& place, const PackageRequest& request) {
   return surely_installs(*place.view, *place.install, *place.list, request);
+}
+
+bool is_rewritten(const PlacedList& place) {
+  if (place.view == nullptr || place.file == place.view->file) return false;
+  const std::string_view name = file_name(place.file->source.path());
+  return std::ranges::any_of(place.view->dockerfile->stages, [&](const Stage& stage) {
+    return std::ranges::any_of(stage.instructions, [&](const Instruction& step) {
+      return std::ranges::any_of(step.step_commands, [&](const StepCommand& command) {
+        return is_one_of(command.program, {"conda", "mamba", "micromamba", "sed", "perl", "awk"}) &&
+               std::ranges::any_of(command.arguments, [&](const Argument& word) {
+                 return file_name(word.text) == name;
+               });
+      });
+    });
+  });
 }
 
 bool gets_torch(const Project& project, const PlacedList& place, bool any) {

@@ -23,6 +23,9 @@ std::vector<PlacedList> placed_lists(const Project& project, const std::vector<F
 /// Whether the stage gets the package in every build.
 bool is_sure(const PlacedList& place, const PackageRequest& request);
 
+/// Whether a step hands the list, a file of its own, to sed, which may change it, or to conda.
+bool is_rewritten(const PlacedList& place);
+
 /// Whether another command of the stage installs a torch, in place of this one or over it: one for
 /// GPUs, or any.
 bool gets_torch(const Project& project, const PlacedList& place, bool any);

@@ -25,6 +25,11 @@ bool has_own_channel(const PackageList& list) {
   });
 }
 
+bool has_conda_forge(const PackageList& list) {
+  return std::ranges::any_of(list.indexes,
+                             [](const Word& one) { return one.text.contains("conda-forge"); });
+}
+
 /// pytorch-cuda was made for some CUDA alone, by a channel that ended with PyTorch 2.5.
 bool no_such_metapackage(const PackageList& list, const ProjectFile& file, FindingSink& sink) {
   const PackageRequest* asked = list.find("pytorch-cuda");
@@ -150,10 +155,7 @@ bool toolkit_without_effect(const PackageList& list, const ProjectFile& file,
                           instead);
   if (!last.empty())
     found.fix += fmt::format("; or pytorch={}, the last that was built for {}", last, wanted);
-  found.pedantic = row == nullptr &&
-                   (place.unknown_python || std::ranges::any_of(list.indexes, [](const Word& one) {
-                      return one.text.contains("conda-forge");
-                    }));
+  found.pedantic = row == nullptr && (place.unknown_python || has_conda_forge(list));
   return true;
 }
 
@@ -184,9 +186,7 @@ bool no_such_build(const PackageList& list, const ProjectFile& file, const Conda
       torch->manager != PackageManager::kConda || !is_version(cuda->version) ||
       has_own_channel(list) || has_build(*torch) || file.source.slice(torch->span).contains("::"))
     return false;
-  if (std::ranges::any_of(list.indexes,
-                          [](const Word& one) { return one.text.contains("conda-forge"); }))
-    return beside_conda_forge(list, file, place, *cuda, *torch, sink);
+  if (has_conda_forge(list)) return beside_conda_forge(list, file, place, *cuda, *torch, sink);
   if (meta == nullptr) {
     if (list.find("cpuonly") != nullptr ||
         std::ranges::find(list.indexes, "pytorch", &Word::text) == list.indexes.end())

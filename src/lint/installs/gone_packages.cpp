@@ -4,13 +4,11 @@
 
 #include "base/format.h"
 #include "base/version_numbers.h"
-#include "lint/facts/build_steps.h"
 #include "lint/facts/open_torch.h"
 #include "lint/facts/placed_lists.h"
 #include "lint/facts/sure_installs.h"
 #include "lint/packages/requirement_text.h"
 #include "lint/rules/rules.h"
-#include "lint/source/blanks.h"
 
 namespace flense::lint {
 
@@ -53,31 +51,19 @@ std::string older_tensorflow(std::string_view python) {
           : ", or for a program of TensorFlow 1 the version that it was written for");
 }
 
-/// An earlier command has installed a version that satisfies the request, or a step rewrites the
-/// list.
-bool is_there_or_changed(const PlacedList& place, const PackageRequest& request) {
-  const std::size_t stage = place.install->stage;
-  if (place.file != place.view->file) {
-    const std::string_view name = file_name(place.file->source.path());
-    for (const std::size_t one : place.view->dockerfile->lineage(stage))
-      for (const Instruction& run : place.view->dockerfile->stages[one].instructions)
-        for (const StepCommand& command : commands_of(run))
-          if (command.program == "sed" &&
-              std::ranges::any_of(command.arguments, [&](const Argument& word) {
-                return file_name(word.text) == name;
-              }))
-            return true;
-  }
-  return std::ranges::any_of(place.view->installs_in(stage), [&](const Install* other) {
-    return other->command.span.begin < place.install->command.span.begin &&
-           std::ranges::any_of(
-               lists_of(*other),
-               [&](const PackageList* list) {
-                 const PackageRequest* before = list->find(request.name);
-                 return before != nullptr && is_version(before->version) &&
-                        meets(before->version, request.specifier);
-               });
-  });
+/// An earlier command has installed a version that satisfies the request.
+bool is_there(const PlacedList& place, const PackageRequest& request) {
+  return std::ranges::any_of(
+      place.view->installs_in(place.install->stage), [&](const Install* other) {
+        return other->command.span.begin < place.install->command.span.begin &&
+               std::ranges::any_of(
+                   lists_of(*other),
+                   [&](const PackageList* list) {
+                     const PackageRequest* before = list->find(request.name);
+                     return before != nullptr && is_version(before->version) &&
+                            meets(before->version, request.specifier);
+                   });
+      });
 }
 
 void gone_package(const PlacedList& place, FindingSink& sink) {
@@ -106,7 +92,7 @@ void gone_package(const PlacedList& place, FindingSink& sink) {
             : std::string();
     found.fix = fmt::format("take {}", older.empty() ? row->instead : std::string_view(older));
     found.pedantic = !is_sure(place, request) || is_constrained(*place.list, place.install) ||
-                     is_there_or_changed(place, request);
+                     is_there(place, request) || is_rewritten(place);
   }
 }
 

@@ -23,17 +23,7 @@ bool is_read_by_others(const PlacedList& place, const std::vector<PlacedList>& a
                other.install->command.manager == PackageManager::kConda;
       }))
     return true;
-  const std::string_view name = file_name(place.file->source.path());
-  return std::ranges::any_of(place.view->dockerfile->stages, [&](const Stage& stage) {
-    return std::ranges::any_of(stage.instructions, [&](const Instruction& step) {
-      return std::ranges::any_of(step.step_commands, [&](const StepCommand& command) {
-        if (!is_one_of(command.program, {"conda", "mamba", "micromamba", "sed", "perl", "awk"}))
-          return false;
-        return std::ranges::any_of(
-            command.arguments, [&](const Argument& word) { return file_name(word.text) == name; });
-      });
-    });
-  });
+  return is_rewritten(place);
 }
 
 /// torch=2.6.0, which conda reads and pip does not.

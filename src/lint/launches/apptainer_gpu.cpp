@@ -1,5 +1,5 @@
 // Containers of Apptainer that get no GPU: the option behind the image, an image for GPUs or a job
-// with GPUs without --nv.
+// with GPUs without --nv, --nv in a job without GPUs.
 #include <algorithm>
 
 #include "base/ascii.h"
@@ -7,6 +7,7 @@
 #include "lint/facts/gpu_image.h"
 #include "lint/facts/workload_facts.h"
 #include "lint/facts/workload_purpose.h"
+#include "lint/launches/batch_directives.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
@@ -52,6 +53,22 @@ std::string_view gpus_of_job(std::string_view text) {
   return {};
 }
 
+/// Whether a script of Slurm's asks for GPUs, or for whole nodes, in any other way: by a step's
+/// options, a constraint.
+bool asks_otherwise(std::string_view text) {
+  while (!text.empty()) {
+    const std::string_view line = trim_space(take_line(text));
+    const bool directive = line.starts_with("#SBATCH");
+    if (line.starts_with('#') && !directive) continue;
+    for (const std::string_view option : {"--gres", "--gpus", "--exclusive", "--tres-per-"})
+      if (line.contains(option)) return true;
+    if (directive && line.contains("gpu") &&
+        (line.contains("--constraint") || line.contains(" -C")))
+      return true;
+  }
+  return false;
+}
+
 /// What a script says of GPUs for all its containers.
 struct JobGpus {
   std::string_view asked;  ///< the line that asks for them; empty: none
@@ -84,6 +101,7 @@ class ApptainerRules {
     option_behind_image();
     without_gpu();
     in_gpu_job();
+    in_job_without_gpu();
   }
 
  private:
@@ -99,6 +117,27 @@ class ApptainerRules {
                     first.text));
     found.evidence = {"apptainer exec [options] IMAGE COMMAND; jade-hpc-gpu#82"};
     found.fix = fmt::format("write {} in front of {}", first.text, workload_.image.text);
+  }
+
+  /// --nv, where nothing asks Slurm for a GPU.
+  void in_job_without_gpu() {
+    const std::string_view text = file_.source.text();
+    if (workload_.gpus.empty() || file_.kind != FileKind::kShell || !text.contains("\n#SBATCH") ||
+        !job_.asked.empty() || asks_otherwise(text) || is_batch_template(project_, file_))
+      return;
+    for (const std::string_view option : {"--gres", "--gpus", "-G"})
+      if (batch_option_given(project_, file_, option)) return;
+    const Span span = workload_.gpus.front().span;
+    Finding& found = sink_.add("batch-directive", file_, span,
+                               fmt::format("{} gives the container the GPUs of the job, and the "
+                                           "job asks Slurm for none",
+                                           file_.source.slice(span)));
+    found.cause = "no GPU is asked for";
+    found.evidence = {
+        "sbatch(1), --gres, --gpus: without them a job has no GPU, or those of "
+        "others where the site does not confine devices"};
+    found.fix = fmt::format("write {} --gres=gpu:1, or --gpus=1", kBatchMark);
+    found.pedantic = true;  // a site may give whole nodes by the partition
   }
 
   /// apptainer brings the driver's libraries only if asked.

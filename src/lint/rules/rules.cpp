@@ -84,7 +84,6 @@ constexpr RuleFamily* kFamilies[] = {
     judge_build_isolation,
     judge_build_options,
     judge_batch_scripts,
-    judge_batch_jobs,
 };
 
 }  // namespace
