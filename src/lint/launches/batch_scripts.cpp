@@ -216,7 +216,8 @@ void image_converted(const ProjectFile& file, FindingSink& sink) {
                             "the job fetches this image and converts it, while its GPUs wait: "
                             "each job or task does, unless the node's cache has it");
   found.evidence = {"Apptainer documentation: images of registries are converted to SIF"};
-  found.fix = "apptainer pull IMAGE.sif it once, on a login node, and exec that file";
+  found.fix =
+      "fetch it once, on a login node: apptainer pull IMAGE.sif docker://…, and exec that file";
   found.pedantic = true;
 }
 
