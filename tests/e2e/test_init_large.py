@@ -230,7 +230,7 @@ class Built(harness.Case):
     def cpp(self, template, run_image):
         self.wanted(template)
         # The compiler of PyPI in place of the one in NVIDIA's image; the tools of Debian in place of Ubuntu's.
-        compiler = wheels("init-nvcc", "cuda-toolkit[cudart,nvcc,cccl]==13.0.2", "nvidia-cuda-crt==13.0.88",
+        compiler = wheels("init-nvcc", "bookworm", "cuda-toolkit[cudart,nvcc,cccl]==13.0.2", "nvidia-cuda-crt==13.0.88",
                           "nvidia-nvvm==13.0.88")
         root = self.path("root")
         os.makedirs(root)

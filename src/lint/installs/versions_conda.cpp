@@ -118,10 +118,57 @@ void for_processor(const PackageList& list, const ProjectFile& file, const Conda
   found.pedantic = place.loads_system || image->flavour.value == "devel";
 }
 
+/// pytorch for which nothing chooses a CUDA, on a base that has one: no solver sees a GPU while an
+/// image is built.
+void unchosen(const PackageList& list, const ProjectFile& file, const CondaPlace& place,
+              FindingSink& sink) {
+  const PackageRequest* torch = list.find("pytorch");
+  const GpuImage* image = place.image;
+  if (torch == nullptr || torch->manager != PackageManager::kConda || has_build(*torch) ||
+      image == nullptr || image->repository != "nvidia/cuda" || !image->cuda.known() ||
+      std::ranges::any_of(list.packages, [](const PackageRequest& one) {
+        return one.name.contains("cuda") ||
+               is_one_of(one.name, {"cpuonly", "pytorch-gpu", "pytorch-mutex"});
+      }))
+    return;
+  Finding& found = sink.add(
+      "conda-cuda-mismatch", file, torch->span,
+      fmt::format("nothing chooses the CUDA of pytorch, and no GPU is seen while an image is "
+                  "built: the solver takes a build for the processor, or of another CUDA than the "
+                  "base's {}",
+                  major_minor(image->cuda.value)));
+  found.evidence = {image->cuda.evidence,
+                    "pytorch.org, previous versions: conda's commands name it"};
+  found.fix =
+      "write a version of pytorch with pytorch-cuda=… (up to 1.12 cudatoolkit=…) of the "
+      "base's CUDA, or take pip's wheels from https://download.pytorch.org/whl";
+  found.pedantic = true;
+}
+
+/// Minors of one major work beside each other, and cost: the base asks for its own driver.
+void other_minor(const CudaClaim& conda, const std::string& base, const GpuImage& image,
+                 const ProjectFile& file, FindingSink& sink) {
+  const bool compiler = image.flavour.value == "devel";
+  Finding& found = sink.add(
+      "conda-cuda-mismatch", file, conda.request->span,
+      fmt::format("{} is of CUDA {}, and the base of CUDA {}: {}", conda.request->name, conda.cuda,
+                  base,
+                  compiler ? "extensions are compiled with another CUDA than the program's"
+                           : "conda's programs never load the base's, which only asks for a "
+                             "driver of its own"));
+  found.evidence = {fmt::format("{}{}", conda.request->name, conda.request->specifier),
+                    image.cuda.evidence};
+  found.fix = fmt::format("begin with a base of CUDA {}{}", conda.cuda,
+                          compiler ? "" : ", or without CUDA: conda brings its own");
+  found.severity = Severity::kInfo;
+  found.pedantic = true;
+}
+
 void judge(const Project& project, const PackageList& list, const ProjectFile& file,
            const CondaPlace& place, FindingSink& sink) {
   const GpuImage* image = place.image;
   for_processor(list, file, place, sink);
+  if (!place.own_channels) unchosen(list, file, place, sink);
   if (!place.own_channels && asks_for_what_was_never_made(list, file, place, sink)) return;
   CudaClaim first;
   std::map<const PackageRequest*, std::string> torches;
@@ -170,11 +217,15 @@ void judge(const Project& project, const PackageList& list, const ProjectFile& f
     return;
   }
   const bool compiler = image != nullptr && image->flavour.value == "devel";
-  if (image == nullptr || !image->cuda.known() ||
-      (!compiler && image->flavour.value != "runtime") || first.request == nullptr ||
+  if (image == nullptr || !image->cuda.known() || first.request == nullptr ||
       first.request->manager != PackageManager::kConda)
     return;
-  if (first_number(first.cuda) == first_number(image->cuda.value)) return;
+  const std::string base = major_minor(image->cuda.value);
+  if (first_number(first.cuda) == first_number(base)) {
+    if (!fit(first.cuda, base)) other_minor(first, base, *image, file, sink);
+    return;
+  }
+  if (!compiler && image->flavour.value != "runtime") return;
   // A compiler of its own.
   if (compiler && std::ranges::any_of(list.packages, [](const PackageRequest& one) {
         return is_one_of(one.name, {"cuda-nvcc", "cuda-toolkit", "cuda"});

@@ -6,6 +6,7 @@
 
 #include "base/format.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/own_images.h"
 #include "lint/facts/workload_facts.h"
 #include "lint/facts/workload_purpose.h"
 #include "lint/rules/rules.h"
@@ -26,11 +27,12 @@ bool is_memory(MountKind kind) {
 
 class IoRules {
  public:
-  IoRules(FindingSink& sink, const Project& project, const ProjectFile& file,
-          const Workload& workload, const std::set<std::string_view>& network_volumes,
-          bool copied_out)
+  IoRules(FindingSink& sink, const Project& project, const std::vector<FileView>& views,
+          const ProjectFile& file, const Workload& workload,
+          const std::set<std::string_view>& network_volumes, bool copied_out)
       : sink_(sink),
         project_(project),
+        views_(views),
         file_(file),
         workload_(workload),
         network_volumes_(network_volumes),
@@ -49,7 +51,9 @@ class IoRules {
       if (one.means == "scratch") scratch(one, mount);
     }
     known_cache();
+    cache_of_token();
     training_of_sagemaker();
+    training_without_mounts();
   }
 
  private:
@@ -315,6 +319,60 @@ class IoRules {
     cache(model->span, image->cache, model->name, image->source, mount_of(workload_, image->cache));
   }
 
+  /// Whether the container has none of the caller's directories, nor a volume.
+  bool has_no_storage() const {
+    return std::ranges::none_of(workload_.mounts, [](const WorkloadMount& mount) {
+      return !is_memory(mount.kind) && !mount.source.ends_with(".sock") &&
+             !starts_with_any(mount.source, {"/dev", "/etc/", "/sys", "/tmp/.X11-unix"});
+    });
+  }
+
+  /// A server that is given a token of the hub for what it downloads, and nothing that lasts.
+  void cache_of_token() {
+    const auto token = std::ranges::find_if(workload_.variables, [](const Variable& one) {
+      return is_one_of(one.name, {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN",
+                                  "HUGGINGFACE_TOKEN", "HUGGINGFACE_API_TOKEN"});
+    });
+    if (token == workload_.variables.end() || workload_.gpus.empty() ||
+        !is_engine(workload_.kind) || !knows_mounts() || !has_no_storage() ||
+        std::ranges::any_of(paths_, [](const NamedPath& one) {
+          return one.means == "cache" || one.means == "model";
+        }))
+      return;
+    Finding& found = sink_.add(
+        "cache-in-container", file_, token->span,
+        fmt::format("{} gets {} for what it downloads, and nothing is mounted: every new container "
+                    "fetches its models again",
+                    title(workload_), token->name));
+    found.evidence.emplace_back("huggingface_hub: downloads are kept in ~/.cache/huggingface");
+    found.fix = mount_words("/root/.cache/huggingface", "model-cache");
+  }
+
+  /// Its checkpoints and logs are the reason to start a training.
+  void training_without_mounts() {
+    if (!is_engine(workload_.kind) || !knows_mounts() || !has_no_storage() || copied_out_ ||
+        sends_results(nullptr) || is_client(workload_) || uses_tool(workload_) ||
+        std::ranges::any_of(paths_, [](const NamedPath& one) { return one.means == "output"; }))
+      return;
+    std::vector<Word> words = command_words(workload_);
+    const FileView* own = own_image(views_, project_, workload_);
+    if (words.empty() && own != nullptr) words = image_command(*own);
+    const auto script =
+        std::ranges::find_if(words, [](const Word& word) { return is_training_script(word.text); });
+    if (script == words.end() || std::ranges::any_of(words, [](const Word& word) {
+          return is_one_of(word.text, {"--help", "-h", "pytest"});
+        }))
+      return;
+    Finding& found = sink_.add(
+        "output-in-container", file_, workload_.span,
+        fmt::format("{} trains ({}), and nothing is mounted: its checkpoints and logs go with the "
+                    "container",
+                    title(workload_), file_name(script->text)));
+    found.cause = "results";
+    found.evidence.push_back(script->text);
+    found.fix = "mount what the training reads, and a directory for what it writes";
+  }
+
   /// A training image of SageMaker's form, started by hand: it reads /opt/ml/input, and leaves its
   /// model in /opt/ml/model.
   void training_of_sagemaker() {
@@ -360,6 +418,7 @@ class IoRules {
 
   FindingSink& sink_;
   const Project& project_;
+  const std::vector<FileView>& views_;
   const ProjectFile& file_;
   const Workload& workload_;
   const std::set<std::string_view>& network_volumes_;
@@ -409,9 +468,11 @@ void sandboxes(const ProjectFile& file, bool cluster, FindingSink& sink) {
   for (const Word& one : file.names.sandboxes)
     if (is_shared_path(one.text, cluster)) return report(one);
   for (const Workload& workload : file.workloads)
+    // A job begins in the directory where it was submitted, which all nodes see.
     if (workload.kind == WorkloadKind::kApptainer && workload.image.text.contains("sandbox") &&
         !workload.image.text.contains("://") && !workload.image.text.ends_with(".sif") &&
-        is_shared_path(workload.image.text, cluster || batch))
+        (is_shared_path(workload.image.text, cluster || batch) ||
+         (batch && workload.image.text.find_first_of("/$~") != 0)))
       return report(workload.image);
 }
 
@@ -441,7 +502,7 @@ bool copies_out(const Project& project) {
 
 }  // namespace
 
-void judge_io(const Project& project, const std::vector<FileView>& /*views*/, FindingSink& sink) {
+void judge_io(const Project& project, const std::vector<FileView>& views, FindingSink& sink) {
   const bool copied_out = copies_out(project);
   const bool cluster =
       std::ranges::any_of(project.files, [](const auto& file) { return is_of_cluster(*file); });
@@ -452,7 +513,7 @@ void judge_io(const Project& project, const std::vector<FileView>& /*views*/, Fi
     const std::set<std::string_view> network = network_volumes(*file);
     for (const Workload& workload : file->workloads)
       if (!workload.init_container)
-        IoRules(sink, project, *file, workload, network, copied_out).run();
+        IoRules(sink, project, views, *file, workload, network, copied_out).run();
   }
 }
 

@@ -133,7 +133,9 @@ void judge_engine(const Project& project, const std::vector<FileView>& views,
   };
   const bool asks =
       !workload.gpus.empty() || (workload.runtime && workload.runtime->text == "nvidia");
-  if (!is_engine(workload.kind) || !asks || workload.host_ipc || !is_complete(file, workload))
+  // A training whose GPU was forgotten loads its data in the same way.
+  if (!is_engine(workload.kind) || workload.host_ipc || !is_complete(file, workload) ||
+      (!asks && (!trains(command_words(workload)) || is_for_processor(workload))))
     return;
   // That of another container, or a value that is not known here.
   const text::YamlNode *ipc = key("ipc"), *size = key("shm_size");
@@ -152,7 +154,7 @@ void judge_engine(const Project& project, const std::vector<FileView>& views,
                            shared.loaders ? "workers of a DataLoader hand their batches over in it"
                                           : "its processes exchange data through it"));
   found.evidence.push_back(shared.why);
-  found.pedantic = !shared.sure || workload.unknown_options ||
+  found.pedantic = !asks || !shared.sure || workload.unknown_options ||
                    is_added_elsewhere(project, file, workload, [](const Workload& one) {
                      return one.shm_bytes.has_value() || one.host_ipc;
                    });

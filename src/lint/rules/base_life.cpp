@@ -150,40 +150,9 @@ void old_release(const FileView& view, const StageView& stage, FindingSink& sink
         newest->release, newest->cuda, newest->driver);
 }
 
-/// curl …/libnvidia-container/$distribution/libnvidia-container.list: of Ubuntu 24.04 and newer
-/// there is none, and curl takes the page that says so.
-void old_toolkit_list(const ProjectFile& file, FindingSink& sink) {
-  constexpr std::string_view kHost = "https://nvidia.github.io/";
-  const std::string_view text = file.source.text();
-  if (text.contains("/stable/deb/")) return;
-  for (std::size_t at = text.find(kHost); at != text.npos; at = text.find(kHost, at + 1)) {
-    std::string_view url = text.substr(at, 200);
-    url = url.substr(0, url.find_first_of(" \t\r\n\"'|;)"));
-    const std::string_view path = url.substr(kHost.size());
-    const std::size_t name = path.find('/');
-    const std::string_view line = file.source.line(file.source.position(at).line);
-    if (name == path.npos || !path.substr(name).starts_with("/$") || !path.ends_with(".list") ||
-        !is_one_of(path.substr(0, name),
-                   {"nvidia-docker", "libnvidia-container", "nvidia-container-runtime"}) ||
-        trim_space(line).starts_with('#'))
-      continue;
-    Finding& found =
-        sink.add("old-cuda-repository", file, {at, at + url.size()},
-                 fmt::format("{} has no list for Ubuntu 24.04 and newer: what comes for them "
-                             "says \"Unsupported distribution\", and apt cannot read it",
-                             path.substr(0, name)));
-    found.evidence = {"NVIDIA/nvidia-container-toolkit#565"};
-    found.fix =
-        "take "
-        "https://nvidia.github.io/libnvidia-container/stable/deb/nvidia-container-toolkit.list "
-        "and the package nvidia-container-toolkit";
-    return;
-  }
-}
-
 }  // namespace
 
-void judge_base_life(const Project& project, const std::vector<FileView>& views,
+void judge_base_life(const Project& /*project*/, const std::vector<FileView>& views,
                      FindingSink& sink) {
   for (const FileView& view : views)
     for (const StageView& stage : view.stages) {
@@ -191,8 +160,6 @@ void judge_base_life(const Project& project, const std::vector<FileView>& views,
       past_its_life(view, stage, sink);
       old_release(view, stage, sink);
     }
-  for (const auto& file : project.files)
-    if (is_script(file->kind)) old_toolkit_list(*file, sink);
 }
 
 }  // namespace flense::lint

@@ -70,6 +70,7 @@ constexpr RuleFamily* kFamilies[] = {
     judge_gpu_sharing,
     judge_io,
     judge_base_life,
+    judge_host_setup,
     judge_conda,
     judge_weights,
     judge_extensions,
