@@ -26,6 +26,9 @@ FileContent read_makefile(const SourceText& source);
 std::vector<std::vector<ShellCommand>> recipes_of(const SourceText& source);
 /// What each shell of a script or a Makefile gets; of other files nothing.
 std::vector<std::vector<ShellCommand>> scripts_of(const ProjectFile& file);
+/// What each shell of a workflow gets, with a variable in place of each expression; of other files
+/// nothing.
+std::vector<std::vector<ShellCommand>> workflow_scripts(const ProjectFile& file);
 FileContent read_devcontainer(const SourceText& source);
 /// Problems of the file itself are its service's to tell.
 FileContent read_workflow(const SourceText& source);

@@ -33,6 +33,8 @@ std::string without_expressions(std::string_view text) {
 
 class Scripts {
  public:
+  std::vector<std::vector<ShellCommand>> shells;  ///< what each script's shell gets
+
   Scripts(const SourceText& source, FileContent& out)
       : source_(source),
         text_(without_expressions(source.text())),
@@ -73,9 +75,15 @@ class Scripts {
       dialect.indent = first - std::min(text_.rfind('\n', first) + 1, first);
     }
     const std::size_t before = out_.names.builds.size(), started = out_.workloads.size();
-    const std::vector<ShellCommand> commands = split_shell(text_, span, dialect).commands;
+    std::vector<ShellCommand> commands = split_shell(text_, span, dialect).commands;
     read_commands(commands, path_, out_);
-    if (runs_.empty()) return;
+    if (!runs_.empty()) of_matrix(commands, before, started);
+    shells.push_back(std::move(commands));
+  }
+
+  /// The builds and workloads from these on, with the values of each run.
+  void of_matrix(const std::vector<ShellCommand>& commands, std::size_t before,
+                 std::size_t started) {
     // Behind a condition it may be for other runs.
     const std::vector<bool> reached = surely_reached(commands);
     std::set<std::size_t> sure;
@@ -173,6 +181,14 @@ class Scripts {
 };
 
 }  // namespace
+
+std::vector<std::vector<ShellCommand>> workflow_scripts(const ProjectFile& file) {
+  if (file.kind != FileKind::kWorkflow || !file.yaml) return {};
+  FileContent ignored;
+  Scripts scripts(file.source, ignored);
+  for (const YamlNode* document : file.yaml->documents) scripts.search(*document, 0);
+  return std::move(scripts.shells);
+}
 
 FileContent read_workflow(const SourceText& source) {
   const FileContent tree = read_yaml(source);
