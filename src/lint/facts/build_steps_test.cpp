@@ -122,7 +122,10 @@ TEST_F(BuildSteps, EnvironmentsOfPython) {
   EXPECT_EQ(of("python3 -m venv --upgrade-deps --prompt p /opt/a"), Paths{"/opt/a"});
   EXPECT_EQ(of("uv venv --seed --python 3.12 /opt/a"), Paths{"/opt/a"});
   EXPECT_EQ(of("python3 -m build venv /opt/a"), Paths{});
-  EXPECT_EQ(of("uv venv"), Paths{});
+  EXPECT_EQ(of("uv venv"), Paths{"/w/.venv"});
+  EXPECT_EQ(of("uv sync --frozen"), Paths{"/w/.venv"});
+  EXPECT_EQ(of("UV_PROJECT_ENVIRONMENT=/opt/v uv sync"), Paths{"/opt/v"});
+  EXPECT_EQ(of("uv sync --active"), Paths{});
 }
 
 TEST_F(BuildSteps, LiesIn) {

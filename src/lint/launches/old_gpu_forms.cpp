@@ -2,6 +2,7 @@
 // the label of its first release.
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "base/ascii.h"
 #include "base/format.h"
@@ -29,6 +30,24 @@ bool speaks_of_tegra(std::string_view text) {
       [&](std::string_view word) { return low.contains(word); });
 }
 
+/// Whether the project has an image or a service for Jetsons: its scripts may be for them too.
+bool has_tegra(const Project& project) {
+  return std::ranges::any_of(project.files, [](const auto& file) {
+    return (file->kind == FileKind::kDockerfile || file->kind == FileKind::kCompose) &&
+           (speaks_of_tegra(file->source.text()) || speaks_of_tegra(file->source.project_path()));
+  });
+}
+
+/// Whether a file starts containers on Jetsons, or may. `tegra`: has_tegra(), once it is asked.
+bool is_for_tegra(const Project& project, const ProjectFile& file, std::optional<bool>& tegra) {
+  if (speaks_of_tegra(file.source.text()) || speaks_of_tegra(file.source.project_path()))
+    return true;
+  if (holds(file.source.project_path(), "x86") || holds(file.source.project_path(), "amd64"))
+    return false;
+  if (!tegra) tegra = has_tegra(project);
+  return *tegra;
+}
+
 void wrapped_run(const ProjectFile& file, const Workload& workload, FindingSink& sink) {
   Finding& found =
       sink.add(kRule, file, workload.runtime->span,
@@ -46,8 +65,7 @@ std::string gpus_in_place(const Variable* devices) {
   if (devices == nullptr) return "write --gpus all in its place";
   if (!devices->value || devices->value->contains('$'))
     return "write --gpus device=… with what NVIDIA_VISIBLE_DEVICES has, in place of both; a list "
-           "in "
-           "quotes of its own: --gpus '\"device=0,1\"'";
+           "in quotes of its own: --gpus '\"device=0,1\"'";
   const std::string& value = *devices->value;
   if (is_one_of(value, {"", "void", "none"})) return {};
   return fmt::format("write --gpus {} in place of it and of NVIDIA_VISIBLE_DEVICES",
@@ -58,9 +76,7 @@ std::string gpus_in_place(const Variable* devices) {
 
 /// docker run --runtime=nvidia, of before Docker 19.03.
 void runtime_option(const ProjectFile& file, const Workload& workload, FindingSink& sink) {
-  if (workload.runtime->text != "nvidia" || speaks_of_tegra(file.source.text()) ||
-      speaks_of_tegra(file.source.project_path()) ||
-      file.source.slice(workload.span).starts_with("nerdctl"))
+  if (workload.runtime->text != "nvidia" || file.source.slice(workload.span).starts_with("nerdctl"))
     return;
   const Variable* devices = variable(workload, "NVIDIA_VISIBLE_DEVICES");
   const bool asks = !workload.gpus.empty();
@@ -142,12 +158,13 @@ void driver_label(const FileView& view, FindingSink& sink) {
 void judge_old_gpu_forms(const Project& project, const std::vector<FileView>& views,
                          FindingSink& sink) {
   for (const FileView& view : views) driver_label(view, sink);
+  std::optional<bool> tegra;  // asked once
   for (const auto& file : project.files) {
     for (const Workload& workload : file->workloads) {
       if (!workload.runtime) continue;
       if (file->source.slice(workload.runtime->span).ends_with(kWrapper))
         wrapped_run(*file, workload, sink);
-      else if (workload.kind == WorkloadKind::kDocker)
+      else if (workload.kind == WorkloadKind::kDocker && !is_for_tegra(project, *file, tegra))
         runtime_option(*file, workload, sink);
     }
     if (!file->source.text().contains(kWrapper)) continue;

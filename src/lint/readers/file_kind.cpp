@@ -179,7 +179,9 @@ bool is_dockerfile_by_both(const Candidate& file) {
 
 /// A script of PBS, LSF, Grid Engine or Slurm by names that other files have too.
 bool is_batch(const Candidate& file) {
-  if (!ends_with_any(file.name, {".pbs", ".lsf", ".job", ".sub", ".qsub"})) return false;
+  if (!ends_with_any(file.name, {".pbs", ".lsf", ".job", ".sub", ".qsub"}) ||
+      file.name == "config.sub")  // of autoconf
+    return false;
   if (is_shell_shebang(file.text)) return true;
   for (const std::string_view mark : {"#SBATCH ", "#PBS ", "#BSUB ", "#$ "})
     if (file.text.starts_with(mark) || file.text.contains(fmt::format("\n{}", mark))) return true;

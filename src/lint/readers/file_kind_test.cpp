@@ -64,6 +64,7 @@ TEST(FileKind, ByName) {
       {"train.pbs", "#!/bin/bash\n#PBS -l ngpus=1\n", FileKind::kShell},
       {"train.lsf", "#BSUB -gpu num=1\npython t.py\n", FileKind::kShell},
       {"train.sub", "#!/usr/bin/env bash\n", FileKind::kShell},
+      {"config.sub", "#!/bin/sh\n", FileKind::kUnknown},
       {"htcondor.sub", "executable = t.sh\nqueue\n", FileKind::kUnknown},
       {"film.sub", "{1}{25}Hello\n", FileKind::kUnknown},
       {"DockerfileCuda.jax", "# c\nFROM a\n", FileKind::kDockerfile},

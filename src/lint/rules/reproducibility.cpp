@@ -22,6 +22,8 @@ void digests(const FileView& view, FindingSink& sink) {
     const auto& image = stage.stage->image;
     // Without a tag another rule applies.
     if (!image || !image->digest.empty() || image->tag.empty() || image->tag == "latest") continue;
+    // Of a repository that has ended nothing is built again.
+    if (view.project->knowledge->images.old_repository(image->familiar()) != nullptr) continue;
     if (!said.insert(stage.stage->base_resolved).second) continue;
     Finding& found = sink.add("gpu-base-digest", *view.file, stage.stage->base.span,
                               fmt::format("{}:{} is rebuilt under the same tag, and no digest is "
