@@ -103,8 +103,8 @@ struct Project {
   void index();
   /// By path, "." and ".." resolved; null when it is not part of the call.
   const ProjectFile* find(std::string_view path) const;
-  /// The build context of a Dockerfile: of the Compose service or bake target that builds it, else
-  /// its own directory.
+  /// The build context of a Dockerfile: of the Compose service, bake target or command that builds
+  /// it; else a directory above that has what it copies, or its own.
   const Context* context_of(const ProjectFile& dockerfile) const;
   /// Files of a kind.
   std::vector<const ProjectFile*> of_kind(FileKind kind) const;
@@ -112,6 +112,8 @@ struct Project {
   std::string context_directory(const ProjectFile& dockerfile) const;
 
  private:
+  void guess_context(const ProjectFile& dockerfile);
+
   std::map<std::string, const ProjectFile*, std::less<>> by_path_;
   std::map<std::string, std::string, std::less<>> contexts_;  ///< by the path of the Dockerfile
 };

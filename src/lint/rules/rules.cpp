@@ -27,6 +27,7 @@ namespace {
 constexpr RuleFamily* kFamilies[] = {
     judge_syntax,
     judge_base_image,
+    judge_written_images,
     judge_base_flavour,
     judge_base_stages,
     judge_versions,
