@@ -1,7 +1,7 @@
 // Tags of other publishers than nvidia/cuda's, by the scheme that each keeps to.
 #pragma once
 
-#include "lint/rules/cuda_tags.h"
+#include "lint/images/cuda_tags.h"
 #include "lint/rules/rules.h"
 
 namespace flense::lint {

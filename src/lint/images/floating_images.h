@@ -1,7 +1,7 @@
 // Images of GPUs by a tag that moves: the next pull may bring another CUDA or ROCm.
 #pragma once
 
-#include "lint/rules/cuda_tags.h"
+#include "lint/images/cuda_tags.h"
 #include "lint/rules/rules.h"
 
 namespace flense::lint {

@@ -1,4 +1,4 @@
-#include "lint/rules/floating_images.h"
+#include "lint/images/floating_images.h"
 
 #include <algorithm>
 #include <array>

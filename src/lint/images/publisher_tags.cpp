@@ -1,4 +1,4 @@
-#include "lint/rules/publisher_tags.h"
+#include "lint/images/publisher_tags.h"
 
 #include <algorithm>
 #include <optional>

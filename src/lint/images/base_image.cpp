@@ -13,10 +13,10 @@
 #include "lint/facts/table_facts.h"
 #include "lint/facts/workload_facts.h"
 #include "lint/facts/workload_purpose.h"
+#include "lint/images/cuda_tags.h"
+#include "lint/images/floating_images.h"
+#include "lint/images/publisher_tags.h"
 #include "lint/readers/reader_values.h"
-#include "lint/rules/cuda_tags.h"
-#include "lint/rules/floating_images.h"
-#include "lint/rules/publisher_tags.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 

@@ -7,8 +7,8 @@
 #include "base/ascii.h"
 #include "lint/facts/own_images.h"
 #include "lint/facts/workload_facts.h"
-#include "lint/rules/cuda_tags.h"
-#include "lint/rules/floating_images.h"
+#include "lint/images/cuda_tags.h"
+#include "lint/images/floating_images.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
