@@ -53,7 +53,7 @@ std::string path_of(const Step& step, std::string_view word, const std::string& 
 }
 
 bool is_small_name(std::string_view path) {
-  const std::string_view name = file_name(path);
+  const std::string name = to_lower(file_name(path));
   // The installers of conda are scripts with an archive behind them.
   if (is_conda_installer(name)) return false;
   for (const std::string_view end : {".sh", ".py", ".asc", ".gpg", ".key", ".pub", ".list", ".repo",

@@ -221,6 +221,7 @@ bool is_deleted(const Instruction& run, const StepCommand& fetch) {
              // It names no clone.
              if (is_lfs_fetch(fetch)) return !gone.text.starts_with("/var/");
              if ((gone.text.contains("/.cache/huggingface") && !gone.text.contains("token")) ||
+                 ends_with_any(gone.text, {"/.cache", "/.cache/", "/.cache/*"}) ||
                  std::ranges::find(caches, gone.text) != caches.end())
                return fetch.value_of("--local-dir").empty();
              // What an interpreter is given is its script, what an installer is given its source.

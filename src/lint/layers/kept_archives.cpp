@@ -1,6 +1,6 @@
 // Archives, packages and installers that a step fetches and unpacks, and that no step deletes.
 #include <algorithm>
-#include <optional>
+#include <array>
 
 #include "base/ascii.h"
 #include "base/format.h"
@@ -39,6 +39,22 @@ bool unpacks(const StepCommand& command) {
          is_shell(command.program);
 }
 
+/// Gigabytes, whatever else the image holds.
+bool is_of_toolkit(std::string_view path) {
+  const std::string name = to_lower(file_name(path));
+  return std::ranges::any_of(
+      std::to_array<std::string_view>({"cuda", "cudnn", "tensorrt", "nsight"}),
+      [&](std::string_view word) { return name.contains(word); });
+}
+
+/// Of one library, or of a repository's own settings.
+bool is_small_package(std::string_view path) {
+  const std::string name = to_lower(file_name(path));
+  return ends_with_any(name, {".deb", ".rpm"}) && !is_of_toolkit(path) &&
+         (starts_with_any(name, {"lib", "amdgpu-install"}) || name.contains("apt-source") ||
+          name.contains("-release"));
+}
+
 class KeptArchives {
  public:
   KeptArchives(const FileView& view, const StageSteps& steps, FindingSink& sink)
@@ -48,7 +64,8 @@ class KeptArchives {
     std::size_t asked = 0;
     for (const Written& one : written_paths(steps_)) {
       if (!is_one_of(one.how, {"wget", "curl", "aria2c"}) || !is_archive(one.path) ||
-          is_small_name(one.path) || ++asked > kMostArchives)
+          is_small_name(one.path) || is_small_package(one.path) ||
+          (!view_.for_gpu && !is_of_toolkit(one.path)) || ++asked > kMostArchives)
         continue;
       const Instruction* user = used_by(one);
       if (user != nullptr) report(one, *user);
@@ -127,7 +144,6 @@ class KeptArchives {
 void judge_kept_archives(const Project& /*project*/, const std::vector<FileView>& views,
                          FindingSink& sink) {
   for (const FileView& view : views) {
-    if (!view.for_gpu) continue;
     const StageSteps steps(view, view.stages.size() - 1);
     KeptArchives(view, steps, sink).run();
   }

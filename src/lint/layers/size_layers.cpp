@@ -83,8 +83,10 @@ class Layers {
   }
 
   /// Where nobody knows the directory, a path below it is what the step calls it.
-  static std::string shown(const Step& step, const std::string& path) {
-    return step.directory.empty() && path.find('/', 1) == path.npos ? path.substr(1) : path;
+  static std::string shown(const Step& step, std::string_view word, const std::string& path) {
+    const bool relative = !word.starts_with('/') && !word.starts_with('~');
+    return relative && step.directory.empty() && path.find('/', 1) == path.npos ? path.substr(1)
+                                                                                : path;
   }
 
   /// The step that writes a file deletes it too.
@@ -143,9 +145,10 @@ class Layers {
         if (one.download && is_small_name(one.path)) continue;
         Finding& found = report(
             word.span,
-            fmt::format("{} stays in the layer of {}: this only hides it{}", shown(step, path),
-                        one.how, bytes > 0 ? ", " + human_bytes(bytes) : ""),
-            one.step, fmt::format("{} writes {}", one.how, shown(step, one.path)));
+            fmt::format("{} stays in the layer of {}: this only hides it{}",
+                        shown(step, word.text, path), one.how,
+                        bytes > 0 ? ", " + human_bytes(bytes) : ""),
+            one.step, fmt::format("{} writes {}", one.how, shown(step, word.text, one.path)));
         found.fix =
             !copy ? "delete it in the same RUN that makes it, or make it in a stage of its own"
             : one.step->flag("from") != nullptr

@@ -138,6 +138,7 @@ void weights(const FileView& view, const StageSteps& steps, const SentFiles& sen
   const bool skips_lfs = (text.contains("GIT_LFS_SKIP_SMUDGE") || text.contains("--skip-smudge")) &&
                          !text.contains("lfs pull") && !text.contains("lfs fetch");
   const bool definition = view.is_definition();
+  const std::string place = definition ? "%files " : "COPY ";
   const auto report = [&](const Weights& one) {
     Finding& found = sink.add(
         "weights-in-image", *view.file, one.span,
@@ -213,7 +214,7 @@ void weights(const FileView& view, const StageSteps& steps, const SentFiles& sen
       }
       // Not in the checkout, or nobody listed it: its name is all that is known.
       if (names_weights_or_data(source.text) && sent.below(source.text).empty()) {
-        report({source.span, "what " + source.text + " holds", "COPY " + source.text, true});
+        report({source.span, "what " + source.text + " holds", place + source.text, true});
         break;
       }
       if (!sent.known()) continue;
@@ -221,7 +222,7 @@ void weights(const FileView& view, const StageSteps& steps, const SentFiles& sen
         const std::uint64_t held = sent.bytes_below(source.text);
         if (held >= least) {
           report({source.span, fmt::format("{} of {}", human_bytes(held), source.text),
-                  "COPY " + source.text});
+                  place + source.text});
           break;
         }
       }
