@@ -51,6 +51,7 @@ constexpr RuleFamily* kFamilies[] = {
     judge_cache_mounts,
     judge_size,
     judge_size_layers,
+    judge_kept_archives,
     judge_copy_link,
     judge_secrets,
     judge_secret_commands,
