@@ -138,9 +138,9 @@ class Layers {
         const bool inside = part && path != one.path && bytes == 0;
         if (inside && (!only_removes(*step.instruction) || one.path == "/")) continue;
         // A script that is copied and deleted costs a name.
-        const bool stage =
-            (one.step->flag("from") != nullptr && file_name(one.path).find('.') == one.path.npos) ||
-            (bytes == 0 && is_archive(one.path) && !is_small_name(one.path));
+        const Flag* from = one.step->flag("from");
+        const bool stage = (from != nullptr && file_name(one.path).find('.') == one.path.npos) ||
+                           (bytes == 0 && is_archive(one.path) && !is_small_name(one.path));
         if (copy && !one.download && bytes < kWorth && !stage && !inside) continue;
         if (one.download && is_small_name(one.path)) continue;
         Finding& found = report(
@@ -151,11 +151,13 @@ class Layers {
             one.step, fmt::format("{} writes {}", one.how, shown(step, word.text, one.path)));
         found.fix =
             !copy ? "delete it in the same RUN that makes it, or make it in a stage of its own"
-            : one.step->flag("from") != nullptr
+            : one.download ? "fetch it, use it and delete it in one RUN, in place of ADD"
+            : from != nullptr || is_archive(one.path)
                 ? fmt::format(
                       "mount it where it is used, in place of this and of the COPY: RUN "
-                      "--mount=type=bind,from={},source={},target={} …",
-                      one.step->flag("from")->value, view_.text(one.span), one.path)
+                      "--mount=type=bind,{}source={},target={} …",
+                      from != nullptr ? "from=" + from->value + "," : "", view_.text(one.span),
+                      one.path)
                 : "leave it out by .dockerignore, or copy only what is needed";
         return;
       }
