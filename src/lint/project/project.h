@@ -38,7 +38,9 @@ enum class FileKind : std::uint8_t {
   kMakefile,
   kWorkflow,
   kDevcontainer,
-  kDaemon,  ///< of Docker's engine
+  kDaemon,     ///< of Docker's engine
+  kVariables,  ///< .env
+  kPip,        ///< pip.conf
   kUnknown,
 };
 
@@ -66,6 +68,7 @@ struct FileContent {
   std::optional<Dockerfile> dockerfile;
   std::optional<PackageList> packages;  ///< of requirements, pyproject, uv.lock, environment.yml
   std::vector<Workload> workloads;
+  std::vector<Variable> variables;   ///< of .env files
   std::vector<BuildTarget> targets;  ///< of bake files
   CommandNames names;
   std::shared_ptr<const text::YamlTree> yaml;  ///< of YAML and JSON: what the workloads point into

@@ -60,6 +60,13 @@ TEST(FileKind, ByName) {
       {"makefile", "", FileKind::kMakefile},
       {"build.mk", "", FileKind::kMakefile},
       {"Makefile.am", "", FileKind::kUnknown},
+      {".env", "", FileKind::kVariables},
+      {"docker/.env.gpu", "", FileKind::kVariables},
+      {"models.env", "", FileKind::kVariables},
+      {".env.example", "", FileKind::kUnknown},
+      {"template.env", "", FileKind::kUnknown},
+      {".envrc", "", FileKind::kUnknown},
+      {"docker/pip.conf", "", FileKind::kPip},
       {"main.cpp", "", FileKind::kUnknown},
   };
   for (const Case& one : cases) EXPECT_EQ(kind_of(one.path, one.text), one.kind) << one.path;

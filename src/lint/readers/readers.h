@@ -26,6 +26,11 @@ FileContent read_makefile(const SourceText& source);
 std::vector<std::vector<ShellCommand>> recipes_of(const SourceText& source);
 /// What each shell of a script or a Makefile gets; of other files nothing.
 std::vector<std::vector<ShellCommand>> scripts_of(const ProjectFile& file);
+/// What each shell of a workflow gets, where expressions stand as variables; of other files
+/// nothing.
+std::vector<std::vector<ShellCommand>> scripts_of_workflow(const ProjectFile& file);
+/// .env: lines NAME=value, as Compose and docker's --env-file take them.
+FileContent read_variables(const SourceText& source);
 FileContent read_devcontainer(const SourceText& source);
 /// Problems of the file itself are its service's to tell.
 FileContent read_workflow(const SourceText& source);
