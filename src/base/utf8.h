@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
+#include <string>
 #include <string_view>
 
 namespace flense {
@@ -11,5 +13,8 @@ namespace flense {
 std::size_t utf8_length(std::string_view text);
 
 bool is_utf8(std::string_view text);
+
+/// A text of UTF-16 that begins with a byte order mark, without the mark; nullopt: it is none.
+std::optional<std::string> from_utf16(std::string_view text);
 
 }  // namespace flense

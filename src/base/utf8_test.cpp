@@ -18,5 +18,21 @@ TEST(Utf8, OverlongFormsSurrogatesAndHalvesAreNot) {
     EXPECT_FALSE(is_utf8(text)) << text;
 }
 
+TEST(Utf8, OfUtf16InBothOrders) {
+  using std::string_view_literals::operator""sv;
+  EXPECT_EQ(from_utf16("\xff\xfe"
+                       "a\0\n\0"sv),
+            "a\n");
+  EXPECT_EQ(from_utf16("\xfe\xff\0a\x20\xac"sv), "a\xe2\x82\xac");
+  EXPECT_EQ(from_utf16("\xff\xfe\x3d\xd8\x33\xdc"sv), "\xf0\x9f\x90\xb3");
+  for (const std::string_view text : {"a\0"sv,
+                                      "\xff\xfe"
+                                      "a"sv,
+                                      "\xff\xfe\x3d\xd8"
+                                      "a\0"sv,
+                                      ""sv})
+    EXPECT_EQ(from_utf16(text), std::nullopt);
+}
+
 }  // namespace
 }  // namespace flense

@@ -40,16 +40,19 @@ bool holds_variables(const fs::path& path) {
 /// By the name alone: what is worth reading.
 bool may_be_known(const fs::path& path) {
   // .pre-commit-hooks.yaml has the same list.
-  constexpr std::array<std::string_view, 18> kEndings = {
-      ".yaml", ".yml",  ".json",   ".hcl",   ".txt",       ".in",  ".toml", ".lock",    ".def",
-      ".sh",   ".bash", ".sbatch", ".slurm", ".container", ".pod", ".kube", ".service", ".mk"};
+  constexpr auto kEndings = std::to_array<std::string_view>(
+      {".yaml",   ".yml",   ".json", ".hcl", ".txt",  ".in",      ".toml",     ".lock",
+       ".def",    ".sh",    ".bash", ".pbs", ".lsf",  ".job",     ".sub",      ".qsub",
+       ".sbatch", ".slurm", ".mk",   ".pod", ".kube", ".service", ".container"});
   const std::string name = path.filename(), ending = path.extension();
   return std::ranges::find(kEndings, ending) != kEndings.end() ||
          name.find("ockerfile") != std::string::npos ||
          name.find("ontainerfile") != std::string::npos || name.ends_with(".dockerignore") ||
          name.ends_with(".containerignore") || name == "Singularity" ||
-         name.starts_with("Singularity.") || name == "Makefile" || name == "makefile" ||
-         name == "GNUmakefile" || name == "pip.conf" || holds_variables(path);
+         name.starts_with("Singularity.") || name == "Apptainer" ||
+         name.starts_with("Apptainer.") || name.starts_with("Apptainerfile") ||
+         name.ends_with(".yaml.j2") || name.ends_with(".yml.j2") || name == "Makefile" ||
+         name == "makefile" || name == "GNUmakefile" || name == "pip.conf" || holds_variables(path);
 }
 
 Result<lint::Input> read_input(const LintFile& file) {

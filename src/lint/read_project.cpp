@@ -1,8 +1,10 @@
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "base/ascii.h"
 #include "base/parallel.h"
+#include "base/utf8.h"
 #include "lint/lint.h"
 #include "lint/readers/readers.h"
 
@@ -36,8 +38,16 @@ bool is_link(FileKind kind, std::string_view text) {
          bare.find_first_of(" \t\r\n:=@#") == bare.npos;
 }
 
+/// What PowerShell's `pip freeze >` wrote: pip decodes it. Others read no UTF-16.
+std::optional<std::string> list_of_utf16(const Input& input) {
+  return kind_of(input.path, {}) == FileKind::kRequirements ? from_utf16(input.text) : std::nullopt;
+}
+
 std::unique_ptr<ProjectFile> read_file(Input input) {
   auto out = std::make_unique<ProjectFile>();
+  const bool wide = input.text.starts_with("\xff\xfe") || input.text.starts_with("\xfe\xff");
+  std::optional<std::string> decoded = list_of_utf16(input);
+  if (decoded) input.text = *std::move(decoded);
   const bool is_text = !input.text.contains('\0');
   const bool other = stands_for_another(input.text);
   if (is_text && !other) out->kind = kind_of(input.path, input.text);
@@ -45,10 +55,12 @@ std::unique_ptr<ProjectFile> read_file(Input input) {
   out->source =
       SourceText(std::move(input.path), std::move(input.text), std::move(input.project_path));
   static_cast<FileContent&>(*out) = read_content(out->kind, out->source);
-  // What PowerShell's > wrote, pip reads; the rules do not.
-  const std::string_view text = out->source.text();
-  if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff"))
-    out->problems.push_back({{}, "the file is UTF-16 and was not judged: save it as UTF-8"});
+  if (wide)
+    out->problems.push_back(
+        {{},
+         out->kind == FileKind::kRequirements
+             ? "the list is UTF-16, which pip decodes and others do not: save it as UTF-8"
+             : "the file is UTF-16 and was not judged: save it as UTF-8"});
   else if (!is_text && !other)
     out->problems.push_back({{}, "the file is not text: it contains zero bytes"});
   return out;

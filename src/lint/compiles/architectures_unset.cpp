@@ -110,52 +110,6 @@ void unset_for_pip(const FileView& view, const StageView& stage, FindingSink& si
   }
 }
 
-/// The newest of a list of numbers, "5.3 6.1 7.5"; empty: one is none, or has PTX.
-std::string newest_of(std::string_view list) {
-  std::string out;
-  for (const std::string_view one : parts_of(list, " ,;")) {
-    if (one.empty()) continue;
-    if (!is_version(one)) return {};
-    if (out.empty() || compare_versions(one, out) > 0) out = one;
-  }
-  return out;
-}
-
-/// A list without PTX that newer GPUs could compile, and without those that the base's toolkit
-/// knows.
-void old_alone(const FileView& view, const StageView& stage, FindingSink& sink) {
-  constexpr auto kNames =
-      std::to_array<std::string_view>({"TORCH_CUDA_ARCH_LIST", "CUDA_ARCH_BIN"});
-  constexpr auto kPtx = std::to_array<std::string_view>({"CUDA_ARCH_PTX"});
-  if (!stage.image.cuda.known()) return;
-  // What the first toolkit of each generation brought (CUDA Toolkit Release Notes).
-  const std::string& cuda = stage.image.cuda.value;
-  const std::string_view known = compare_versions(cuda, "12.8") >= 0   ? "12.0"
-                                 : compare_versions(cuda, "11.8") >= 0 ? "9.0"
-                                 : compare_versions(cuda, "11.1") >= 0 ? "8.6"
-                                                                       : "";
-  for (const Setting& one : settings_of(view, stage.index, kNames)) {
-    const std::string newest = newest_of(one.value);
-    // Code for 8.0 runs on all of 8.x.
-    if (newest.empty() || known.empty() || first_number(newest) >= first_number(known) ||
-        (one.name == "CUDA_ARCH_BIN" &&
-         std::ranges::any_of(settings_of(view, stage.index, kPtx),
-                             [](const Setting& ptx) { return !ptx.value.empty(); })))
-      continue;
-    Finding& found = sink.add(
-        "cuda-architectures", *view.file, one.span,
-        fmt::format("{} ends with {} and has no PTX: on newer GPUs, as those of {}, there is no "
-                    "code (\"no kernel image is available\")",
-                    one.name, newest, known));
-    found.evidence = {fmt::format("{}={}", one.name, one.value), stage.image.cuda.evidence};
-    found.pedantic = true;  // the owner's machines may have these alone
-    found.fix = one.name == "CUDA_ARCH_BIN"
-                    ? fmt::format("add the GPUs to support, and CUDA_ARCH_PTX={}", newest)
-                    : fmt::format("add the GPUs to support, or write {}+PTX", newest);
-    return;
-  }
-}
-
 }  // namespace
 
 void judge_architectures_unset(const Project& /*project*/, const std::vector<FileView>& views,
@@ -164,7 +118,6 @@ void judge_architectures_unset(const Project& /*project*/, const std::vector<Fil
     for (const StageView& stage : view.stages) {
       unset_lists(view, stage, sink);
       unset_for_pip(view, stage, sink);
-      old_alone(view, stage, sink);
     }
 }
 

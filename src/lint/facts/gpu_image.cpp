@@ -186,6 +186,9 @@ GpuImage describe_image(const ImageName& image, const Images& images) {
   if (cuda) {
     out.repository = "nvidia/cuda";
     cuda_image(image.tag, images, out);
+  } else if (familiar == "nvidia/cudagl" || familiar == "nvcr.io/nvidia/cudagl") {
+    cuda_image(image.tag, images, out);  // the same tags, with OpenGL
+    out.vendor.evidence = "repository " + familiar;
   } else if (row != nullptr) {
     known_repository(*row, image.tag, images, out);
   }

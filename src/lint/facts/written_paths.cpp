@@ -126,6 +126,19 @@ class RunPaths {
     return options.positional.empty() ? std::string() : options.positional.back().text;
   }
 
+  /// Where `uv sync` makes the environment of a project, and `uv venv` one without a name; empty:
+  /// elsewhere, or the command makes none.
+  std::string environment_of_project(const StepCommand& command) const {
+    if (command.program != "uv" || command.arguments.empty()) return {};
+    const std::string& verb = command.arguments.front().text;
+    if ((verb != "sync" && verb != "venv") || command.has("--active") || command.has("--dry-run"))
+      return {};
+    const VariableState stated = variable_at(run_, command.shell, "UV_PROJECT_ENVIRONMENT");
+    if (stated.set) return stated.value.value_or("");
+    const std::string project = command.value_of("--project");
+    return project.empty() ? ".venv" : project + "/.venv";
+  }
+
   void one(const StepCommand& command) {
     const std::string& program = command.program;
     if (program == "cd" && !command.arguments.empty()) {
@@ -152,6 +165,9 @@ class RunPaths {
     } else if (const std::string environment = environment_of_python(command);
                !environment.empty()) {
       add(environment, "the virtual environment", command, false);
+    } else if (const std::string of_project = environment_of_project(command);
+               !of_project.empty()) {
+      add(of_project, "the virtual environment", command, false);
     } else if (is_shell(program) && command.has("-b") && !command.value_of("-p").empty()) {
       add(command.value_of("-p"), "the conda installer", command, false);
     } else if ((program == "aws" || program == "gsutil" || program == "gcloud") &&

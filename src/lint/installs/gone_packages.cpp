@@ -17,15 +17,19 @@ namespace {
 /// A name that PyPI keeps for a message, or no more.
 struct GonePackage {
   std::string_view name, instead, why;
-  std::string_view from;  ///< the first such version; empty: all
+  std::string_view from;   ///< the first such version; empty: all
+  std::string_view whole;  ///< a version that still installs; empty: none
+  std::string_view allow;  ///< a variable that switches the message off
 };
 constexpr auto kGone = std::to_array<GonePackage>(
     {{"tensorflow-gpu",
       "tensorflow[and-cuda] (2.14 and newer), which brings its own CUDA, or for a program of "
       "TensorFlow 1 the version that it was written for",
-      "tensorflow-gpu is removed since 2.12", "2.12"},
-     {"tf-nightly-gpu", "tf-nightly[and-cuda]", "tf-nightly-gpu is removed", ""},
-     {"pytorch", "torch", "the package named for PyTorch is torch", ""}});
+      "tensorflow-gpu is removed since 2.12", "2.12", "", ""},
+     {"tf-nightly-gpu", "tf-nightly[and-cuda]", "tf-nightly-gpu is removed", "", "", ""},
+     {"pytorch", "torch", "the package named for PyTorch is torch", "", "", ""},
+     {"sklearn", "scikit-learn", "the package named for it is scikit-learn", "", "0.0",
+      "SKLEARN_ALLOW_DEPRECATED_SKLEARN_PACKAGE_INSTALL"}});
 
 /// The last TensorFlow of a Python that has no tensorflow[and-cuda], and the CUDA that it loads.
 struct LastTensorflow {
@@ -80,6 +84,9 @@ void gone_package(const PlacedList& place, FindingSink& sink) {
     if (!row->from.empty() &&
         (request.version.empty() ? !meets(row->from, request.specifier)
                                  : compare_versions(request.version, row->from) < 0))
+      continue;
+    if ((!row->whole.empty() && request.version == row->whole) ||
+        (!row->allow.empty() && place.view->file->source.text().contains(row->allow)))
       continue;
     Finding& found = sink.add("package-gone", *place.file, request.span,
                               fmt::format("PyPI's {}{} ends with a message: {}", request.name,

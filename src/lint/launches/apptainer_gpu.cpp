@@ -108,14 +108,26 @@ class ApptainerRules {
   /// `apptainer exec image.sif --nv program`: behind the image stand the program and its words.
   void option_behind_image() {
     if (workload_.arguments.empty()) return;
-    const Word& first = workload_.arguments.front();
-    if (!is_one_of(first.text, {"--nv", "--rocm", "--nvccli"})) return;
+    const auto is_option = [](const Word& word) {
+      return is_one_of(word.text, {"--nv", "--rocm", "--nvccli"});
+    };
+    const auto at = std::ranges::find_if(workload_.arguments, is_option);
+    if (at == workload_.arguments.end()) return;
+    const Word& first = *at;
+    const bool behind_program = at != workload_.arguments.begin();
+    // Of a container within the container.
+    if (behind_program &&
+        (!workload_.gpus.empty() || std::ranges::any_of(workload_.arguments, [](const Word& word) {
+          return is_one_of(file_name(word.text), {"apptainer", "singularity"});
+        })))
+      return;
     Finding& found = sink_.add(
         "gpu-not-requested", file_, first.span,
         fmt::format("{} stands behind the image: it is taken for the program, or for one of its "
                     "words, and the container sees no GPU",
                     first.text));
     found.evidence = {"apptainer exec [options] IMAGE COMMAND; jade-hpc-gpu#82"};
+    found.pedantic = behind_program;  // the program may have an option of that name
     found.fix = fmt::format("write {} in front of {}", first.text, workload_.image.text);
   }
 

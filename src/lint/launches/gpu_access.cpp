@@ -102,8 +102,6 @@ bool is_rocm_image(const Workload& workload, const knowledge::LaunchImageRow* ro
                                  workload.image_name->repository.find("rocm") != std::string::npos);
 }
 
-constexpr std::string_view kWrapper = "nvidia-docker";
-
 class GpuAccessRules {
  public:
   GpuAccessRules(FindingSink& sink, const Project& project, const ProjectFile& file,
@@ -121,7 +119,6 @@ class GpuAccessRules {
     rocm_groups();
     gpus_quoting();
     one_dash();
-    wrapper();
   }
 
  private:
@@ -335,22 +332,6 @@ class GpuAccessRules {
                               name));
     found.evidence.emplace_back("docker run: unknown shorthand flag");
     found.fix = fmt::format("write -{}", name);
-  }
-
-  /// The command of nvidia-docker2.
-  void wrapper() {
-    if (!workload_.runtime || !file_.source.slice(workload_.runtime->span).ends_with(kWrapper))
-      return;
-    Finding& found = sink_.add(
-        "compose-runtime-nvidia", file_, workload_.runtime->span,
-        "nvidia-docker is a wrapper of before docker run --gpus, which the NVIDIA Container "
-        "Toolkit no longer brings");
-    found.evidence.emplace_back(
-        "NVIDIA/nvidia-docker, README: superseded by the Container Toolkit");
-    found.fix = workload_.gpus.front().all
-                    ? "write docker run --gpus all"
-                    : "write docker run --gpus device=… with what NV_GPU has; a list in quotes of "
-                      "its own: --gpus '\"device=0,1\"'";
   }
 
   FindingSink& sink_;

@@ -144,6 +144,28 @@ class Owners {
     return true;
   }
 
+  /// The folder of Python packages of a base that has torch among them.
+  bool packages_of_base(const Step& step, const StepCommand& command, const std::string& path) {
+    const std::string& image = view_.stages.back().image.repository;
+    if (!path.starts_with("/usr/local/lib/python3") ||
+        !ends_with_any(path, {"/dist-packages", "/site-packages"}) ||
+        !is_one_of(image, {"nvcr.io/nvidia/pytorch", "nvcr.io/nvidia/tensorflow",
+                           "vllm/vllm-openai", "lmsysorg/sglang"}))
+      return false;
+    Finding& found = sink_.add(
+        "chown-in-own-layer", *view_.file, command.shell->span,
+        fmt::format("{} -R writes every file of the base's {} into a layer of its own: gigabytes",
+                    command.program, path));
+    found.evidence = {image + " has its Python packages there",
+                      "overlay file systems copy a file whole when its owner or mode changes"};
+    found.fix =
+        "leave it to root, and install what the user adds into an environment of his own "
+        "(python -m venv --system-site-packages)";
+    found.pedantic = command.shell->depth > 0;
+    told_ = step.instruction;
+    return true;
+  }
+
   void owned(const Step& step, const StepCommand& command, const std::string& directory) {
     bool recursive = false;
     for (const Argument& word : command.arguments)
@@ -162,7 +184,7 @@ class Owners {
       }
       const std::string path = path_of(step, word.text, directory);
       if (path.empty()) continue;
-      if (of_base(step, command, path)) return;
+      if (of_base(step, command, path) || packages_of_base(step, command, path)) return;
       for (const Written& one : written_) {
         if (!is_before(one.step, step) || (!lies_in(path, one.path) && !lies_in(one.path, path)))
           continue;

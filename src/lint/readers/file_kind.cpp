@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/ascii.h"
+#include "base/format.h"
 #include "lint/dockerfile/apptainer.h"
 #include "lint/readers/readers.h"
 #include "lint/source/blanks.h"
@@ -105,14 +106,17 @@ FileKind kind_of_yaml(std::string_view name, std::string_view text) {
   return FileKind::kUnknown;
 }
 
+/// dockerfile_test.sh, dockerfile-lint.yml: other kinds of files about Dockerfiles.
+bool is_other_than_dockerfile(std::string_view name) {
+  return ends_with_any(name,
+                       {".sh",   ".py",        ".yml", ".yaml", ".json", ".md",  ".rst",   ".toml",
+                        ".go",   ".js",        ".ts",  ".html", ".csv",  ".m4",  ".orig",  ".old",
+                        ".bk",   ".rej",       ".png", ".svg",  ".jpg",  ".pdf", ".ipynb", ".patch",
+                        ".diff", ".encrypted", ".enc", ".gpg",  ".age",  ".gz",  ".zip"});
+}
+
 bool is_dockerfile_name(std::string_view name) {
-  // dockerfile_test.sh, dockerfile-lint.yml: other kinds of files about Dockerfiles.
-  if (ends_with_any(name,
-                    {".sh",   ".py",        ".yml", ".yaml", ".json", ".md",  ".rst",   ".toml",
-                     ".go",   ".js",        ".ts",  ".html", ".csv",  ".m4",  ".orig",  ".old",
-                     ".bk",   ".rej",       ".png", ".svg",  ".jpg",  ".pdf", ".ipynb", ".patch",
-                     ".diff", ".encrypted", ".enc", ".gpg",  ".age",  ".gz",  ".zip"}))
-    return false;
+  if (is_other_than_dockerfile(name)) return false;
   for (const std::string_view word : {"dockerfile", "containerfile"}) {
     if (name == word || (name.starts_with(word) && name[word.size()] == '.' &&
                          !ends_with_any(name, {".dockerignore", ".md", ".txt~", ".bak"})))
@@ -148,7 +152,7 @@ bool is_shell_shebang(std::string_view text) {
   return false;
 }
 
-/// FROM as the first instruction: a Dockerfile on standard input.
+/// FROM or ARG as the first instruction.
 bool looks_like_dockerfile(std::string_view text) {
   while (!text.empty()) {
     const std::string_view line = take_line(text);
@@ -166,6 +170,21 @@ struct Candidate {
   std::string path, name;
   std::string_view text;
 };
+
+/// "DockerfileCuda.jax", unless its text is another's.
+bool is_dockerfile_by_both(const Candidate& file) {
+  return file.name.starts_with("dockerfile") && !ends_with_any(file.name, {".txt", ".in", ".j2"}) &&
+         !is_other_than_dockerfile(file.name) && looks_like_dockerfile(file.text);
+}
+
+/// A script of PBS, LSF, Grid Engine or Slurm by names that other files have too.
+bool is_batch(const Candidate& file) {
+  if (!ends_with_any(file.name, {".pbs", ".lsf", ".job", ".sub", ".qsub"})) return false;
+  if (is_shell_shebang(file.text)) return true;
+  for (const std::string_view mark : {"#SBATCH ", "#PBS ", "#BSUB ", "#$ "})
+    if (file.text.starts_with(mark) || file.text.contains(fmt::format("\n{}", mark))) return true;
+  return false;
+}
 
 bool is_bake_name(std::string_view name) {
   return name.starts_with("docker-bake.") || name.ends_with(".bake.hcl") || name == "bake.hcl";
@@ -251,7 +270,10 @@ constexpr KindRow kKinds[] = {
      },
      nullptr},
     {FileKind::kDockerfile, "dockerfile",
-     [](const Candidate& file) { return is_dockerfile_name(file.name); }, read_dockerfile},
+     [](const Candidate& file) {
+       return is_dockerfile_name(file.name) || is_dockerfile_by_both(file);
+     },
+     read_dockerfile},
     {FileKind::kPyproject, "pyproject",
      [](const Candidate& file) { return file.name == "pyproject.toml"; },
      read_packages<read_pyproject>},
@@ -284,7 +306,7 @@ constexpr KindRow kKinds[] = {
      read_systemd},
     {FileKind::kShell, "shell",
      [](const Candidate& file) {
-       return ends_with_any(file.name, {".sh", ".bash", ".sbatch", ".slurm"});
+       return ends_with_any(file.name, {".sh", ".bash", ".sbatch", ".slurm"}) || is_batch(file);
      },
      read_shell},
     {FileKind::kMakefile, "makefile",
@@ -332,6 +354,7 @@ std::string_view to_string(FileKind kind) {
 }
 
 FileKind kind_of(std::string_view path, std::string_view text) {
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   Candidate file{to_lower(path), {}, text.substr(0, kMostLooked)};
   file.name = file.path.substr(file.path.rfind('/') + 1);
   for (const KindRow& row : kKinds)

@@ -68,6 +68,13 @@ TEST(FileKind, ByName) {
       {".envrc", "", FileKind::kUnknown},
       {"docker/pip.conf", "", FileKind::kPip},
       {"main.cpp", "", FileKind::kUnknown},
+      {"train.pbs", "#!/bin/bash\n#PBS -l ngpus=1\n", FileKind::kShell},
+      {"train.lsf", "#BSUB -gpu num=1\npython t.py\n", FileKind::kShell},
+      {"train.sub", "#!/usr/bin/env bash\n", FileKind::kShell},
+      {"htcondor.sub", "executable = t.sh\nqueue\n", FileKind::kUnknown},
+      {"film.sub", "{1}{25}Hello\n", FileKind::kUnknown},
+      {"DockerfileCuda.jax", "# c\nFROM a\n", FileKind::kDockerfile},
+      {"dockerfiles.list", "a\nb\n", FileKind::kUnknown},
   };
   for (const Case& one : cases) EXPECT_EQ(kind_of(one.path, one.text), one.kind) << one.path;
 }
@@ -75,6 +82,10 @@ TEST(FileKind, ByName) {
 TEST(FileKind, ByContent) {
   const std::vector<Case> cases = {
       {"deploy.yaml", "# c\napiVersion: v1\nkind: Pod\n", FileKind::kKubernetes},
+      {"mark.yaml",
+       "\xEF\xBB\xBF"
+       "apiVersion: v1\nkind: Pod\n",
+       FileKind::kKubernetes},
       {"-", "kind: List\napiVersion: v1\nitems: []\n", FileKind::kKubernetes},
       {"-", "{\n \"apiVersion\": \"v1\",\n \"kind\": \"List\"}", FileKind::kKubernetes},
       {"pod.json", "{\"kind\":\"Pod\",\"apiVersion\":\"v1\"}", FileKind::kKubernetes},

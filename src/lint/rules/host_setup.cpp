@@ -2,10 +2,12 @@
 // superseded.
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "base/ascii.h"
 #include "base/format.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/script_installs.h"
 #include "lint/readers/readers.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
@@ -103,25 +105,39 @@ void added_key(const ProjectFile& file, const StepCommand& command, FindingSink&
 
 /// Whether a script has to do with GPUs at all.
 bool is_about_gpus(std::string_view text) {
-  return text.contains("nvidia") || text.contains("cuda");
+  return text.contains("nvidia") || text.contains("cuda") || text.contains("rocm") ||
+         text.contains("amdgpu");
+}
+
+void judge_commands(const ProjectFile& file, const std::vector<ShellCommand>& commands,
+                    FindingSink& sink) {
+  std::size_t budget = std::size_t{1} << 20;
+  for (const StepCommand& command : step_commands_of(commands, {}, budget)) {
+    old_toolkit_package(file, command, sink);
+    old_key(file, command, sink);
+    added_key(file, command, sink);
+  }
 }
 
 }  // namespace
 
-void judge_host_setup(const Project& project, const std::vector<FileView>& /*views*/,
+void judge_host_setup(const Project& project, const std::vector<FileView>& views,
                       FindingSink& sink) {
+  std::set<const ProjectFile*> judged;
   for (const auto& file : project.files) {
-    if (!is_script(file->kind) || !is_about_gpus(file->source.text())) continue;
+    if ((!is_script(file->kind) && file->kind != FileKind::kWorkflow) ||
+        !is_about_gpus(file->source.text()))
+      continue;
+    judged.insert(file.get());
     old_toolkit_list(*file, sink);
-    for (const auto& commands : scripts_of(*file)) {
-      std::size_t budget = std::size_t{1} << 20;
-      for (const StepCommand& command : step_commands_of(commands, {}, budget)) {
-        old_toolkit_package(*file, command, sink);
-        old_key(*file, command, sink);
-        added_key(*file, command, sink);
-      }
-    }
+    for (const auto& commands :
+         file->kind == FileKind::kWorkflow ? scripts_of_workflow(*file) : scripts_of(*file))
+      judge_commands(*file, commands, sink);
   }
+  // What a step of an image calls, whatever it is about.
+  for (const FileView& view : views)
+    for (const RunScript& script : scripts_run_by(view))
+      if (judged.insert(script.file).second) judge_commands(*script.file, script.commands, sink);
 }
 
 }  // namespace flense::lint
