@@ -40,11 +40,11 @@ RuleFamily judge_syntax, judge_base_image, judge_base_flavour, judge_base_stages
     judge_package_signatures, judge_repository_keys, judge_shared_memory, judge_gpu_access,
     judge_gpu_requests, judge_apptainer_gpu, judge_image_vendor, judge_workflow_jobs,
     judge_compose_gpu, judge_compose_targets, judge_kubernetes_gpu, judge_kubernetes_probes,
-    judge_gpu_sharing, judge_io, judge_base_life, judge_host_setup, judge_conda, judge_weights, judge_extensions,
-    judge_distribution_packages, judge_gone_packages, judge_versions_system, judge_package_indexes,
-    judge_python_environment, judge_python_program, judge_requirement_syntax, judge_torch_index,
-    judge_held_packages, judge_build_isolation, judge_build_options, judge_batch_scripts,
-    judge_architectures_unset;
+    judge_gpu_sharing, judge_io, judge_base_life, judge_host_setup, judge_conda, judge_weights,
+    judge_extensions, judge_distribution_packages, judge_gone_packages, judge_versions_system,
+    judge_package_indexes, judge_python_environment, judge_python_program, judge_requirement_syntax,
+    judge_torch_index, judge_held_packages, judge_build_isolation, judge_build_options,
+    judge_batch_scripts, judge_architectures_unset, judge_late_variables;
 
 /// What all families find, each on its own, in their order; once `stop` is requested no further one
 /// begins.
