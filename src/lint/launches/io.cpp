@@ -399,9 +399,8 @@ class IoRules {
     std::vector<Word> words = command_words(workload_);
     const FileView* own = own_image(views_, project_, workload_);
     if (words.empty() && own != nullptr) words = image_command(*own);
-    const auto script =
-        std::ranges::find_if(words, [](const Word& word) { return is_training_script(word.text); });
-    if (script == words.end() || std::ranges::any_of(words, [](const Word& word) {
+    const Word* script = training_word(words);
+    if (script == nullptr || std::ranges::any_of(words, [](const Word& word) {
           return is_one_of(word.text, {"--help", "-h", "pytest"});
         }))
       return;

@@ -79,6 +79,7 @@ struct FileContent {
 struct ProjectFile : FileContent {
   SourceText source;
   FileKind kind = FileKind::kUnknown;
+  Span embedded;  ///< of one that another file holds: where; its source is blank around that
 };
 
 // Paths of a project are texts with '/'; these functions do not look at the file system.
@@ -95,7 +96,9 @@ std::vector<std::string> context_directories(const Project& project);
 
 struct Project {
   std::vector<std::unique_ptr<ProjectFile>> files;  ///< sorted by path
-  std::vector<Context> contexts;                    ///< sorted by directory
+  /// Dockerfiles that scripts, CI and Compose files hold, with the paths and places of these.
+  std::vector<std::unique_ptr<ProjectFile>> embedded;
+  std::vector<Context> contexts;     ///< sorted by directory
   std::vector<std::string> foreign;  ///< directories of other projects' files, by normal path
   std::vector<std::string> retired;  ///< directories that nobody uses by their own README
   std::vector<std::string> links;    ///< files that are others of these, by normal path

@@ -1,7 +1,9 @@
 // The kinds of files: how each is recognised, and which reader handles it.
 #pragma once
 
+#include <memory>
 #include <string_view>
+#include <vector>
 
 #include "lint/project/project.h"
 
@@ -12,6 +14,10 @@ std::string_view to_string(FileKind kind);
 FileKind kind_of(std::string_view path, std::string_view text);
 /// What could not be read is among the problems. `source` must outlive the result.
 FileContent read_content(FileKind kind, const SourceText& source);
+
+/// The Dockerfiles within a script, a workflow or a Compose file: what a here-document writes to a
+/// file of that name or hands to `docker build -f -`, and dockerfile_inline.
+std::vector<std::unique_ptr<ProjectFile>> embedded_in(const ProjectFile& file);
 
 FileContent read_compose(const SourceText& source);
 FileContent read_kubernetes(const SourceText& source);

@@ -44,6 +44,7 @@ constexpr RuleFamily* kFamilies[] = {
     judge_open_versions,
     judge_reproducibility,
     judge_contract,
+    judge_late_variables,
     judge_driver_packages,
     judge_contract_run,
     judge_libraries,
