@@ -7,6 +7,7 @@
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/final_environment.h"
 #include "lint/facts/purpose.h"
 #include "lint/facts/table_facts.h"
 #include "lint/rules/rules.h"
@@ -110,18 +111,22 @@ bool installs(const FileView& view, const StageView& stage,
   });
 }
 
-/// A base of GPUs, GPU packages on it, or a variable that gives it GPUs.
+/// A base of GPUs, GPU packages on it, or, but on Jetson, whose distribution nobody chooses, those
+/// of CUDA or a variable that gives it GPUs.
 bool is_for_gpu(const FileView& view, const StageView& stage) {
+  if (stage.image.vendor.known() ||
+      installs(view, stage, [](const Install&, const PackageRequest& request) {
+        return is_gpu_package(request.name);
+      }))
+    return true;
+  if (is_for_jetson(view)) return false;
   constexpr auto kNames = std::to_array<std::string_view>({"NVIDIA_VISIBLE_DEVICES"});
-  return stage.image.vendor.known() ||
-         installs(
-             view, stage,
-             [](const Install& install, const PackageRequest& request) {
-               const std::string& name = request.name;
-               return is_gpu_package(name) ||
-                      (is_of_system(install) &&
-                       (name == "cuda" || starts_with_any(name, {"cuda-", "libcudnn", "rocm-"})));
-             }) ||
+  return installs(view, stage,
+                  [](const Install& install, const PackageRequest& request) {
+                    return is_of_system(install) &&
+                           (request.name == "cuda" ||
+                            starts_with_any(request.name, {"cuda-", "libcudnn", "rocm-"}));
+                  }) ||
          std::ranges::any_of(settings_of(view, stage.index, kNames), [](const Setting& one) {
            return !is_one_of(one.value, {"", "void", "none"});
          });
@@ -160,7 +165,7 @@ void past_its_python(const FileView& view, const StageView& stage, FindingSink& 
   if (!stage.own_base || !stage.reachable || stage.image.repository != "python") return;
   const std::string& python = stage.image.python.value;
   const std::string end = python_ended(*view.project->knowledge, python);
-  if (end.empty() || is_for_other_device(view.file->source.project_path()) ||
+  if (end.empty() || is_for_jetson(view) || is_for_other_device(view.file->source.project_path()) ||
       !installs(view, stage, [](const Install& install, const PackageRequest& request) {
         return is_gpu_package(request.name) && request.version.empty() && request.url.empty() &&
                request.specifier.find_first_of("<~") == std::string::npos && !is_of_system(install);

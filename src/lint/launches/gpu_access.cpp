@@ -205,6 +205,8 @@ class GpuAccessRules {
         return "write AddDevice=nvidia.com/gpu=all";
       case WorkloadKind::kCompose:
         return "write gpus: all, or devices: [nvidia.com/gpu=all] (CDI), for all of them";
+      case WorkloadKind::kApptainer:
+        return "write --nv";
       default:
         return "write --device nvidia.com/gpu=all (CDI) or --gpus all";
     }
@@ -234,7 +236,7 @@ class GpuAccessRules {
                               file_name(first->target),
                               asks ? "what it asks for GPUs with brings it already, and of a newer "
                                      "driver the container keeps the old file"
-                                   : "the driver's other files and devices do not come with it"));
+                                   : "the driver's other files do not come with it"));
     found.evidence.emplace_back(
         "libnvidia-container, src/nvc_info.c: what is injected from the host");
     found.fix = asks ? "delete the mounts of the driver's files"

@@ -116,9 +116,13 @@ void no_graphics(const Project& project, const std::vector<FileView>& views,
         return mount.target.starts_with("/tmp/.X11-unix");
       }))
     return;
-  // Mesa's driver of the host's other GPU.
-  if (std::ranges::any_of(workload.devices,
-                          [](const Word& one) { return one.text.starts_with("/dev/dri"); }))
+  // Mesa's driver of the host's other GPU, and that of WSL.
+  if (std::ranges::any_of(
+          workload.devices,
+          [](const Word& one) { return starts_with_any(one.text, {"/dev/dri", "/dev/dxg"}); }) ||
+      std::ranges::any_of(workload.mounts, [](const WorkloadMount& mount) {
+        return mount.source.contains("wslg") || mount.source.contains("/wsl");
+      }))
     return;
   const std::string_view text = file.source.text();
   if (text.contains("NVIDIA_DRIVER_CAPABILITIES") || text.contains("graphics") ||

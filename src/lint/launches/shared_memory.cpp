@@ -128,8 +128,11 @@ Sharing why_shared(const Workload& workload, const knowledge::LaunchImageRow* ro
     return {row->source, trains(words), true};
   if (own != nullptr && !web && !alone && trains(words))
     if (const std::string torch = torch_of_image(*own); !torch.empty()) return {torch, false, true};
-  // Who made the image is not known here.
-  if (row == nullptr && own == nullptr && !web && !alone && trains(words))
+  // Who made the image is not known here; a stage of the project's own without a GPU may train
+  // with anything.
+  const bool on_gpu = !workload.gpus.empty() || workload.runtime;
+  if (row == nullptr && own == nullptr && !web && !alone && trains(words) &&
+      (on_gpu || !workload.build_context))
     return {"PyTorch's loaders hand their batches over in shared memory", false};
   return {};
 }
