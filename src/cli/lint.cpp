@@ -36,6 +36,7 @@ that is lost with the container.
   Kubernetes manifests                         Apptainer definition files
   Quadlets, systemd units, CI workflows        shell and batch scripts (docker, podman,
                                                apptainer, srun --container-image)
+  .env files that git holds                    pip.conf
 
 FILE may be a directory (default: this one) or - for standard input. --host judges for machines, as
 flense check does. General style of Dockerfiles is hadolint's business.

@@ -31,6 +31,12 @@ bool left_out(const fs::path& directory) {
   return std::ranges::find(kNames, name) != kNames.end();
 }
 
+/// ".env" and its like.
+bool holds_variables(const fs::path& path) {
+  const std::string name = path.filename();
+  return name.starts_with(".env") || name.ends_with(".env");
+}
+
 /// By the name alone: what is worth reading.
 bool may_be_known(const fs::path& path) {
   // .pre-commit-hooks.yaml has the same list.
@@ -46,7 +52,7 @@ bool may_be_known(const fs::path& path) {
          name.starts_with("Singularity.") || name == "Apptainer" ||
          name.starts_with("Apptainer.") || name.starts_with("Apptainerfile") ||
          name.ends_with(".yaml.j2") || name.ends_with(".yml.j2") || name == "Makefile" ||
-         name == "makefile" || name == "GNUmakefile";
+         name == "makefile" || name == "GNUmakefile" || name == "pip.conf" || holds_variables(path);
 }
 
 Result<lint::Input> read_input(const LintFile& file) {
@@ -85,10 +91,36 @@ bool leads_out(const fs::path& link, const fs::path& directory) {
   return error || below.empty() || *below.begin() == "..";
 }
 
+/// What everybody has who has the repository around a directory: the files that git's index names.
+/// Of another directory all files.
+class Published {
+ public:
+  explicit Published(const fs::path& directory) : root_(repository_around(directory)) {}
+
+  bool contains(const fs::path& file) {
+    if (root_.empty()) return true;
+    constexpr std::uint64_t kMost = 64U << 20;
+    if (!index_) index_ = read_file(root_ / ".git" / "index", kMost).value_or("");
+    std::error_code ignored;
+    const std::string path =
+        fs::absolute(file, ignored).lexically_normal().lexically_relative(root_).generic_string();
+    // An entry ends with the low byte of the name's length, the name and a zero. Version 4 of the
+    // index shortens names: there no file is known.
+    std::string entry(1, static_cast<char>(path.size() & 0xffU));
+    entry.append(path).push_back('\0');
+    return index_->contains(entry);
+  }
+
+ private:
+  fs::path root_;
+  std::optional<std::string> index_;
+};
+
 Result<void> list_directory(const fs::path& directory, std::vector<LintFile>& out) {
   // What is closed further down is passed over, but not what was named.
   TRY_DO(open_read(directory));
   std::error_code error;
+  Published published(directory);
   auto at = fs::recursive_directory_iterator(directory,
                                              fs::directory_options::skip_permission_denied, error);
   if (error) return system_error(error.value(), "cannot list " + directory.string());
@@ -105,6 +137,8 @@ Result<void> list_directory(const fs::path& directory, std::vector<LintFile>& ou
     if (!at->is_regular_file(ignored) || !may_be_known(at->path())) continue;
     if (at->is_symlink(ignored) && leads_out(at->path(), directory)) continue;
     if (at->file_size(ignored) > kMaxFile) continue;
+    // A developer's own variables are nobody else's.
+    if (holds_variables(at->path()) && !published.contains(at->path())) continue;
     fs::path path = at->path().lexically_normal();
     std::string below = path.lexically_relative(directory).generic_string();
     out.push_back({std::move(path), false, at->is_symlink(ignored), std::move(below)});

@@ -40,5 +40,30 @@ TEST(LintFiles, ContextsInEachOther) {
   }
 }
 
+TEST(LintFiles, VariablesThatGitHolds) {
+  const testing::TempDir directory;
+  const fs::path top = directory / "top";
+  fs::create_directories(top / "api");
+  for (const char* name : {".env", "api/.env", "api/.env.local"})
+    std::ofstream(top / name) << "A=1\n";
+  const auto found = [&](const fs::path& path) {
+    std::vector<std::string> out;
+    for (const LintFile& file : *lint_files({path.generic_string()}))
+      out.push_back(file.project_path);
+    std::ranges::sort(out);
+    return out;
+  };
+  // No repository: they came with the rest.
+  EXPECT_EQ(found(top), (std::vector<std::string>{".env", "api/.env", "api/.env.local"}));
+  fs::create_directory(top / ".git");
+  EXPECT_TRUE(found(top).empty());
+  // The flags of an entry, with the length of its name, and the name.
+  const std::string name = "api/.env";
+  std::ofstream(top / ".git/index", std::ios::binary)
+      << "DIRC" << '\0' << static_cast<char>(name.size()) << name << '\0' << '\0';
+  EXPECT_EQ(found(top), std::vector<std::string>{"api/.env"});
+  EXPECT_EQ(found(top / "api"), std::vector<std::string>{".env"});
+}
+
 }  // namespace
 }  // namespace flense::cli

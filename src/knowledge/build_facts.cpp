@@ -58,8 +58,8 @@ BuildFacts BuildFacts::read(const TableSet& tables) {
   const TableRows forms(tables, kBuildTable, "secret_forms");
   forms.each([&](const Json& row) {
     const std::string prefix = text_at(row, "prefix");
-    out.secret_forms.push_back(
-        {prefix, row["length"].unsigned_or(0), text_at(row, "what"), forms.source(row, prefix)});
+    out.secret_forms.push_back({prefix, row["length"].unsigned_or(0), text_at(row, "what"),
+                                forms.source(row, prefix), row["plain"].bool_or(false)});
   });
   const TableRows large(tables, kBuildTable, "large_repositories");
   large.each([&](const Json& row) {

@@ -47,6 +47,7 @@ struct SecretFormRow {
   std::string prefix;
   std::uint64_t length = 0;  ///< of the shortest such token
   std::string what, source;
+  bool plain = false;  ///< letters and digits alone, as words with underscores begin like it too
 };
 
 struct LargeRepositoryRow {

@@ -105,6 +105,14 @@ bool fails_build(const Finding& finding) {
          is_one_of(finding.rule, {"cuda-tag-unknown", "unknown-rule"});
 }
 
+/// In a Dockerfile that another file holds.
+bool is_embedded(const Project& project, const Finding& finding) {
+  return std::ranges::any_of(project.embedded, [&](const auto& file) {
+    return file->source.path() == finding.path && !finding.span.empty() &&
+           file->embedded.begin <= finding.span.begin && finding.span.begin < file->embedded.end;
+  });
+}
+
 bool waived(const Finding& finding, const Policy& policy, const LintRules& rules) {
   return std::ranges::any_of(policy.waivers, [&](const Waiver& waiver) {
     return (waiver.until.empty() || policy.today <= waiver.until) &&
@@ -217,8 +225,12 @@ Outcome lint(const Project& project, const LintRules& rules, const Policy& polic
         (waits_for_file(finding.rule) && of_another_time.contains(finding.path)) ||
         ((is_example(path) || trials.contains(finding.path)) && !fails_build(finding)) ||
         foreign_directory(project, finding.path) != nullptr;
-    // make may build a word of several places.
-    if (file != nullptr && file->kind == FileKind::kMakefile) finding.edits.clear();
+    // make may build a word of several places, and a Dockerfile within another file is written in
+    // that one's form.
+    const bool embedded = is_embedded(project, finding);
+    if (embedded || (file != nullptr && file->kind == FileKind::kMakefile)) finding.edits.clear();
+    // Which directory its build takes is not known.
+    if (embedded && finding.rule == "dockerignore-coverage") continue;
     // Who names a rule wants it.
     if (policy.pedantic || !only.empty() || severity != policy.severities.end())
       finding.pedantic = false;

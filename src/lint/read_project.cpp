@@ -79,6 +79,8 @@ Project read_project(std::vector<Input> inputs, std::vector<Context> contexts,
   out.files.resize(inputs.size());
   parallel_for(inputs.size(),
                [&](std::size_t at) { out.files[at] = read_file(std::move(inputs[at])); });
+  for (const auto& file : out.files)
+    for (auto& one : embedded_in(*file)) out.embedded.push_back(std::move(one));
   out.index();
   return out;
 }

@@ -34,7 +34,7 @@ SUBROOMS = {
     "image": "model layers sources registry output",
     "inventory": "names scan describe compare",
     "cdi": "spec generate,install",
-    "lint": "source shell dockerfile,packages project readers facts rules launches,installs,compiles",
+    "lint": "source shell dockerfile,packages project readers facts rules images,launches,installs,compiles,layers,secrets",
     "compat": "facts rules",
     "slim": "candidates plan apply,sandbox python job",
     "report": "format lint,hosts,images verdicts,html",

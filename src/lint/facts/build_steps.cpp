@@ -134,12 +134,14 @@ StageSteps::StageSteps(const FileView& view, std::size_t stage) {
   std::ranges::reverse(lineage);
   const knowledge::RepositoryRow* base = view.stages[stage].image.row;
   std::string user = base == nullptr || base->user.empty() ? "root" : base->user, directory;
+  bool is_placed = false;
   Homes homes;
   for (const std::size_t one : lineage) {
     stages_.emplace_back(view.dockerfile->stages[one].instructions);
     for (const Instruction& instruction : stages_.back()) {
       const Environment& environment = environment_of(instruction);
-      steps_.push_back({&instruction, user, home_of(user, environment, homes), directory});
+      steps_.push_back(
+          {&instruction, user, home_of(user, environment, homes), directory, is_placed});
       if (instruction.keyword == Keyword::kRun)
         for (const StepCommand& command : commands_of(instruction)) take_home(command, homes);
       if (instruction.words.empty()) continue;
@@ -152,6 +154,7 @@ StageSteps::StageSteps(const FileView& view, std::size_t stage) {
             with_values(instruction.words.size() == 1 ? std::string_view(instruction.words[0].text)
                                                       : view.text(instruction.arguments),
                         environment);
+        is_placed = is_placed || path.empty() || normal_path(path) != ".";
         if (path.starts_with('/'))
           directory = normal_path(path);
         else

@@ -22,6 +22,11 @@ struct Step {
   std::string user = "root";  ///< of the last USER; empty: not known
   std::string home;           ///< of that user; empty: not known
   std::string directory;      ///< of WORKDIR; empty: none is stated, or it is not known
+  bool is_placed = false;     ///< a WORKDIR is stated before it
+
+  /// Without a WORKDIR all steps begin in one directory, the base's: the root stands for it where
+  /// their paths are compared with each other.
+  std::string start() const { return directory.empty() && !is_placed ? "/" : directory; }
 };
 
 /// The instructions of a stage and of those that it is built on, in the order of the build.

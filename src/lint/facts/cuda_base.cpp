@@ -6,7 +6,9 @@
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/compiled_code.h"
 #include "lint/facts/layer_paths.h"
+#include "lint/facts/own_images.h"
 #include "lint/facts/purpose.h"
 #include "lint/facts/sure_installs.h"
 #include "lint/facts/torch_installs.h"
@@ -124,6 +126,15 @@ bool uses_system_cuda(const PackageList& list) {
   return std::ranges::any_of(list.packages, [&](const PackageRequest& request) {
     return system ? is_of_system_cuda(request) : is_user_of_system(request);
   });
+}
+
+/// pytorch of conda with the CUDA that is chosen for it: conda links it with its own libraries.
+bool holds_cuda_of_conda(const PackageList& list) {
+  return list.find("pytorch") != nullptr &&
+         std::ranges::any_of(list.packages, [](const PackageRequest& request) {
+           return request.manager == PackageManager::kConda &&
+                  starts_with_any(request.name, {"cuda", "pytorch-cuda", "pytorch-gpu"});
+         });
 }
 
 /// Whether wheels may come from somebody who links them with the system's CUDA.
@@ -252,6 +263,25 @@ bool copies_wheels(const Instruction& copy) {
   return copy.words.size() > 1;
 }
 
+/// conda, uv's Pythons, an environment of another name, the scripts beside it.
+bool copies_python(const Instruction& copy) {
+  return copy.words.size() > 1 &&
+         std::all_of(copy.words.begin(), copy.words.end() - 1, [](const Word& word) {
+           std::string_view path = word.text;
+           while (path.ends_with('/')) path.remove_suffix(1);
+           return path.contains("conda") || path.contains("/uv") || path.contains("/.local") ||
+                  path.ends_with("env") || path.ends_with("/bin");
+         });
+}
+
+/// Nothing is compiled there, and all that is installed is known.
+bool only_installs(const FileView& view, std::size_t stage) {
+  return knows_all_installs(view, stage) && !may_compile(view, stage) &&
+         std::ranges::none_of(view.dockerfile->lineage(stage), [&](std::size_t one) {
+           return std::ranges::any_of(view.dockerfile->stages[one].instructions, may_hold_users);
+         });
+}
+
 /// The programs of a Python's packages, from a stage that makes none of its own.
 bool copies_scripts(const FileView& view, const Instruction& copy, std::size_t from) {
   return copy.words.size() == 2 &&
@@ -277,14 +307,14 @@ bool has_other_cuda_user(const FileView& view, std::size_t stage) {
   return false;
 }
 
-std::optional<UnusedCuda> unused_cuda_of(const FileView& view) {
+std::optional<UnusedCuda> unused_cuda_of(const FileView& view, std::string_view flavour) {
   const StageView* base = final_base(view);
   if (base == nullptr || base->image.repository != "nvidia/cuda" ||
-      base->image.flavour.value != "runtime" || names_arm(view.file->source.project_path()))
+      base->image.flavour.value != flavour || names_arm(view.file->source.project_path()))
     return std::nullopt;
   const std::size_t last = view.stages.size() - 1;
   UnusedCuda out;
-  bool torch = false, system = false;
+  bool torch = false, by_conda = false, system = false;
   out.sure = knows_all_installs(view, last) && !fetches_programs(view, last);
   for (const std::size_t one : view.dockerfile->lineage(last)) {
     const auto& platform = view.dockerfile->stages[one].platform;
@@ -302,7 +332,13 @@ std::optional<UnusedCuda> unused_cuda_of(const FileView& view) {
       for (const PackageList* list : lists_of(*install)) {
         system = system || uses_system_cuda(*list);
         out.sure = out.sure && !has_foreign_index(*list);
-        if (list->manager == PackageManager::kConda) continue;
+        if (list->manager == PackageManager::kConda) {
+          by_conda = by_conda || holds_cuda_of_conda(*list);
+          torch = torch || std::ranges::any_of(list->packages, [](const PackageRequest& request) {
+                    return request.manager == PackageManager::kPip && request.name == "torch";
+                  });
+          continue;
+        }
         // Its requirements bring PyPI's.
         torch = torch || (!list->has_option("--no-deps") && list->indexes.empty() &&
                           !is_of_system(list->manager) &&
@@ -351,13 +387,27 @@ std::optional<UnusedCuda> unused_cuda_of(const FileView& view) {
         continue;
       }
       if (copies_scripts(view, copy, *from)) continue;  // may_hold_users() has seen it
+      // A Python with its packages, of a stage that only installs.
+      if (copies_python(copy) && only_installs(view, *from)) {
+        take(*from);
+        out.sure = false;
+        continue;
+      }
       // What another stage compiled, or an image of the project holds, may be linked against the
       // libraries of this base.
       if (image.vendor.known() || image.repository.empty() || !is_without_cuda(image.repository))
         return std::nullopt;
     }
+  if (by_conda) {
+    out.package = "pytorch";
+    // Another package of the environment may be built on the base's.
+    out.sure = false;
+  }
   if (torch) out.package = "torch";
-  if (system || out.package.empty()) return std::nullopt;
+  if (system) return std::nullopt;
+  // What else would load them, nobody can say of an image that others are built on.
+  if (out.package.empty() && (!out.sure || image_command(view).empty())) return std::nullopt;
+  out.sure = out.sure && !out.package.empty();
   const knowledge::Images& images = view.project->knowledge->images;
   const auto* row = images.cuda_version(base->image.cuda.value);
   // The newest update of the minor: only that one gets fixes.

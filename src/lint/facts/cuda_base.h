@@ -29,13 +29,16 @@ std::string base_of_cuda(std::string_view version);
 bool has_other_cuda_user(const FileView& view, std::size_t stage);
 
 struct UnusedCuda {
-  std::string package;  ///< whose wheels bring CUDA: "torch", "tensorflow[and-cuda]"
+  /// What brings its own CUDA: "torch", "tensorflow[and-cuda]", "pytorch" of conda; empty: nothing
+  /// that is installed uses any.
+  std::string package;
   std::string variant;  ///< of torch: "cu124"; empty: not known
   std::string instead;  ///< "nvidia/cuda:12.4.1-base-ubuntu22.04", a tag that exists
   /// Everything that the image gets is known; else something may load the base's libraries.
   bool sure = false;
 };
-/// A final image on nvidia/cuda's runtime, in which only wheels with a CUDA of their own use it.
-std::optional<UnusedCuda> unused_cuda_of(const FileView& view);
+/// A final image on nvidia/cuda of this flavour, in which only packages with a CUDA of their own
+/// use it, or nothing.
+std::optional<UnusedCuda> unused_cuda_of(const FileView& view, std::string_view flavour);
 
 }  // namespace flense::lint

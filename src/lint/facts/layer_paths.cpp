@@ -53,13 +53,19 @@ std::string path_of(const Step& step, std::string_view word, const std::string& 
 }
 
 bool is_small_name(std::string_view path) {
-  const std::string_view name = file_name(path);
+  const std::string name = to_lower(file_name(path));
   // The installers of conda are scripts with an archive behind them.
   if (is_conda_installer(name)) return false;
   for (const std::string_view end : {".sh", ".py", ".asc", ".gpg", ".key", ".pub", ".list", ".repo",
                                      ".txt", ".json", ".toml", ".lock", ".yml", ".yaml"})
     if (name.ends_with(end)) return true;
-  return name.contains("keyring");
+  return name.contains("keyring") || starts_with_any(name, {"dumb-init", "tini", "gosu"});
+}
+
+bool is_archive(std::string_view path) {
+  return ends_with_any(path, {".deb", ".rpm", ".run", ".whl", ".sif", ".zip", ".7z", ".tar", ".tgz",
+                              ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst"}) ||
+         is_conda_installer(file_name(path));
 }
 
 bool is_much(const Written& one, std::uint64_t bytes) {

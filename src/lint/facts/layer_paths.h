@@ -27,10 +27,9 @@ std::uint64_t copied_bytes(const SentFiles& sent, const Written& copy, const std
 /// A path of a command as an absolute one, patterns at its end taken off; empty: not known.
 std::string path_of(const Step& step, std::string_view word, const std::string& directory);
 
-/// Runs through the commands of a RUN with the directory that `cd` set.
+/// Runs through the commands of a RUN, which begins in `directory`, with the one that `cd` set.
 template <typename Take>
-void each_command(const Step& step, Take&& take) {
-  std::string directory = step.directory;
+void each_command_from(std::string directory, const Step& step, Take&& take) {
   for (const StepCommand& command : commands_of(*step.instruction)) {
     if (command.program == "cd") {
       directory = command.arguments.empty() || command.shell->depth > 0
@@ -41,9 +40,15 @@ void each_command(const Step& step, Take&& take) {
     take(command, directory);
   }
 }
+template <typename Take>
+void each_command(const Step& step, Take&& take) {
+  each_command_from(step.directory, step, take);
+}
 
 /// Scripts, keys and package lists: kilobytes.
 bool is_small_name(std::string_view path);
+/// What is fetched to be unpacked or installed: an archive, a package, an installer.
+bool is_archive(std::string_view path);
 /// What a step is known to fill with much: an environment, a model, a toolkit. `bytes`: 0 where
 /// they are not known.
 bool is_much(const Written& one, std::uint64_t bytes);

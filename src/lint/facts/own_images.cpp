@@ -4,6 +4,7 @@
 
 #include "base/format.h"
 #include "lint/facts/sure_installs.h"
+#include "lint/facts/workload_facts.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -112,7 +113,7 @@ std::vector<Word> image_command(const FileView& view) {
     if (one.keyword == Keyword::kCmd) command = one.words;
   }
   entry.insert(entry.end(), command.begin(), command.end());
-  return entry;
+  return split_scripts(entry);
 }
 
 std::string torch_of_image(const FileView& view) {

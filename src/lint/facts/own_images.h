@@ -30,7 +30,8 @@ class BuiltNames {
   std::set<std::string> names_;  ///< each with its tag
 };
 
-/// What the last stage starts: its ENTRYPOINT and CMD, the last of each.
+/// What the last stage starts: its ENTRYPOINT and CMD, the last of each; the text of `sh -c` split
+/// into its words.
 std::vector<Word> image_command(const FileView& view);
 
 /// "pip installs torch", "repository pytorch/pytorch": how torch with GPU code gets into the last

@@ -179,10 +179,11 @@ std::vector<FileView> views_of(const Project& project) {
   constexpr std::size_t kMostStages = 200;
   const ListFiles lists = list_files_of(project);
   std::vector<FileView> out;
-  for (const auto& file : project.files)
-    if (file->dockerfile && !file->dockerfile->stages.empty() &&
-        file->dockerfile->stages.size() <= kMostStages)
-      out.push_back({&project, file.get(), &*file->dockerfile, {}, {}});
+  for (const auto* files : {&project.files, &project.embedded})
+    for (const auto& file : *files)
+      if (file->dockerfile && !file->dockerfile->stages.empty() &&
+          file->dockerfile->stages.size() <= kMostStages)
+        out.push_back({&project, file.get(), &*file->dockerfile, {}, {}});
   parallel_for(out.size(), [&](std::size_t number) {
     FileView& view = out[number];
     const std::size_t last = view.dockerfile->stages.size() - 1;

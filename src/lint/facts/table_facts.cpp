@@ -21,6 +21,14 @@ std::string servers_gone_since(const knowledge::Knowledge& known, std::string_vi
   return out;
 }
 
+std::string python_ended(const knowledge::Knowledge& known, std::string_view python) {
+  std::string out;
+  TableRows(known.tables, "images", "python_releases").each([&](const Json& row) {
+    if (out.empty() && text_at(row, "python") == python) out = text_at(row, "end");
+  });
+  return knowledge::months_between(out, known.images.date) == 0 ? std::string() : out;
+}
+
 bool compiles_for_cmake_architectures(const knowledge::Knowledge& known, std::string_view option) {
   bool out = false;
   TableRows(known.tables, "build_files", "cuda_switches").each([&](const Json& row) {

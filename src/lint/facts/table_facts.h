@@ -14,6 +14,10 @@ namespace flense::lint {
 /// there, or the table does not know.
 std::string servers_gone_since(const knowledge::Knowledge& known, std::string_view distribution);
 
+/// Since when a Python has no updates ("2024-10" of "3.8"); empty: it has, or the table does not
+/// know.
+std::string python_ended(const knowledge::Knowledge& known, std::string_view python);
+
 /// Whether CMAKE_CUDA_ARCHITECTURES decides what a CMake option ("GGML_CUDA") compiles CUDA for.
 bool compiles_for_cmake_architectures(const knowledge::Knowledge& known, std::string_view option);
 

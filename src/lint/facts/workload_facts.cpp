@@ -32,15 +32,15 @@ bool is_engine(WorkloadKind kind) {
          kind == WorkloadKind::kSystemd;
 }
 
-std::vector<Word> command_words(const Workload& workload) {
+std::vector<Word> split_scripts(const std::vector<Word>& words) {
   std::vector<Word> out;
-  const auto take = [&](const Word& word) {
+  for (const Word& word : words) {
     const bool script =
         has_blank(word.text) && ((!out.empty() && is_script_flag(out.back().text)) ||
                                  word.text.find('\n') != word.text.npos);
     if (!script) {
       out.push_back(word);
-      return;
+      continue;
     }
     for (Word& inner : split_words(word.text, 0)) {
       const bool exact = word.span.end - word.span.begin == word.text.size();
@@ -49,10 +49,14 @@ std::vector<Word> command_words(const Workload& workload) {
                        : word.span;
       out.push_back(std::move(inner));
     }
-  };
-  for (const Word& word : workload.command) take(word);
-  for (const Word& word : workload.arguments) take(word);
+  }
   return out;
+}
+
+std::vector<Word> command_words(const Workload& workload) {
+  std::vector<Word> words = workload.command;
+  words.insert(words.end(), workload.arguments.begin(), workload.arguments.end());
+  return split_scripts(words);
 }
 
 namespace {

@@ -19,6 +19,8 @@ bool is_engine(WorkloadKind kind);
 
 /// Entry point and arguments in order; the text of `sh -c` split into its words.
 std::vector<Word> command_words(const Workload& workload);
+/// The same of the words of one list.
+std::vector<Word> split_scripts(const std::vector<Word>& words);
 
 /// A container of an engine's image that does not start the engine: `vllm bench serve`,
 /// `ollama pull`, curl, the download of a model, a script that measures or asks a server elsewhere.

@@ -81,15 +81,33 @@ bool uses_tool(const Workload& workload) {
   return std::ranges::any_of(words, [](const Word& word) { return is_tool(word.text); });
 }
 
-bool is_training_script(std::string_view path) {
-  const std::string name = to_lower(file_name(path));
-  return name.ends_with(".py") &&
-         has_part(name, "._-",
+namespace {
+
+/// By its words, without a folder and an ending.
+bool names_training(std::string_view name) {
+  return has_part(name, "._-",
                   {"train", "training", "trainer", "finetune", "finetuning", "pretrain"}) &&
          // What is done before and after, on the processor.
          !has_part(name, "._-",
                    {"tokenizer", "split", "plot", "download", "test", "prepare", "preprocess",
                     "data", "dataset", "val", "curves", "convert"});
+}
+
+}  // namespace
+
+bool is_training_script(std::string_view path) {
+  const std::string name = to_lower(file_name(path));
+  return name.ends_with(".py") && names_training(name);
+}
+
+const Word* training_word(const std::vector<Word>& words) {
+  for (std::size_t at = 0; at < words.size(); ++at) {
+    if (is_training_script(words[at].text)) return &words[at];
+    if (at < 1 || words[at - 1].text != "-m") continue;
+    const std::string module = to_lower(words[at].text);
+    if (names_training(module.substr(module.rfind('.') + 1))) return &words[at];
+  }
+  return nullptr;
 }
 
 bool only_builds(const Workload& workload) {

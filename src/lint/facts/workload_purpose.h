@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "lint/project/project.h"
 
@@ -26,6 +27,10 @@ bool uses_tool(const Workload& workload);
 /// "train.py", "finetune_lora.py"; not "train_tokenizer.py" nor "plot_train_curves.py", which
 /// compute on the processor.
 bool is_training_script(std::string_view path);
+
+/// The word of a command that trains: such a script, or a module, `python -m model.train`; null:
+/// none.
+const Word* training_word(const std::vector<Word>& words);
 
 /// Compiles, installs or looks: by its program, or by a command of `bash -c`.
 bool only_builds(const Workload& workload);

@@ -188,7 +188,7 @@ std::vector<Written> written_paths(const StageSteps& steps) {
   std::vector<Written> out;
   for (const Step& at : steps.all()) {
     const Instruction& step = *at.instruction;
-    if (step.keyword == Keyword::kRun) RunPaths(step, at.directory, at.home, out).read();
+    if (step.keyword == Keyword::kRun) RunPaths(step, at.start(), at.home, out).read();
     if (out.size() >= kMostStepPaths) break;
     if (!step.copies() || step.words.size() < 2) continue;
     const std::string target = with_values(step.words.back().text, environment_of(step));

@@ -115,6 +115,7 @@ class GpuAccessRules {
   void run() {
     privileged();
     devices_by_hand();
+    libraries_by_hand();
     rocm_devices();
     rocm_groups();
     gpus_quoting();
@@ -193,19 +194,53 @@ class GpuAccessRules {
                                                 : "the driver's libraries do not come with it"));
     found.evidence.emplace_back(
         "NVIDIA Container Toolkit documentation, Support for Container Device Interface");
+    found.fix = ask_for_nvidia();
+  }
+
+  std::string_view ask_for_nvidia() const {
     switch (workload_.kind) {
       case WorkloadKind::kKubernetes:
-        found.fix = "ask by resources.limits: nvidia.com/gpu: 1 instead of hostPath volumes";
-        break;
+        return "ask by resources.limits: nvidia.com/gpu: 1 instead of hostPath volumes";
       case WorkloadKind::kQuadlet:
-        found.fix = "write AddDevice=nvidia.com/gpu=all";
-        break;
+        return "write AddDevice=nvidia.com/gpu=all";
       case WorkloadKind::kCompose:
-        found.fix = "write gpus: all, or devices: [nvidia.com/gpu=all] (CDI), for all of them";
-        break;
+        return "write gpus: all, or devices: [nvidia.com/gpu=all] (CDI), for all of them";
+      case WorkloadKind::kApptainer:
+        return "write --nv";
       default:
-        found.fix = "write --device nvidia.com/gpu=all (CDI) or --gpus all";
+        return "write --device nvidia.com/gpu=all (CDI) or --gpus all";
     }
+  }
+
+  /// A file of the driver, of a machine whose toolkit would bring it: Jetson's and WSL's lie
+  /// elsewhere.
+  bool is_driver_file(const WorkloadMount& mount) const {
+    if (mount.kind != MountKind::kBind || mount.target.contains("libnvidia-container") ||
+        std::ranges::any_of(std::to_array<std::string_view>({"tegra", "/wsl", "/compat/"}),
+                            [&](std::string_view part) { return mount.source.contains(part); }))
+      return false;
+    const std::string_view name = file_name(mount.target);
+    return name == "nvidia-smi" ||
+           knowledge::find_pattern(project_.knowledge->build.driver_libraries, name) != nullptr;
+  }
+
+  /// Docker makes a directory where the host has no such file.
+  void libraries_by_hand() {
+    const auto first = std::ranges::find_if(
+        workload_.mounts, [&](const WorkloadMount& mount) { return is_driver_file(mount); });
+    if (first == workload_.mounts.end()) return;
+    const bool asks = !workload_.gpus.empty() || workload_.runtime;
+    Finding& found =
+        sink_.add("nvidia-devices-by-hand", file_, first->span,
+                  fmt::format("{} mounts the host's {} by hand: {}", title(workload_),
+                              file_name(first->target),
+                              asks ? "what it asks for GPUs with brings it already, and of a newer "
+                                     "driver the container keeps the old file"
+                                   : "the driver's other files do not come with it"));
+    found.evidence.emplace_back(
+        "libnvidia-container, src/nvc_info.c: what is injected from the host");
+    found.fix = asks ? "delete the mounts of the driver's files"
+                     : fmt::format("{}, in place of the mounts of its files", ask_for_nvidia());
   }
 
   static bool has_kfd(const Workload& workload) { return has_device(workload, "/dev/kfd"); }

@@ -207,6 +207,8 @@ class GpuRequestRules {
                 needs_it_surely(own->stages.back().image, command)};
       return {};
     }
+    if (!image.vendor.known() && image_ == nullptr)
+      if (Need own = need_of_unknown(name); !own.what.empty()) return own;
     // What a script starts, and a person who looks into the image does not.
     const bool script = is_script(file_.kind) && is_engine(workload_.kind);
     if (!script || image.vendor.value != "nvidia" || is_created_only() || only_builds(workload_) ||
@@ -215,11 +217,41 @@ class GpuRequestRules {
     return {name, image.vendor.evidence, false};
   }
 
-  /// Of what a service builds: its base, what it starts, and that no other service of the same
-  /// build has a GPU.
+  /// Of an image that no table knows: its words or variables choose CUDA, its tag is that of a
+  /// variant for GPUs, or a script of the project builds it on CUDA.
+  Need need_of_unknown(const std::string& name) const {
+    const std::vector<Word> words = command_words(workload_);
+    for (std::size_t at = 0; at < words.size(); ++at)
+      if (words[at].text == "--device=cuda" ||
+          (words[at].text == "--device" && at + 1 < words.size() && words[at + 1].text == "cuda"))
+        return {name + " with --device cuda", "--device cuda", false};
+    for (const Variable& one : workload_.variables)
+      if (one.name.ends_with("DEVICE") && one.value && is_one_of(*one.value, {"cuda", "cuda:0"}))
+        return {fmt::format("{} with {}={}", name, one.name, *one.value), one.name, false};
+    const bool script = is_script(file_.kind) && is_engine(workload_.kind);
+    if (script &&
+        (is_created_only() || only_builds(workload_) || speaks_of_gpus(file_.source.text())))
+      return {};
+    const std::string& tag = workload_.image_name->tag;
+    if (is_one_of(tag, {"cuda", "gpu"}) || has_part(tag, "-_", {"cuda", "gpu"}))
+      return {name + ":" + tag, "tag " + tag, false};
+    const FileView* own = script ? own_image(views_, project_, workload_) : nullptr;
+    if (own == nullptr || !words.empty()) return {};
+    Need out = need_of(*own);
+    out.sure = false;
+    return out;
+  }
+
+  /// Of what a service builds.
   Need need_of_build() const {
     const FileView* own = own_image(views_, project_, workload_);
-    if (own == nullptr) return {};
+    return own == nullptr ? Need{} : need_of(*own);
+  }
+
+  /// Of an image of the project's: its base, what it starts, and that no other service of the same
+  /// build has a GPU.
+  Need need_of(const FileView& dockerfile) const {
+    const FileView* own = &dockerfile;
     const StageView& last = own->stages.back();
     const auto& base = last.stage->image;
     if (last.image.vendor.value != "nvidia" || !last.image.platform.empty() || !base ||

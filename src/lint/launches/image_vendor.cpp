@@ -1,10 +1,12 @@
 // What an image is for, against what its container gets: the GPUs of another vendor, or a driver
-// without its video libraries.
+// without its libraries for video or for a screen.
 #include <algorithm>
 #include <array>
 
 #include "base/ascii.h"
 #include "base/format.h"
+#include "lint/facts/final_environment.h"
+#include "lint/facts/own_images.h"
 #include "lint/facts/workload_facts.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
@@ -83,13 +85,69 @@ void no_video(const ProjectFile& file, const Workload& workload, FindingSink& si
   found.fix = fmt::format("write NVIDIA_DRIVER_CAPABILITIES={},video", value);
 }
 
+/// osrf/ros:humble-desktop-full: RViz and Gazebo, and nothing of NVIDIA's variables.
+bool is_ros_desktop(const std::optional<ImageName>& image) {
+  return image && image->familiar().starts_with("osrf/ros") && image->tag.contains("-desktop");
+}
+
+/// Why the image of a container shows ROS's programs on a screen; empty: it does not, or not
+/// surely. What NVIDIA's bases without OpenGL say of the driver, packages do not change.
+std::string shows_ros(const Workload& workload, const FileView* own) {
+  if (own == nullptr)
+    return is_ros_desktop(workload.image_name) ? workload.image_name->familiar() : std::string();
+  if (own->file->source.text().contains("NVIDIA_DRIVER_CAPABILITIES") || is_for_jetson(*own))
+    return {};
+  const StageView& last = own->stages.back();
+  if (is_ros_desktop(last.stage->image)) return "base: " + last.stage->image->familiar();
+  if (last.image.repository != "nvidia/cuda") return {};
+  for (const Install* install : own->installs_in(last.index))
+    for (const PackageRequest& request : install->command.packages)
+      if (request.name.starts_with("ros-") && request.name.contains("-desktop"))
+        return request.name;
+  return {};
+}
+
+/// A desktop of ROS on the host's screen, with a GPU and without the driver's OpenGL.
+void no_graphics(const Project& project, const std::vector<FileView>& views,
+                 const ProjectFile& file, const Workload& workload, FindingSink& sink) {
+  if (!is_engine(workload.kind) || workload.gpus.empty() || !is_complete(file, workload) ||
+      workload.gpus.front().vendor != "nvidia" || workload.unknown_options ||
+      std::ranges::none_of(workload.mounts, [](const WorkloadMount& mount) {
+        return mount.target.starts_with("/tmp/.X11-unix");
+      }))
+    return;
+  // Mesa's driver of the host's other GPU, and that of WSL.
+  if (std::ranges::any_of(
+          workload.devices,
+          [](const Word& one) { return starts_with_any(one.text, {"/dev/dri", "/dev/dxg"}); }) ||
+      std::ranges::any_of(workload.mounts, [](const WorkloadMount& mount) {
+        return mount.source.contains("wslg") || mount.source.contains("/wsl");
+      }))
+    return;
+  const std::string_view text = file.source.text();
+  if (text.contains("NVIDIA_DRIVER_CAPABILITIES") || text.contains("graphics") ||
+      (workload.node != nullptr && workload.node->find("env_file") != nullptr))
+    return;
+  const std::string why = shows_ros(workload, own_image(views, project, workload));
+  if (why.empty()) return;
+  Finding& found = sink.add(
+      "driver-capability-missing", file, workload.span,
+      fmt::format("{} shows ROS's programs on the screen and gets the driver without OpenGL: the "
+                  "processor draws, or they fail",
+                  title(workload)));
+  found.evidence = {why, "NVIDIA Container Toolkit: without the variable it is utility,compute"};
+  found.pedantic = true;
+  found.fix = "set NVIDIA_DRIVER_CAPABILITIES=compute,utility,graphics,display for the container";
+}
+
 }  // namespace
 
-void judge_image_vendor(const Project& project, const std::vector<FileView>& /*views*/,
+void judge_image_vendor(const Project& project, const std::vector<FileView>& views,
                         FindingSink& sink) {
   for (const auto& file : project.files)
     for (const Workload& workload : file->workloads) {
       no_video(*file, workload, sink);
+      no_graphics(project, views, *file, workload, sink);
       if (!workload.image_name || workload.image.span.empty() || workload.gpus.empty()) continue;
       // Which variant it is a variable says.
       if (file->source.slice(workload.image.span).contains('$')) continue;

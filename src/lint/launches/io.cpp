@@ -2,6 +2,7 @@
 // against the mounts.
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <set>
 
 #include "base/format.h"
@@ -9,6 +10,7 @@
 #include "lint/facts/own_images.h"
 #include "lint/facts/workload_facts.h"
 #include "lint/facts/workload_purpose.h"
+#include "lint/readers/reader_values.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
@@ -23,6 +25,27 @@ bool lies_below(std::string_view path, std::string_view directory) {
 
 bool is_memory(MountKind kind) {
   return kind == MountKind::kTmpfs || kind == MountKind::kMemory;
+}
+
+/// The model of a hub that a server of language models is told to serve.
+std::optional<Word> served_model(const std::vector<Word>& words) {
+  bool server = false;
+  for (std::size_t at = 0; at < words.size(); ++at) {
+    const std::string_view name = file_name(words[at].text);
+    const Word* value = nullptr;
+    if (name == "vllm" && at + 2 < words.size() && words[at + 1].text == "serve")
+      value = &words[at + 2];
+    server = server || is_one_of(name, {"vllm.entrypoints.openai.api_server",
+                                        "sglang.launch_server", "text-generation-launcher"});
+    if (server && at + 1 < words.size() &&
+        is_one_of(name, {"--model", "--model-path", "--model-id"}))
+      value = &words[at + 1];
+    if (value == nullptr) continue;
+    Word model = *value;
+    model.text = interpolate(model.text).value_or(std::string());
+    if (is_hub_model(model.text)) return model;
+  }
+  return std::nullopt;
 }
 
 class IoRules {
@@ -306,10 +329,29 @@ class IoRules {
     found.fix = mount_words(path, "model-cache");
   }
 
+  /// A server of a hub's model in an image that no table knows: by its program, or that of the
+  /// Dockerfile.
+  void cache_of_server() {
+    const FileView* own = own_image(views_, project_, workload_);
+    std::vector<Word> words = command_words(workload_);
+    if (words.empty() && own != nullptr) words = image_command(*own);
+    const std::optional<Word> model = served_model(words);
+    if (!model || !knows_mounts() || !has_no_storage() || !is_engine(workload_.kind) ||
+        variable(workload_, "HF_HUB_OFFLINE") != nullptr ||
+        std::ranges::any_of(paths_, [](const NamedPath& one) { return one.means == "cache"; }) ||
+        (own != nullptr && own->file->source.text().contains("download")))
+      return;
+    const bool here = model->span.end <= file_.source.text().size() &&
+                      file_.source.slice(model->span) == model->text;
+    cache(here ? model->span : workload_.span, "/root/.cache/huggingface", model->text,
+          "huggingface_hub: downloads are kept in ~/.cache/huggingface", nullptr);
+  }
+
   /// A known image downloads to its usual place, which no variable moves.
   void known_cache() {
     const knowledge::LaunchImageRow* image = known_image(workload_, *project_.knowledge);
-    if (image == nullptr || image->cache.empty()) return;
+    if (image == nullptr) return cache_of_server();
+    if (image->cache.empty()) return;
     const bool moved =
         std::ranges::any_of(paths_, [](const NamedPath& one) { return one.means == "cache"; });
     const auto model = std::ranges::find_if(paths_, [](const NamedPath& one) {
@@ -357,9 +399,8 @@ class IoRules {
     std::vector<Word> words = command_words(workload_);
     const FileView* own = own_image(views_, project_, workload_);
     if (words.empty() && own != nullptr) words = image_command(*own);
-    const auto script =
-        std::ranges::find_if(words, [](const Word& word) { return is_training_script(word.text); });
-    if (script == words.end() || std::ranges::any_of(words, [](const Word& word) {
+    const Word* script = training_word(words);
+    if (script == nullptr || std::ranges::any_of(words, [](const Word& word) {
           return is_one_of(word.text, {"--help", "-h", "pytest"});
         }))
       return;

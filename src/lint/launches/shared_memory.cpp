@@ -1,6 +1,7 @@
 // Shared memory of processes that exchange data through it: the loaders of a framework, the ranks
 // of NCCL. Container engines and Kubernetes give 64 MiB.
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "base/ascii.h"
@@ -17,14 +18,21 @@ namespace flense::lint {
 
 namespace {
 
-/// Servers of the web start processes that share nothing.
+/// Servers of the web start processes that share nothing. What pip installs is not started.
 bool is_web_server(const std::vector<Word>& words) {
-  return std::ranges::any_of(words, [](const Word& word) {
-    const std::string_view name = file_name(word.text);
-    return is_one_of(name, {"uvicorn", "gunicorn", "hypercorn", "granian", "daphne", "fastapi",
-                            "flask", "celery", "uvicorn.workers.UvicornWorker"}) ||
-           (name.ends_with(".py") && name.contains("serv"));
-  });
+  bool installed = false;
+  for (std::size_t at = 0; at < words.size(); ++at) {
+    const std::string_view word = words[at].text, name = file_name(word);
+    installed = (installed && !is_one_of(word, {"&&", "||", ";", "|"})) ||
+                (word == "install" && at > 0 && words[at - 1].text.starts_with("pip"));
+    if (!installed &&
+        (is_one_of(name, {"uvicorn", "gunicorn", "hypercorn", "granian", "daphne", "fastapi",
+                          "flask", "celery", "uvicorn.workers.UvicornWorker"}) ||
+         (name.ends_with(".py") && name.contains("serv"))))
+      return true;
+    installed = installed && !word.ends_with(';');
+  }
+  return false;
 }
 
 /// One or none; a default of a variable counts: "${WORKERS:-1}".
@@ -37,9 +45,9 @@ bool is_single(std::string_view value) {
   return value == "0" || value == "1";
 }
 
-/// A script that trains: its loaders are workers unless it is told otherwise.
+/// A program that trains: its loaders are workers unless it is told otherwise.
 bool trains(const std::vector<Word>& words) {
-  return std::ranges::any_of(words, [](const Word& word) { return is_training_script(word.text); });
+  return training_word(words) != nullptr;
 }
 
 bool starts_python(const std::vector<Word>& words) {
@@ -120,8 +128,11 @@ Sharing why_shared(const Workload& workload, const knowledge::LaunchImageRow* ro
     return {row->source, trains(words), true};
   if (own != nullptr && !web && !alone && trains(words))
     if (const std::string torch = torch_of_image(*own); !torch.empty()) return {torch, false, true};
-  // Who made the image is not known here.
-  if (row == nullptr && own == nullptr && !web && !alone && trains(words))
+  // Who made the image is not known here; a stage of the project's own without a GPU may train
+  // with anything.
+  const bool on_gpu = !workload.gpus.empty() || workload.runtime;
+  if (row == nullptr && own == nullptr && !web && !alone && trains(words) &&
+      (on_gpu || !workload.build_context))
     return {"PyTorch's loaders hand their batches over in shared memory", false};
   return {};
 }
@@ -210,21 +221,56 @@ bool requests_one(const Workload& workload) {
   });
 }
 
-void judge_pod(const Project& project, const ProjectFile& file, const Workload& workload,
-               FindingSink& sink) {
+/// An object that ends, as a training does: not a server, nor a place to work in.
+bool is_job(const Workload& workload) {
+  return workload.object != nullptr && (*workload.object)["kind"].text_or().ends_with("Job");
+}
+
+/// Frameworks whose loaders are threads.
+bool loads_in_threads(const Workload& workload) {
+  const std::string image = to_lower(workload.image.text);
+  return (*workload.object)["kind"].text_or() == "TFJob" ||
+         std::ranges::any_of(
+             std::to_array<std::string_view>({"tensorflow", "keras", "jax", "xgboost", "rapids"}),
+             [&](std::string_view name) { return image.contains(name); });
+}
+
+/// Why a job with one GPU shares memory: it trains, and its loaders are processes.
+std::string why_loaders_share(const Project& project, const std::vector<FileView>& views,
+                              const Workload& workload) {
+  const std::vector<Word> words = command_words(workload);
+  if (!is_job(workload) || workload.gpus.empty() || !trains(words) || loads_in_threads(workload) ||
+      is_for_processor(workload))
+    return {};
+  return why_shared(workload, known_image(workload, *project.knowledge),
+                    own_image(views, project, workload))
+      .why;
+}
+
+void judge_pod(const Project& project, const std::vector<FileView>& views, const ProjectFile& file,
+               const Workload& workload, FindingSink& sink) {
   // A server that does not use it.
   const knowledge::LaunchImageRow* image = known_image(workload, *project.knowledge);
   if (image != nullptr && image->role == "serve" && !image->shm && !image->large) return;
-  if (gpu_count(workload) < 2 || workload.host_ipc || only_waits(workload) ||
-      operator_mounts_memory(workload) || !is_complete(file, workload) || requests_one(workload))
+  if (workload.host_ipc || only_waits(workload) || operator_mounts_memory(workload) ||
+      !is_complete(file, workload))
     return;
+  const bool several = gpu_count(workload) > 1;
+  if (several && requests_one(workload)) return;
+  const std::string loaders = several ? std::string() : why_loaders_share(project, views, workload);
+  if (!several && loaders.empty()) return;
   const WorkloadMount* shm = mount_of(workload, "/dev/shm");
   if (shm != nullptr || is_patched(project, workload, {"volumeMounts"})) return;
-  Finding& found = sink.add("kubernetes-shm", file, workload.span,
-                            fmt::format("{} has {} GPUs and the default /dev/shm of 64 MiB",
-                                        title(workload), gpu_count(workload)));
-  found.evidence.emplace_back(
-      "NCCL documentation, Troubleshooting: shared memory between the processes of a node");
+  Finding& found = sink.add(
+      "kubernetes-shm", file, workload.span,
+      several ? fmt::format("{} has {} GPUs and the default /dev/shm of 64 MiB", title(workload),
+                            gpu_count(workload))
+              : fmt::format("{} trains with the default /dev/shm of 64 MiB, and workers of a "
+                            "DataLoader hand their batches over in it",
+                            title(workload)));
+  found.evidence.push_back(
+      several ? "NCCL documentation, Troubleshooting: shared memory between the processes of a node"
+              : loaders);
   found.fix =
       "add a volume {name: shm, emptyDir: {medium: Memory, sizeLimit: 8Gi}} and mount it at "
       "/dev/shm; what is written there counts as the container's memory";
@@ -257,13 +303,14 @@ void judge_host_ipc(const ProjectFile& file, const Workload& workload, FindingSi
   found.fix = "delete hostIPC and mount emptyDir: {medium: Memory, sizeLimit: 8Gi} at /dev/shm";
 }
 
-void judge_kubernetes(const Project& project, const ProjectFile& file, FindingSink& sink) {
+void judge_kubernetes(const Project& project, const std::vector<FileView>& views,
+                      const ProjectFile& file, FindingSink& sink) {
   std::set<const text::YamlNode*> pods;
   for (const Workload& workload : file.workloads) {
     if (workload.node == nullptr || workload.pod == nullptr) continue;
     if (!workload.init_container) {
       judge_memory_volumes(file, workload, sink);
-      judge_pod(project, file, workload, sink);
+      judge_pod(project, views, file, workload, sink);
     }
     if (workload.host_ipc && !workload.gpus.empty() && pods.insert(workload.pod).second)
       judge_host_ipc(file, workload, sink);
@@ -275,7 +322,7 @@ void judge_kubernetes(const Project& project, const ProjectFile& file, FindingSi
 void judge_shared_memory(const Project& project, const std::vector<FileView>& views,
                          FindingSink& sink) {
   for (const auto& file : project.files) {
-    if (file->kind == FileKind::kKubernetes) judge_kubernetes(project, *file, sink);
+    if (file->kind == FileKind::kKubernetes) judge_kubernetes(project, views, *file, sink);
     for (const Workload& workload : file->workloads)
       judge_engine(project, views, *file, workload, sink);
   }

@@ -74,6 +74,39 @@ void Project::index() {
         }
     }
   }
+  for (const auto& file : files)
+    if (file->kind == FileKind::kDockerfile && file->dockerfile && file->source.path() != "-" &&
+        !contexts_.contains(normal_path(file->source.path())))
+      guess_context(*file);
+}
+
+/// Where nothing says it: the nearest directory above in which the files lie that COPY names, and
+/// that are not beside the Dockerfile. The build would not find them otherwise.
+void Project::guess_context(const ProjectFile& dockerfile) {
+  const std::string own = directory_of(normal_path(dockerfile.source.path()));
+  std::set<std::string> names;
+  for (const Stage& stage : dockerfile.dockerfile->stages)
+    for (const Instruction& copy : stage.instructions) {
+      if (!copy.copies() || copy.flag("from") != nullptr) continue;
+      for (std::size_t at = 0; at + 1 < copy.words.size(); ++at) {
+        const std::string& name = copy.words[at].text;
+        if (name.find_first_of("$*?[:") != name.npos || name.starts_with("..") ||
+            name.find_first_not_of('/') == name.npos)
+          continue;
+        if (by_path_.contains(path_below(own, name))) return;
+        names.insert(name);
+      }
+    }
+  if (names.empty() || own.starts_with("..")) return;
+  for (std::string at = own; at != "." && at != "/";) {
+    at = directory_of(at);
+    if (std::ranges::any_of(names, [&](const std::string& name) {
+          return by_path_.contains(path_below(at, name.substr(name.find_first_not_of('/'))));
+        })) {
+      contexts_.emplace(normal_path(dockerfile.source.path()), at);
+      return;
+    }
+  }
 }
 
 const ProjectFile* Project::find(std::string_view path) const {

@@ -38,7 +38,9 @@ enum class FileKind : std::uint8_t {
   kMakefile,
   kWorkflow,
   kDevcontainer,
-  kDaemon,  ///< of Docker's engine
+  kDaemon,     ///< of Docker's engine
+  kVariables,  ///< .env
+  kPip,        ///< pip.conf
   kUnknown,
 };
 
@@ -66,6 +68,7 @@ struct FileContent {
   std::optional<Dockerfile> dockerfile;
   std::optional<PackageList> packages;  ///< of requirements, pyproject, uv.lock, environment.yml
   std::vector<Workload> workloads;
+  std::vector<Variable> variables;   ///< of .env files
   std::vector<BuildTarget> targets;  ///< of bake files
   CommandNames names;
   std::shared_ptr<const text::YamlTree> yaml;  ///< of YAML and JSON: what the workloads point into
@@ -76,6 +79,7 @@ struct FileContent {
 struct ProjectFile : FileContent {
   SourceText source;
   FileKind kind = FileKind::kUnknown;
+  Span embedded;  ///< of one that another file holds: where; its source is blank around that
 };
 
 // Paths of a project are texts with '/'; these functions do not look at the file system.
@@ -92,7 +96,9 @@ std::vector<std::string> context_directories(const Project& project);
 
 struct Project {
   std::vector<std::unique_ptr<ProjectFile>> files;  ///< sorted by path
-  std::vector<Context> contexts;                    ///< sorted by directory
+  /// Dockerfiles that scripts, CI and Compose files hold, with the paths and places of these.
+  std::vector<std::unique_ptr<ProjectFile>> embedded;
+  std::vector<Context> contexts;     ///< sorted by directory
   std::vector<std::string> foreign;  ///< directories of other projects' files, by normal path
   std::vector<std::string> retired;  ///< directories that nobody uses by their own README
   std::vector<std::string> links;    ///< files that are others of these, by normal path
@@ -103,8 +109,8 @@ struct Project {
   void index();
   /// By path, "." and ".." resolved; null when it is not part of the call.
   const ProjectFile* find(std::string_view path) const;
-  /// The build context of a Dockerfile: of the Compose service or bake target that builds it, else
-  /// its own directory.
+  /// The build context of a Dockerfile: of the Compose service, bake target or command that builds
+  /// it; else a directory above that has what it copies, or its own.
   const Context* context_of(const ProjectFile& dockerfile) const;
   /// Files of a kind.
   std::vector<const ProjectFile*> of_kind(FileKind kind) const;
@@ -112,6 +118,8 @@ struct Project {
   std::string context_directory(const ProjectFile& dockerfile) const;
 
  private:
+  void guess_context(const ProjectFile& dockerfile);
+
   std::map<std::string, const ProjectFile*, std::less<>> by_path_;
   std::map<std::string, std::string, std::less<>> contexts_;  ///< by the path of the Dockerfile
 };

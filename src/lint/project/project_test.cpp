@@ -31,6 +31,20 @@ TEST(ProjectFiles, AreFoundHoweverTheyAreNamed) {
   EXPECT_EQ(project.find("Dockerfile"), nullptr);
 }
 
+TEST(ProjectContexts, AreWhereTheCopiedFilesLie) {
+  const knowledge::Knowledge knowledge = *knowledge::Knowledge::load();
+  const Project project =
+      read_project({{"docker/gpu/Dockerfile", "FROM a:1\nCOPY requirements.txt .\n"},
+                    {"requirements.txt", "torch\n"},
+                    {"train/Dockerfile", "FROM a:1\nCOPY requirements.txt .\n"},
+                    {"train/requirements.txt", "torch\n"},
+                    {"none/Dockerfile", "FROM a:1\nCOPY other.txt .\n"}},
+                   {}, {}, knowledge);
+  EXPECT_EQ(project.context_directory(*project.find("docker/gpu/Dockerfile")), ".");
+  EXPECT_EQ(project.context_directory(*project.find("train/Dockerfile")), "train");
+  EXPECT_EQ(project.context_directory(*project.find("none/Dockerfile")), "none");
+}
+
 TEST(ProjectContexts, AreThoseOfWhatBuildsTheDockerfile) {
   const knowledge::Knowledge knowledge = *knowledge::Knowledge::load();
   Project project = read_project(

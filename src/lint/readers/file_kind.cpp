@@ -226,6 +226,15 @@ bool is_compose_name(std::string_view name) {
           ends_with_any(name, {"-compose.yml", "-compose.yaml", ".compose.yml", ".compose.yaml"}));
 }
 
+/// ".env", ".env.production", "api.env"; not what a reader copies and fills in.
+bool is_variables_name(std::string_view name) {
+  return (name == ".env" || name.starts_with(".env.") || name.ends_with(".env")) &&
+         !has_part(name, "._-",
+                   {"example", "examples", "sample", "samples", "template", "tmpl", "tpl", "dist",
+                    "default", "defaults", "dummy", "j2", "schema", "vault", "enc", "encrypted",
+                    "sops", "age", "gpg"});
+}
+
 FileContent read_dockerfile(const SourceText& source) {
   FileContent out;
   out.dockerfile = parse_dockerfile(source);
@@ -317,6 +326,9 @@ constexpr KindRow kKinds[] = {
      nullptr},
     {FileKind::kCompose, "compose",
      [](const Candidate& file) { return is_compose_name(file.name); }, read_compose},
+    {FileKind::kVariables, "variables",
+     [](const Candidate& file) { return is_variables_name(file.name); }, read_variables},
+    {FileKind::kPip, "pip", [](const Candidate& file) { return file.name == "pip.conf"; }, nullptr},
     {FileKind::kKubernetes, "kubernetes", nullptr, read_kubernetes},
     {FileKind::kCondaEnvironment, "conda", nullptr, read_packages<read_conda_environment>},
     {FileKind::kUnknown, "unknown", nullptr, nullptr},

@@ -1,7 +1,9 @@
 // The kinds of files: how each is recognised, and which reader handles it.
 #pragma once
 
+#include <memory>
 #include <string_view>
+#include <vector>
 
 #include "lint/project/project.h"
 
@@ -12,6 +14,10 @@ std::string_view to_string(FileKind kind);
 FileKind kind_of(std::string_view path, std::string_view text);
 /// What could not be read is among the problems. `source` must outlive the result.
 FileContent read_content(FileKind kind, const SourceText& source);
+
+/// The Dockerfiles within a script, a workflow or a Compose file: what a here-document writes to a
+/// file of that name or hands to `docker build -f -`, and dockerfile_inline.
+std::vector<std::unique_ptr<ProjectFile>> embedded_in(const ProjectFile& file);
 
 FileContent read_compose(const SourceText& source);
 FileContent read_kubernetes(const SourceText& source);
@@ -26,9 +32,11 @@ FileContent read_makefile(const SourceText& source);
 std::vector<std::vector<ShellCommand>> recipes_of(const SourceText& source);
 /// What each shell of a script or a Makefile gets; of other files nothing.
 std::vector<std::vector<ShellCommand>> scripts_of(const ProjectFile& file);
-/// What each shell of a workflow gets, with a variable in place of each expression; of other files
+/// What each shell of a workflow gets, where expressions stand as variables; of other files
 /// nothing.
-std::vector<std::vector<ShellCommand>> workflow_scripts(const ProjectFile& file);
+std::vector<std::vector<ShellCommand>> scripts_of_workflow(const ProjectFile& file);
+/// .env: lines NAME=value, as Compose and docker's --env-file take them.
+FileContent read_variables(const SourceText& source);
 FileContent read_devcontainer(const SourceText& source);
 /// Problems of the file itself are its service's to tell.
 FileContent read_workflow(const SourceText& source);

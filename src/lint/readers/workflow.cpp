@@ -31,10 +31,25 @@ std::string without_expressions(std::string_view text) {
   return out;
 }
 
+/// The commands of a script in the text of a workflow without expressions.
+std::vector<ShellCommand> commands_of_script(std::string_view text, const YamlNode& node) {
+  Span span = word_of(node).span;
+  // The mark of a block, "|" or ">-", stands on a line of its own.
+  ShellDialect dialect;
+  if (node.block) {
+    span.begin = std::min(text.find('\n', span.begin), span.end);
+    const std::size_t first = std::min(text.find_first_not_of(" \r\n", span.begin), span.end);
+    dialect.indent = first - std::min(text.rfind('\n', first) + 1, first);
+  }
+  return split_shell(text, span, dialect).commands;
+}
+
+bool holds_scripts(std::string_view key) {
+  return is_one_of(key, {"run", "script", "before_script", "after_script"});
+}
+
 class Scripts {
  public:
-  std::vector<std::vector<ShellCommand>> shells;  ///< what each script's shell gets
-
   Scripts(const SourceText& source, FileContent& out)
       : source_(source),
         text_(without_expressions(source.text())),
@@ -51,7 +66,7 @@ class Scripts {
     if (condition.contains("matrix.")) all.swap(runs_);
     for (const YamlNode* item : node.items) search(*item, depth + 1);
     for (const text::YamlMember& member : node.members) {
-      if (is_one_of(member.key, {"run", "script", "before_script", "after_script"})) {
+      if (holds_scripts(member.key)) {
         take(*member.value);
         for (const YamlNode* item : member.value->items) take(*item);
       }
@@ -66,24 +81,10 @@ class Scripts {
  private:
   void take(const YamlNode& node) {
     if (!node.is_scalar()) return;
-    Span span = word_of(node).span;
-    // The mark of a block, "|" or ">-", stands on a line of its own.
-    ShellDialect dialect;
-    if (node.block) {
-      span.begin = std::min(text_.find('\n', span.begin), span.end);
-      const std::size_t first = std::min(text_.find_first_not_of(" \r\n", span.begin), span.end);
-      dialect.indent = first - std::min(text_.rfind('\n', first) + 1, first);
-    }
     const std::size_t before = out_.names.builds.size(), started = out_.workloads.size();
-    std::vector<ShellCommand> commands = split_shell(text_, span, dialect).commands;
+    const std::vector<ShellCommand> commands = commands_of_script(text_, node);
     read_commands(commands, path_, out_);
-    if (!runs_.empty()) of_matrix(commands, before, started);
-    shells.push_back(std::move(commands));
-  }
-
-  /// The builds and workloads from these on, with the values of each run.
-  void of_matrix(const std::vector<ShellCommand>& commands, std::size_t before,
-                 std::size_t started) {
+    if (runs_.empty()) return;
     // Behind a condition it may be for other runs.
     const std::vector<bool> reached = surely_reached(commands);
     std::set<std::size_t> sure;
@@ -180,14 +181,30 @@ class Scripts {
   std::size_t matrix_images_ = 0;
 };
 
+void collect_scripts(std::string_view text, const YamlNode& node, unsigned depth,
+                     std::vector<std::vector<ShellCommand>>& out) {
+  if (depth > kMaxWorkflowDepth) return;
+  const auto take = [&](const YamlNode& script) {
+    if (script.is_scalar()) out.push_back(commands_of_script(text, script));
+  };
+  for (const YamlNode* item : node.items) collect_scripts(text, *item, depth + 1, out);
+  for (const text::YamlMember& member : node.members) {
+    if (holds_scripts(member.key)) {
+      take(*member.value);
+      for (const YamlNode* item : member.value->items) take(*item);
+    }
+    collect_scripts(text, *member.value, depth + 1, out);
+  }
+}
+
 }  // namespace
 
-std::vector<std::vector<ShellCommand>> workflow_scripts(const ProjectFile& file) {
-  if (file.kind != FileKind::kWorkflow || !file.yaml) return {};
-  FileContent ignored;
-  Scripts scripts(file.source, ignored);
-  for (const YamlNode* document : file.yaml->documents) scripts.search(*document, 0);
-  return std::move(scripts.shells);
+std::vector<std::vector<ShellCommand>> scripts_of_workflow(const ProjectFile& file) {
+  std::vector<std::vector<ShellCommand>> out;
+  if (file.kind != FileKind::kWorkflow || !file.yaml) return out;
+  const std::string text = without_expressions(file.source.text());
+  for (const YamlNode* document : file.yaml->documents) collect_scripts(text, *document, 0, out);
+  return out;
 }
 
 FileContent read_workflow(const SourceText& source) {

@@ -12,6 +12,7 @@
 #include "lint/facts/layer_paths.h"
 #include "lint/facts/purpose.h"
 #include "lint/facts/script_installs.h"
+#include "lint/facts/sure_installs.h"
 #include "lint/facts/table_facts.h"
 #include "lint/facts/tool_caches.h"
 #include "lint/rules/rules.h"

@@ -184,7 +184,8 @@ Finding* driver_packages(const FileView& view, const ProjectFile& file, const Pa
       "driver-package-installed", file, first->span,
       fmt::format("{} brings {} into the image; the driver must be the host's", names, row->what));
   found.evidence = {row->source};
-  if (!names.starts_with("amdgpu"))
+  const bool of_amd = row->what.starts_with("AMD");
+  if (!of_amd)
     found.evidence.emplace_back("libcuda of the image against another kernel module: error 803");
   // The container gets these only where it asks for them.
   std::string asks = row->pattern.contains("code-")  ? "video"
@@ -199,12 +200,11 @@ Finding* driver_packages(const FileView& view, const ProjectFile& file, const Pa
   found.fix = row->pattern.starts_with("cuda")
                   ? "take packages that bring no driver: cuda-libraries-…, or cuda-toolkit-… where "
                     "something compiles"
-              : names.starts_with("amdgpu")
-                  ? fmt::format(
-                        "delete {}: the kernel's driver is the host's, and the container gets "
-                        "/dev/kfd and /dev/dri{}",
-                        names, view.is_definition() ? " with --rocm" : "")
-                  : fmt::format("delete {}: containers get the host's files{}", names, asks);
+              : of_amd ? fmt::format(
+                             "delete {}: the kernel's driver is the host's, and the container gets "
+                             "/dev/kfd and /dev/dri{}",
+                             names, view.is_definition() ? " with --rocm" : "")
+                       : fmt::format("delete {}: containers get the host's files{}", names, asks);
   // An image that is built for its host's driver.
   found.pedantic = own || file.source.slice(first->span).contains('$');
   return &found;

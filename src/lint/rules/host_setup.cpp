@@ -131,7 +131,7 @@ void judge_host_setup(const Project& project, const std::vector<FileView>& views
     judged.insert(file.get());
     old_toolkit_list(*file, sink);
     for (const auto& commands :
-         file->kind == FileKind::kWorkflow ? workflow_scripts(*file) : scripts_of(*file))
+         file->kind == FileKind::kWorkflow ? scripts_of_workflow(*file) : scripts_of(*file))
       judge_commands(*file, commands, sink);
   }
   // What a step of an image calls, whatever it is about.

@@ -9,6 +9,7 @@
 #include "knowledge/table_rows.h"
 #include "lint/facts/final_environment.h"
 #include "lint/facts/purpose.h"
+#include "lint/facts/script_installs.h"
 #include "lint/rules/rules.h"
 #include "lint/shell/shell.h"
 #include "lint/source/blanks.h"
@@ -256,40 +257,60 @@ bool is_of_other_cuda(std::string_view path, const GpuImage& base) {
   return is_version(version) && version.contains('.') && version != major_minor(base.cuda.value);
 }
 
+/// Whether a later command of a step or script removes a file.
+bool removes_later(const std::vector<ShellCommand>& commands, const ShellCommand& from,
+                   std::string_view file) {
+  return std::ranges::any_of(commands, [&](const ShellCommand& other) {
+    return other.span.begin > from.span.begin && program_of(other).name == "rm" &&
+           std::ranges::any_of(other.words,
+                               [&](const ShellWord& word) { return word.text == file; });
+  });
+}
+
+/// What one command of a step, or of a script that a step runs, does with stubs.
+void stub_link(const ProjectFile& file, const std::vector<ShellCommand>& commands,
+               const ShellCommand& command, const GpuImage& base, FindingSink& sink) {
+  for (const ShellRedirection& redirection : command.redirections) {
+    if (redirection.target.text.find("ld.so.conf") == std::string::npos ||
+        removes_later(commands, command, redirection.target.text))
+      continue;
+    for (const ShellWord& word : command.words)
+      if (is_stubs(word.text) && !is_of_other_cuda(word.text, base)) {
+        Finding& found = sink.add("stubs-in-library-path", file, word.span,
+                                  "the loader's configuration names the stubs: a program that "
+                                  "loads this libcuda ends with \"driver is a stub library\"");
+        found.evidence = {redirection.target.text};
+      }
+  }
+  const Program program = program_of(command);
+  if (program.name != "ln" && program.name != "cp") return;
+  const ShellWord* stub = nullptr;
+  for (const ShellWord& word : command.words)
+    if (word.text.find("/stubs/libcuda.so") != std::string::npos) stub = &word;
+  if (stub == nullptr || &command.words.back() == stub ||
+      command.words.back().text.find("/stubs") != std::string::npos)
+    return;
+  const std::string& target = command.words.back().text;
+  if (removes_later(commands, command, target)) return;
+  Finding& found = sink.add("stubs-in-library-path", file, stub->span,
+                            "the stub of libcuda is put where programs load it from");
+  found.evidence = {target, "CUDA Installation Guide: stubs are for builds without a driver"};
+}
+
 void stub_links(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   for (const Step& step : steps.all())
-    for (const ShellCommand& command : step.instruction->commands) {
-      for (const ShellRedirection& redirection : command.redirections) {
-        if (redirection.target.text.find("ld.so.conf") == std::string::npos) continue;
-        for (const ShellWord& word : command.words)
-          if (is_stubs(word.text) && !is_of_other_cuda(word.text, view.stages.back().image)) {
-            Finding& found = sink.add("stubs-in-library-path", *view.file, word.span,
-                                      "the loader's configuration names the stubs: a program that "
-                                      "loads this libcuda ends with \"driver is a stub library\"");
-            found.evidence = {redirection.target.text};
-          }
-      }
-      const Program program = program_of(command);
-      if (program.name != "ln" && program.name != "cp") continue;
-      const ShellWord* stub = nullptr;
-      for (const ShellWord& word : command.words)
-        if (word.text.find("/stubs/libcuda.so") != std::string::npos) stub = &word;
-      if (stub == nullptr || &command.words.back() == stub ||
-          command.words.back().text.find("/stubs") != std::string::npos)
-        continue;
-      // Removed again in the same step.
-      const std::string& target = command.words.back().text;
-      const bool gone = std::ranges::any_of(step.instruction->commands, [&](const auto& other) {
-        return other.span.begin > command.span.begin && program_of(other).name == "rm" &&
-               std::ranges::any_of(other.words,
-                                   [&](const ShellWord& word) { return word.text == target; });
-      });
-      if (gone) continue;
-      Finding& found = sink.add("stubs-in-library-path", *view.file, stub->span,
-                                "the stub of libcuda is put where programs load it from");
-      found.evidence = {target, "CUDA Installation Guide: stubs are for builds without a driver"};
-    }
+    for (const ShellCommand& command : step.instruction->commands)
+      stub_link(*view.file, step.instruction->commands, command, view.stages.back().image, sink);
+  // Of a script what every build comes to.
+  for (const RunScript& script : scripts_run_by(view)) {
+    if (!view.stages[script.stage].final || script.conditional) continue;
+    for (std::size_t at = 0; at < script.commands.size(); ++at)
+      if (script.reached[at])
+        stub_link(*script.file, script.commands, script.commands[at],
+                  view.stages[script.stage].image, sink);
+  }
 }
+
 /// Where wheels or distributions put what they did not compile here.
 bool holds_wheels(std::string_view path) {
   while (path.size() > 1 && (path.ends_with('/') || path.ends_with('*'))) path.remove_suffix(1);

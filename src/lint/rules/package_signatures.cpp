@@ -1,12 +1,15 @@
 // Packages and package sources whose signatures are not checked.
 #include <algorithm>
 #include <array>
+#include <functional>
+#include <optional>
 #include <set>
+#include <utility>
 
 #include "base/ascii.h"
 #include "base/format.h"
 #include "lint/facts/build_steps.h"
-#include "lint/facts/purpose.h"
+#include "lint/facts/script_installs.h"
 #include "lint/rules/rules.h"
 #include "lint/rules/set_texts.h"
 #include "lint/source/blanks.h"
@@ -205,85 +208,126 @@ std::string_view repository_package(const Instruction& run, const ShellCommand& 
   return key ? package : std::string_view();
 }
 
+/// The server of a repository that a command writes down, and that is a vendor's; empty: it is none
+/// of those who surely publish a key.
+std::string vendor_of(const ShellCommand& command, const Unchecked& what) {
+  std::string server = server_of_repository(command, what.word == "trusted=yes"    ? "] "
+                                                     : what.word == "Trusted: yes" ? "URIs: "
+                                                                                   : "baseurl=");
+  if (server.starts_with("mirror") ||
+      ends_with_any(server, {"nvidia.com", "radeon.com", "intel.com", "ubuntu.com", "debian.org",
+                             "microsoft.com"}))
+    server.clear();
+  return server;
+}
+
+/// Commands that run one after the other: of a step, or of a script that one starts.
+class Signatures {
+ public:
+  Signatures(const ProjectFile& file, const Environment& environment, FindingSink& sink)
+      : file_(file), environment_(environment), sink_(sink) {}
+
+  /// The keys of the distribution have ended.
+  void set_old(bool old) { old_ = old; }
+  /// Where the packages of a command are known anyway.
+  void set_excuse(std::function<bool(const ShellCommand&)> excuse) { excuse_ = std::move(excuse); }
+
+  void take(const ShellCommand& command) {
+    // Google's command deploys what everybody may call.
+    if (installs_nothing(command) || program_of(command).name == "gcloud") return;
+    // deb [trusted=yes] file:/…: what the image itself holds, or a server of the house.
+    const bool near = names_near_repositories(command);
+    if (std::ranges::any_of(command.words,
+                            [](const ShellWord& word) { return holds(word.text, "baseurl="); }))
+      near_before_ = near;
+    if (near) return;
+    const bool says_only = is_one_of(program_of(command).name, {"echo", "printf"});
+    for (const ShellWord& word : command.words) {
+      // $APT: what ENV says that it is.
+      const std::optional<std::string> known =
+          word.dynamic ? expand(word.text, environment_) : std::nullopt;
+      const std::string text = set_text(command, known.value_or(word.text));
+      const auto at = std::ranges::find_if(
+          kUnchecked, [&](const auto& one) { return is_unchecked(command, says_only, text, one); });
+      if (at != kUnchecked.end() && !(near_before_ && at->says == "--nogpgcheck"))
+        tell(command, word, *at);
+    }
+  }
+
+ private:
+  void tell(const ShellCommand& command, const ShellWord& word, const Unchecked& what) {
+    const std::string vendor = vendor_of(command, what);
+    // What lets one step's packages be installed is one cause, in however many of its commands.
+    if (said_ && vendor.empty()) return;
+    said_ = said_ || vendor.empty();
+    Span span = word.span;
+    if (const std::size_t place = file_.source.slice(span).find(what.word);
+        place != std::string::npos)
+      span = {span.begin + place, span.begin + place + what.word.size()};
+    Finding& found = sink_.add("package-signature-off", file_, span,
+                               fmt::format("with {} nobody checks who signed the packages that are "
+                                           "installed as root",
+                                           what.says));
+    found.evidence = {fmt::format("the step says {}", what.word)};
+    if (is_of_devtools(command)) {
+      found.fix = std::string(kDevtoolsKey);
+    } else if (vendor.empty()) {
+      found.fix =
+          "delete it: the repositories of the base are signed. Where one is then refused, import "
+          "its key: cuda-keyring for NVIDIA's CUDA repository, rpm --import of the repository's "
+          ".pub for dnf, or signed-by= in the source line";
+    } else {
+      found.fix = fmt::format(
+          "if {} publishes a key, import it: rpm --import, or signed-by= in the source line",
+          vendor);
+      // The vendor's own words; the transport says at least who it is.
+      found.pedantic = is_one_of(what.says, {"gpgcheck=0", "trusted=yes"});
+    }
+    // A key may be what comes.
+    found.pedantic = found.pedantic || old_ || installs_keys(command) ||
+                     (what.word.starts_with("--") && excuse_ && excuse_(command));
+  }
+
+  const ProjectFile& file_;
+  const Environment& environment_;
+  FindingSink& sink_;
+  std::function<bool(const ShellCommand&)> excuse_;
+  bool old_ = false;
+  bool said_ = false;
+  bool near_before_ = false;  ///< the repository that was written last is near
+};
+
+bool has_ended_keys(const StageView& stage) {
+  return is_one_of(stage.image.distribution.value, {"debian7", "debian8", "debian9"});
+}
+
 void signatures(const FileView& view, FindingSink& sink) {
   for (const StageView& stage : view.stages) {
     std::optional<std::set<std::string, std::less<>>> copied;  // asked once
-    // Of a repository on the disk, whose package is known, nobody can answer in its place.
-    const auto brings_repository = [&](const Instruction& run, const ShellCommand& command) {
-      const std::string_view package = repository_package(run, command);
-      if (package.empty() || compares_sums(commands_of(run))) return !package.empty();
-      if (!copied) copied = copied_packages(view, stage);
-      return copied->contains(package);
-    };
     for (const Instruction& instruction : stage.stage->instructions) {
-      // What lets one step's packages be installed is one cause, in however many of its commands.
-      bool said = false;
-      bool near_before = false;  // the repository that it wrote last is near
-      const std::vector<ShellCommand> documents = written_documents(view, instruction);
-      std::vector<const ShellCommand*> all;
-      for (const auto* commands : {&instruction.commands, &documents})
-        for (const ShellCommand& command : *commands) all.push_back(&command);
-      for (const ShellCommand* one : all) {
-        const ShellCommand& command = *one;
-        if (installs_nothing(command)) continue;
-        std::optional<std::string> server;  // asked once
-        const bool says_only = is_one_of(program_of(command).name, {"echo", "printf"});
-        // deb [trusted=yes] file:/…: what the image itself holds, or a server of the house.
-        const bool near = names_near_repositories(command);
-        if (std::ranges::any_of(command.words,
-                                [](const ShellWord& word) { return holds(word.text, "baseurl="); }))
-          near_before = near;
-        if (near) continue;
-        for (const ShellWord& word : command.words) {
-          // $APT: what ENV says that it is.
-          const std::optional<std::string> known =
-              word.dynamic ? expand(word.text, environment_of(instruction)) : std::nullopt;
-          const std::string text = set_text(command, known.value_or(word.text));
-          const auto at = std::ranges::find_if(kUnchecked, [&](const auto& one) {
-            return is_unchecked(command, says_only, text, one);
-          });
-          if (at == kUnchecked.end() || (near_before && at->says == "--nogpgcheck")) continue;
-          if (!server)
-            server = server_of_repository(command, at->word == "trusted=yes"    ? "] "
-                                                   : at->word == "Trusted: yes" ? "URIs: "
-                                                                                : "baseurl=");
-          const bool vendors =
-              !server->empty() && !server->starts_with("mirror") &&
-              !ends_with_any(*server, {"nvidia.com", "radeon.com", "intel.com", "ubuntu.com",
-                                       "debian.org", "microsoft.com"});
-          if (said && !vendors) continue;
-          said = said || !vendors;
-          Span span = word.span;
-          if (const std::size_t place = view.text(span).find(at->word); place != std::string::npos)
-            span = {span.begin + place, span.begin + place + at->word.size()};
-          Finding& found =
-              sink.add("package-signature-off", *view.file, span,
-                       fmt::format("with {} nobody checks who signed the packages that are "
-                                   "installed as root",
-                                   at->says));
-          found.evidence = {fmt::format("the step says {}", at->word)};
-          if (is_of_devtools(command)) {
-            found.fix = std::string(kDevtoolsKey);
-          } else if (!vendors) {
-            found.fix =
-                "delete it: the repositories of the base are signed. Where one is then refused, "
-                "import its key: cuda-keyring for NVIDIA's CUDA repository, rpm --import of the "
-                "repository's .pub for dnf, or signed-by= in the source line";
-          } else {
-            found.fix = fmt::format(
-                "if {} publishes a key, import it: rpm --import, or signed-by= in the source line",
-                *server);
-            // The vendor's own words; the transport says at least who it is.
-            found.pedantic = is_one_of(at->says, {"gpgcheck=0", "trusted=yes"});
-          }
-          // The keys of an old Debian have ended too; and a key may be what comes.
-          found.pedantic =
-              found.pedantic || installs_keys(command) ||
-              (at->word.starts_with("--") && brings_repository(instruction, command)) ||
-              is_one_of(stage.image.distribution.value, {"debian7", "debian8", "debian9"});
-        }
-      }
+      Signatures rule(*view.file, environment_of(instruction), sink);
+      rule.set_old(has_ended_keys(stage));
+      // Of a repository on the disk, whose package is known, nobody can answer in its place.
+      rule.set_excuse([&](const ShellCommand& command) {
+        const std::string_view package = repository_package(instruction, command);
+        if (package.empty() || compares_sums(commands_of(instruction))) return !package.empty();
+        if (!copied) copied = copied_packages(view, stage);
+        return copied->contains(package);
+      });
+      for (const ShellCommand& command : instruction.commands) rule.take(command);
+      for (const ShellCommand& command : written_documents(view, instruction)) rule.take(command);
     }
+  }
+}
+
+/// The same in the scripts of the build; one that several Dockerfiles run is told once.
+void script_signatures(const FileView& view, std::set<const ProjectFile*>& told,
+                       FindingSink& sink) {
+  for (const RunScript& script : scripts_run_by(view)) {
+    if (!told.insert(script.file).second) continue;
+    Signatures rule(*script.file, *script.environment, sink);
+    rule.set_old(has_ended_keys(view.stages[script.stage]));
+    for (const ShellCommand& command : script.commands) rule.take(command);
   }
 }
 
@@ -291,7 +335,11 @@ void signatures(const FileView& view, FindingSink& sink) {
 
 void judge_package_signatures(const Project& /*project*/, const std::vector<FileView>& views,
                               FindingSink& sink) {
-  for (const FileView& view : views) signatures(view, sink);
+  std::set<const ProjectFile*> scripts;
+  for (const FileView& view : views) {
+    signatures(view, sink);
+    script_signatures(view, scripts, sink);
+  }
 }
 
 }  // namespace flense::lint

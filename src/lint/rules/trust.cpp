@@ -1,4 +1,4 @@
-// Downloads whose certificates are not checked, and keys of package sources.
+// Downloads whose certificates are not checked.
 #include <algorithm>
 #include <array>
 #include <optional>
@@ -12,12 +12,21 @@
 #include "lint/facts/near_hosts.h"
 #include "lint/facts/purpose.h"
 #include "lint/facts/script_installs.h"
+#include "lint/readers/readers.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
 
 namespace {
+
+/// "-sLk", "-kO", "-Lko": letters of curl's without values, the last perhaps with one.
+bool joins_insecure(std::string_view text) {
+  if (text.size() < 3 || text[0] != '-' || text[1] == '-' || !text.contains('k')) return false;
+  const std::size_t other = text.find_first_not_of("fsSLkgvOJiI#", 1);
+  return other == text.npos ||
+         (other + 1 == text.size() && std::string_view("oXHdu").contains(text[other]));
+}
 
 /// What makes a download trust any server; empty: nothing.
 std::string unverified(const StepCommand& command, std::string_view text) {
@@ -32,9 +41,7 @@ std::string unverified(const StepCommand& command, std::string_view text) {
   if (is_one_of(command.program, {"npm", "yarn", "pnpm"}) && text == "strict-ssl=false")
     return "strict-ssl=false";
   if (curl && (text == "--insecure" || text == "-k")) return std::string(text);
-  if (curl && text.size() > 2 && text[0] == '-' && text[1] != '-' && text.contains('k') &&
-      text.find_first_not_of("fsSLkgv", 1) == text.npos)
-    return std::string(text);
+  if (curl && joins_insecure(text)) return std::string(text);
   for (const std::string_view option :
        {"--trusted-host", "--no-check-certificate", "--allow-insecure-host", "http.sslVerify=false",
         "ssl_verify=false"})
@@ -219,6 +226,8 @@ class Certificates {
 
   /// A comment says why.
   void set_meant(bool meant) { meant_ = meant; }
+  /// Who gets what is fetched, in words: "build".
+  void set_getter(std::string_view getter) { getter_ = getter; }
 
   void variables(const Instruction& instruction) {
     constexpr auto kVariables = std::to_array<std::string_view>(
@@ -273,8 +282,8 @@ class Certificates {
   Finding& report(Span span, const std::string& what) {
     Finding& found = sink_.add(
         "certificate-check-off", file_, span,
-        fmt::format("with {} whoever answers in the server's place chooses what the build gets",
-                    what));
+        fmt::format("with {} whoever answers in the server's place chooses what the {} gets", what,
+                    getter_));
     found.evidence = {fmt::format("the step says {}", what)};
     // pip's option, variable and setting are one cause.
     if (what.contains("trusted-host") || what == "PIP_TRUSTED_HOST") found.cause = "trusted host";
@@ -285,7 +294,82 @@ class Certificates {
   const ProjectFile& file_;
   FindingSink& sink_;
   bool meant_ = false;
+  std::string_view getter_ = "build";
 };
+
+/// Whether a command of a job gets a program or a package from a server far away: it saves what it
+/// fetches, hands it on to the next program, or is about all that follows.
+bool fetches_far(const StepCommand& command) {
+  if (command.program != "wget" && command.program != "curl") return true;
+  const bool far = std::ranges::any_of(command.arguments, [](const Argument& word) {
+    return word.text.contains("https://") && !word.text.contains("://$") && !is_near(word.text);
+  });
+  const bool saves = command.program == "wget" || command.has("-O") || command.has("--output") ||
+                     std::ranges::any_of(command.arguments, [](const Argument& word) {
+                       return word.text.size() > 1 && word.text[0] == '-' && word.text[1] != '-' &&
+                              word.text.find_first_of("oO") != word.text.npos;
+                     });
+  return far && (saves || command.shell->joined_by == "|");
+}
+
+/// What the jobs of a workflow fetch, and mostly run at once.
+void job_certificates(const ProjectFile& file, FindingSink& sink) {
+  Certificates rule(file, sink);
+  rule.set_meant(true);
+  rule.set_getter("job");
+  for (const std::vector<ShellCommand>& script : scripts_of_workflow(file)) {
+    std::size_t budget = 1U << 20;
+    const std::vector<StepCommand> commands = step_commands_of(script, {}, budget);
+    const bool verified = verifies(commands);
+    for (const StepCommand& command : commands)
+      if (fetches_far(command)) rule.take(command, verified);
+  }
+}
+
+/// trusted-host of a pip.conf that the image gets.
+void trusted_by_file(const ProjectFile& file, FindingSink& sink) {
+  const SourceText& source = file.source;
+  for (std::size_t number = 1; number <= source.line_count(); ++number) {
+    const std::string_view line = source.line(number);
+    const std::size_t equals = std::min(line.find('='), line.size());
+    const std::string_view name = trim_space(line.substr(0, equals));
+    if (equals == line.size() || (name != "trusted-host" && name != "trusted_host")) continue;
+    std::string hosts(trim_space(line.substr(equals + 1)));
+    // Further ones stand in lines that are indented.
+    for (std::size_t next = number + 1;
+         next <= source.line_count() && starts_with_any(source.line(next), {" ", "\t"}); ++next)
+      hosts += fmt::format(" {}", trim_space(source.line(next)));
+    if (trim_space(hosts).empty()) return;
+    Finding& found = sink.add(
+        "certificate-check-off", file, source.line_span(number),
+        "with trusted-host whoever answers in the server's place chooses what is installed");
+    found.evidence = {"a COPY puts the file into the image"};
+    judge_hosts(source.text(), hosts, found);
+    // No index is there: a left-over.
+    const auto asked = [&](std::string_view host) {
+      return !host.empty() &&
+             (host.contains("pypi") || source.text().contains(fmt::format("https://{}", host)));
+    };
+    if (std::ranges::none_of(parts_of(hosts, " \t"), asked)) found.pedantic = true;
+    return;
+  }
+}
+
+void copied_configurations(const FileView& view, std::set<const ProjectFile*>& told,
+                           FindingSink& sink) {
+  const std::string root = view.project->context_directory(*view.file);
+  for (const StageView& stage : view.stages)
+    for (const Instruction& copy : stage.stage->instructions) {
+      if (!stage.reachable || !copy.copies() || copy.flag("from") != nullptr) continue;
+      for (std::size_t at = 0; at + 1 < copy.words.size(); ++at) {
+        const std::string& source = copy.words[at].text;
+        if (file_name(source) != "pip.conf") continue;
+        const ProjectFile* file = view.project->find(path_below(
+            root, source.substr(std::min(source.find_first_not_of('/'), source.size()))));
+        if (file != nullptr && told.insert(file).second) trusted_by_file(*file, sink);
+      }
+    }
+}
 
 void certificates(const FileView& view, FindingSink& sink) {
   Certificates own(*view.file, sink);
@@ -323,60 +407,18 @@ void script_certificates(const FileView& view, std::set<const ProjectFile*>& tol
   }
 }
 
-/// debian:sid and its like: newer than every release.
-bool is_rolling(std::string_view repository, std::string_view base) {
-  const std::string_view tag = base.substr(std::min(base.rfind(':'), base.size()));
-  return repository == "debian" &&
-         starts_with_any(tag, {":sid", ":unstable", ":testing", ":forky"});
-}
-
-void apt_key(const FileView& view, FindingSink& sink) {
-  for (const StageView& stage : view.stages)
-    for (const Instruction& instruction : stage.stage->instructions)
-      for (const StepCommand& command : commands_of(instruction)) {
-        if (command.program != "apt-key" || (!command.has("add") && !command.has("adv"))) continue;
-        const std::string& distribution = stage.image.distribution.value;
-        // With a file of its own, which signed-by= can name, only the command is old.
-        const bool own_file = command.has("--keyring");
-        // The pool of these servers was switched off in 2021.
-        const bool dead = std::ranges::any_of(command.arguments, [](const Argument& word) {
-          return word.text.contains("sks-keyservers.net");
-        });
-        const bool gone = is_one_of(distribution, {"debian13", "ubuntu24.10", "ubuntu25.04",
-                                                   "ubuntu25.10", "ubuntu26.04"}) ||
-                          is_rolling(stage.image.repository, stage.stage->base_resolved);
-        Finding& found = sink.add(
-            "apt-key", *view.file, command.program_span,
-            dead       ? std::string("the key servers of sks-keyservers.net are gone since 2021: "
-                                           "this step fails")
-            : gone     ? fmt::format("{} no longer has apt-key",
-                                 distribution.empty() ? "the base" : distribution)
-            : own_file ? std::string("newer distributions have no apt-key")
-                       : std::string("a key that apt-key adds is trusted for every repository, and "
-                                     "newer distributions have no apt-key"));
-        // Where the base still has it, the build works.
-        found.pedantic = !gone && !dead;
-        found.evidence = {"apt-key(8): deprecated since apt 2.1.8, removed in apt 2.9.19"};
-        const bool nvidia =
-            std::ranges::any_of(instruction.commands, [&](const ShellCommand& other) {
-              return std::ranges::any_of(
-                  other.words, [](const ShellWord& word) { return holds(word.text, "nvidia"); });
-            });
-        found.fix = nvidia ? "install cuda-keyring in place of the key and its source line"
-                           : "write the key to /etc/apt/keyrings/NAME.gpg (gpg --dearmor) and "
-                             "[signed-by=/etc/apt/keyrings/NAME.gpg] into the source line";
-      }
-}
-
 }  // namespace
 
 void judge_trust(const Project& project, const std::vector<FileView>& views, FindingSink& sink) {
-  for (const auto& file : project.files) trusted_hosts(*file, sink);
+  for (const auto& file : project.files) {
+    trusted_hosts(*file, sink);
+    job_certificates(*file, sink);
+  }
   std::set<const ProjectFile*> scripts;
   for (const FileView& view : views) {
-    apt_key(view, sink);
     certificates(view, sink);
     script_certificates(view, scripts, sink);
+    copied_configurations(view, scripts, sink);
   }
 }
 

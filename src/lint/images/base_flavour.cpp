@@ -177,21 +177,27 @@ void devel_final(const FileView& view, FindingSink& sink) {
 
 void unused_cuda(const FileView& view, FindingSink& sink) {
   const StageView* base = final_base(view);
-  const auto unused = unused_cuda_of(view);
+  const auto unused = unused_cuda_of(view, "runtime");
   // Who has to replace a tag that is not there is told of the smaller one in that finding.
   if (base == nullptr || !unused || !cuda_tag_known(view.project->knowledge->images, base->image))
     return;
   const std::string& tag = base->stage->image ? base->stage->image->tag : "";
   Finding& found = sink.add(
       "base-cuda-unused", *view.file, base->stage->base.span,
-      fmt::format("nvidia/cuda:{} brings CUDA libraries, and the wheels of {} bring their own: "
-                  "the base's are never loaded",
-                  tag, unused->package));
+      unused->package.empty()
+          ? fmt::format("nvidia/cuda:{} brings CUDA libraries, and nothing that the image installs "
+                        "loads them",
+                        tag)
+          : fmt::format("nvidia/cuda:{} brings CUDA libraries, and {} of {} bring their own: the "
+                        "base's are never loaded",
+                        tag, unused->package == "pytorch" ? "conda's packages" : "the wheels",
+                        unused->package));
   found.evidence = {
       "images.json, flavours, runtime: cuda-libraries, libcublas, libcusparse, libnpp, "
       "libnccl2",
-      unused->package == "torch" ? "onprem#73, h2o-llmstudio PR#1081"
-                                 : "requirements of the wheel: nvidia-cublas, nvidia-cudnn, …"};
+      unused->package.empty()      ? "the lists of all that is installed"
+      : unused->package == "torch" ? "onprem#73, h2o-llmstudio PR#1081"
+                                   : "requirements of the wheel: nvidia-cublas, nvidia-cudnn, …"};
   if (!unused->variant.empty()) found.evidence.push_back("torch of " + unused->variant);
   found.fix = fmt::format("begin with {}, or with a slim Python image{}", unused->instead,
                           view.is_definition() ? ""

@@ -5,7 +5,7 @@
 #include "base/format.h"
 #include "lint/facts/build_steps.h"
 #include "lint/rules/rules.h"
-#include "lint/rules/secret_forms.h"
+#include "lint/secrets/secret_forms.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -199,11 +199,40 @@ void command_lines(const FileView& view, FindingSink& sink) {
     }
 }
 
+/// Jupyter's token in what the image starts, or in a configuration that a step writes.
+void jupyter_tokens(const FileView& view, FindingSink& sink) {
+  const auto judge = [&](std::string_view word, Span span) {
+    const auto token = jupyter_token(word);
+    if (!token || token->empty() || token->contains('$') || token->starts_with('{') ||
+        is_placeholder("", *token))
+      return;
+    Finding& found = sink.add("secret-on-command-line", *view.file, span,
+                              "the token of Jupyter is written here: everybody has it who has the "
+                              "image");
+    found.evidence = {"who knows it runs code in the container", stays(view.is_definition(), true)};
+    found.fix =
+        "delete it: Jupyter then makes one at each start and prints it; or give JUPYTER_TOKEN to "
+        "the container: docker run --env-file";
+    found.pedantic = true;
+  };
+  for (const std::size_t stage : view.dockerfile->lineage(view.stages.size() - 1))
+    for (const Instruction& one : view.dockerfile->stages[stage].instructions) {
+      if (one.keyword == Keyword::kCmd || one.keyword == Keyword::kEntrypoint)
+        for (const Word& word : one.words) judge(word.text, word.span);
+      if (one.keyword == Keyword::kRun)
+        for (const ShellCommand& command : one.commands)
+          for (const ShellWord& word : command.words) judge(word.text, word.span);
+    }
+}
+
 }  // namespace
 
 void judge_secret_commands(const Project& /*project*/, const std::vector<FileView>& views,
                            FindingSink& sink) {
-  for (const FileView& view : views) command_lines(view, sink);
+  for (const FileView& view : views) {
+    command_lines(view, sink);
+    jupyter_tokens(view, sink);
+  }
 }
 
 }  // namespace flense::lint

@@ -10,7 +10,7 @@
 #include "lint/facts/layer_paths.h"
 #include "lint/facts/sent_files.h"
 #include "lint/facts/tool_caches.h"
-#include "lint/rules/size_owners.h"
+#include "lint/layers/size_owners.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -55,11 +55,13 @@ class Layers {
   void run() {
     for (const Step& step : steps_.all()) {
       if (step.instruction->keyword != Keyword::kRun) continue;
-      each_command(step, [&](const StepCommand& command, const std::string& directory) {
-        if (++asked_ > kMostQuestions) return;
-        if (command.program == "rm") removed(step, command, directory);
-        if (command.program == "apt-get" || command.program == "apt") purged(step, command);
-      });
+      each_command_from(step.start(), step,
+                        [&](const StepCommand& command, const std::string& directory) {
+                          if (++asked_ > kMostQuestions) return;
+                          if (command.program == "rm") removed(step, command, directory);
+                          if (command.program == "apt-get" || command.program == "apt")
+                            purged(step, command);
+                        });
     }
   }
 
@@ -73,6 +75,35 @@ class Layers {
     return found;
   }
 
+  /// "opencv*", and not "opencv/*".
+  static bool names_beginning(std::string_view word) {
+    if (!word.ends_with('*')) return false;
+    while (word.ends_with('*')) word.remove_suffix(1);
+    return !word.empty() && !word.ends_with('/');
+  }
+
+  /// Where nobody knows the directory, a path below it is what the step calls it.
+  static std::string shown(const Step& step, std::string_view word, const std::string& path) {
+    const bool relative = !word.starts_with('/') && !word.starts_with('~');
+    return relative && step.directory.empty() && path.find('/', 1) == path.npos ? path.substr(1)
+                                                                                : path;
+  }
+
+  /// The step that writes a file deletes it too.
+  bool is_removed_at_once(const Written& one) const {
+    const Step* own = steps_.find(one.step);
+    bool out = false;
+    if (own != nullptr && one.step->keyword == Keyword::kRun)
+      each_command_from(
+          own->start(), *own, [&](const StepCommand& command, const std::string& directory) {
+            out = out || (command.program == "rm" &&
+                          std::ranges::any_of(command.arguments, [&](const Argument& word) {
+                            return path_of(*own, word.text, directory) == one.path;
+                          }));
+          });
+    return out;
+  }
+
   /// Two branches of builds: which of them run is not known.
   static unsigned depth_of(const Written& one) {
     const ShellCommand* command = command_at(*one.step, one.span);
@@ -82,9 +113,13 @@ class Layers {
   void removed(const Step& step, const StepCommand& command, const std::string& directory) {
     for (const Argument& word : command.arguments) {
       const std::string path = path_of(step, word.text, directory);
+      const bool begins = names_beginning(word.text);
+      const auto takes = [&](const std::string& other) {
+        return lies_in(other, path) || (begins && other.starts_with(path));
+      };
       // rm -rf DIR && git clone URL DIR: it makes room.
       const bool made_anew = std::ranges::any_of(written_, [&](const Written& one) {
-        return one.step == step.instruction && lies_in(one.path, path);
+        return one.step == step.instruction && takes(one.path);
       });
       if (path.empty() || path == "/" || lies_in(path, "/var")) {
         if (!path.empty() && removed_cache(step, word.span, path)) return;
@@ -96,29 +131,33 @@ class Layers {
             (command.shell->depth > 0 && depth_of(one) > 0))
           continue;
         const bool part = lies_in(path, one.path);
-        if (!part && !lies_in(one.path, path)) continue;
+        if ((!part && !takes(one.path)) || (begins && is_removed_at_once(one))) continue;
         const bool copy = one.how == "COPY" || one.how == "ADD";
         const std::uint64_t bytes = copy ? copied_bytes(sent_, one, path) : 0;
         // Nothing shows that what was written held this.
         const bool inside = part && path != one.path && bytes == 0;
         if (inside && (!only_removes(*step.instruction) || one.path == "/")) continue;
         // A script that is copied and deleted costs a name.
-        const bool stage =
-            one.step->flag("from") != nullptr && file_name(one.path).find('.') == one.path.npos;
+        const Flag* from = one.step->flag("from");
+        const bool stage = (from != nullptr && file_name(one.path).find('.') == one.path.npos) ||
+                           (bytes == 0 && is_archive(one.path) && !is_small_name(one.path));
         if (copy && !one.download && bytes < kWorth && !stage && !inside) continue;
         if (one.download && is_small_name(one.path)) continue;
-        Finding& found =
-            report(word.span,
-                   fmt::format("{} stays in the layer of {}: this only hides it{}", path, one.how,
-                               bytes > 0 ? ", " + human_bytes(bytes) : ""),
-                   one.step, fmt::format("{} writes {}", one.how, one.path));
+        Finding& found = report(
+            word.span,
+            fmt::format("{} stays in the layer of {}: this only hides it{}",
+                        shown(step, word.text, path), one.how,
+                        bytes > 0 ? ", " + human_bytes(bytes) : ""),
+            one.step, fmt::format("{} writes {}", one.how, shown(step, word.text, one.path)));
         found.fix =
             !copy ? "delete it in the same RUN that makes it, or make it in a stage of its own"
-            : one.step->flag("from") != nullptr
+            : one.download ? "fetch it, use it and delete it in one RUN, in place of ADD"
+            : from != nullptr || is_archive(one.path)
                 ? fmt::format(
                       "mount it where it is used, in place of this and of the COPY: RUN "
-                      "--mount=type=bind,from={},source={},target={} …",
-                      one.step->flag("from")->value, view_.text(one.span), one.path)
+                      "--mount=type=bind,{}source={},target={} …",
+                      from != nullptr ? "from=" + from->value + "," : "", view_.text(one.span),
+                      one.path)
                 : "leave it out by .dockerignore, or copy only what is needed";
         return;
       }

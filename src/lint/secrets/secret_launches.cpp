@@ -1,12 +1,16 @@
-// Secrets that a workflow gives a build, and tokens that are written where containers are started.
+// Secrets that a workflow gives a build, and those that are written where containers are started.
 #include <algorithm>
+#include <array>
+#include <utility>
 
 #include "base/ascii.h"
 #include "base/format.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/workload_facts.h"
+#include "lint/readers/reader_values.h"
 #include "lint/readers/readers.h"
 #include "lint/rules/rules.h"
-#include "lint/rules/secret_forms.h"
+#include "lint/secrets/secret_forms.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -119,33 +123,105 @@ void workflow_arguments(const ProjectFile& file, const std::vector<FileView>& vi
     }
 }
 
-/// Tokens by their form where containers are started: in variables of services and pods, and in
-/// scripts.
-void written_tokens(const ProjectFile& file, const knowledge::BuildFacts& facts,
-                    FindingSink& sink) {
-  if (token_in(file.source.text(), facts) == nullptr) return;
-  const auto judge = [&](std::string_view text, Span span) {
-    const auto* form = token_in(text, facts);
-    if (form == nullptr || form->prefix == "AIza") return;  // a web page's key is no secret
-    Finding& found =
-        sink.add("secret-on-command-line", file, span,
-                 fmt::format("{} is written here: everybody has it who has the file", form->what));
-    found.evidence = {form->source};
-    found.fix =
-        "revoke it, for it is known; give it from outside the repository: env_file or --env-file, "
-        "a Secret of Kubernetes, the caller's environment";
-    found.pedantic = is_of_test(file.source.project_path());
-  };
-  for (const Workload& workload : file.workloads)
-    if (workload.node != nullptr)
-      for (const Variable& one : workload.variables)
-        if (one.value) judge(*one.value, one.span);
-  for (const std::vector<ShellCommand>& commands : scripts_of(file))
-    for (const ShellCommand& command : commands) {
-      for (const ShellAssignment& set : command.assignments) judge(set.value.text, set.value.span);
-      for (const ShellWord& word : command.words) judge(word.text, word.span);
+/// Secrets that are written where containers are started: in variables of services and pods, in
+/// files of variables, in scripts and workflows.
+class WrittenSecrets {
+ public:
+  WrittenSecrets(const ProjectFile& file, const knowledge::BuildFacts& facts, FindingSink& sink)
+      : file_(file), facts_(facts), sink_(sink) {}
+
+  void judge() {
+    if (!may_hold_one()) return;
+    for (const Workload& workload : file_.workloads) {
+      if (workload.node == nullptr) continue;
+      variables(workload.variables);
+      for (const Word& word : command_words(workload)) jupyter(word.text, word.span);
     }
-}
+    variables(file_.variables);
+    if (file_.kind == FileKind::kWorkflow && file_.yaml)
+      for (const text::YamlNode* document : file_.yaml->documents) workflow(*document, 0);
+    scripts(scripts_of(file_));
+    scripts(scripts_of_workflow(file_));
+  }
+
+ private:
+  void scripts(const std::vector<std::vector<ShellCommand>>& all) {
+    for (const std::vector<ShellCommand>& commands : all)
+      for (const ShellCommand& command : commands) {
+        for (const ShellAssignment& set : command.assignments)
+          variable(set.name, set.value.text, set.value.span);
+        for (const ShellWord& word : command.words) {
+          const auto [name, value] = parts_of_setting(word.text);
+          variable(name, value, word.span);
+          jupyter(word.text, word.span);
+        }
+      }
+  }
+
+  /// What the steps of a workflow get: env, and the inputs of an action.
+  void workflow(const text::YamlNode& node, unsigned depth) {
+    constexpr unsigned kMostDepth = 32;
+    if (depth > kMostDepth) return;
+    for (const text::YamlNode* item : node.items) workflow(*item, depth + 1);
+    for (const text::YamlMember& member : node.members) {
+      if (is_one_of(member.key, {"env", "with", "variables"}))
+        for (const text::YamlMember& one : member.value->members)
+          if (one.value->is_scalar()) variable(one.key, one.value->text, word_of(*one.value).span);
+      workflow(*member.value, depth + 1);
+    }
+  }
+
+  /// Scripts are read once more only then.
+  bool may_hold_one() const {
+    const std::string_view text = file_.source.text();
+    return std::ranges::any_of(
+               std::to_array<std::string_view>(
+                   {"KEY", "TOKEN", "SECRET", "PASSWORD", "key", "token", "secret", "password"}),
+               [&](std::string_view word) { return text.contains(word); }) ||
+           token_in(text, facts_) != nullptr;
+  }
+
+  /// "NAME=value" of export, of docker's -e; a word alone has no name.
+  static std::pair<std::string_view, std::string_view> parts_of_setting(std::string_view word) {
+    const std::size_t equals = word.find('=');
+    const std::string_view name = word.substr(0, equals);
+    if (equals == word.npos || name.empty() || !std::ranges::all_of(name, is_token_letter))
+      return {{}, word};
+    return {name, word.substr(equals + 1)};
+  }
+
+  void variables(const std::vector<Variable>& variables) {
+    for (const Variable& one : variables)
+      if (one.value) variable(one.name, *one.value, one.span);
+  }
+
+  void variable(std::string_view name, std::string_view value, Span span) {
+    if (const auto secret = written_secret(name, value, facts_))
+      tell(span, secret->what, secret->source, !secret->sure);
+  }
+
+  void jupyter(std::string_view word, Span span) {
+    const auto token = jupyter_token(word);
+    if (token && !token->empty() && !token->contains('$') && !token->starts_with('{') &&
+        !is_placeholder("", *token))
+      tell(span, "the token of Jupyter", "who knows it runs code in the container", true);
+  }
+
+  void tell(Span span, const std::string& what, const std::string& source, bool pedantic) {
+    Finding& found =
+        sink_.add("secret-on-command-line", file_, span,
+                  fmt::format("{} is written here: everybody has it who has the file", what));
+    found.evidence = {source};
+    found.fix =
+        "revoke it, for it is known; give it from outside the repository: env_file or --env-file "
+        "with a file that git ignores, a Secret of Kubernetes, the caller's environment";
+    found.pedantic = pedantic || is_of_test(file_.source.project_path());
+  }
+
+  const ProjectFile& file_;
+  const knowledge::BuildFacts& facts_;
+  FindingSink& sink_;
+};
 
 }  // namespace
 
@@ -153,7 +229,7 @@ void judge_secret_launches(const Project& project, const std::vector<FileView>& 
                            FindingSink& sink) {
   for (const auto& file : project.files) {
     workflow_arguments(*file, views, project.knowledge->build, sink);
-    written_tokens(*file, project.knowledge->build, sink);
+    WrittenSecrets(*file, project.knowledge->build, sink).judge();
   }
 }
 

@@ -6,7 +6,7 @@
 #include "base/format.h"
 #include "lint/facts/build_steps.h"
 #include "lint/rules/rules.h"
-#include "lint/rules/secret_forms.h"
+#include "lint/secrets/secret_forms.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -17,15 +17,6 @@ namespace {
 /// name.
 bool is_for_browsers(std::string_view name, std::string_view value) {
   return value.starts_with("AIza") && names_public(name);
-}
-
-/// A key that is written down under a name that the table does not know: GOOGLE_GEMINI_API_KEY.
-bool is_written_key(std::string_view name, std::string_view value) {
-  constexpr std::size_t kShortest = 16;
-  return ends_with_any(name, {"_API_KEY", "_API_TOKEN", "_ACCESS_TOKEN", "_SECRET_KEY"}) &&
-         value.size() >= kShortest && std::ranges::all_of(value, is_token_letter) &&
-         std::ranges::any_of(value, is_digit) && std::ranges::any_of(value, is_letter) &&
-         !is_placeholder(name, value);
 }
 
 /// Where a secret has to go instead. What a step needs, a mount gives; what the program reads, the
@@ -47,11 +38,6 @@ std::string instead_of(const FileView& view, const Instruction& instruction,
       "docker build --secret id={0}; what the program reads, to the container: docker run "
       "--env-file",
       name);
-}
-
-/// The key to a service of the container itself, often a known one that its user is to replace.
-bool is_of_own_service(std::string_view name) {
-  return starts_with_any(name, {"JUPYTER_", "VNC_", "SSH_", "ROOT_"});
 }
 
 /// Whether a value is made of one of these variables: "$NAME", "${NAME:-}".
@@ -86,7 +72,8 @@ void variables(const FileView& view, FindingSink& sink) {
                          is_placeholder(pair.key.text, value);
       const bool written =
           row == nullptr && !names_public(pair.key.text) && is_written_key(pair.key.text, value);
-      if ((row == nullptr || empty) && form == nullptr && !password && !written) continue;
+      const bool named = row == nullptr && is_own_password(pair.key.text, value);
+      if ((row == nullptr || empty) && form == nullptr && !password && !written && !named) continue;
       // ARG TOKEN, ENV HF_TOKEN=$TOKEN: one secret.
       if (instruction.keyword == Keyword::kArg)
         arguments.insert(pair.key.text);
@@ -98,7 +85,7 @@ void variables(const FileView& view, FindingSink& sink) {
       if (view.is_definition() && (given || (form == nullptr && value.contains('$')))) continue;
       Finding& found = sink.add(
           "secret-in-build-variable", *view.file,
-          row != nullptr || written ? pair.key.span : pair.value->span,
+          row != nullptr || written || named ? pair.key.span : pair.value->span,
           given
               ? fmt::format("what a build gets for ARG {} stays in the {}", pair.key.text,
                             shown ? "image's history" : "records of its build")
@@ -114,13 +101,14 @@ void variables(const FileView& view, FindingSink& sink) {
       // What is not written down, at most the records of a build have, which many do not make.
       found.pedantic =
           (!shown && form == nullptr && !password && (value.empty() || value.contains("$"))) ||
-          (form == nullptr && !password && is_of_own_service(pair.key.text)) ||
+          (form == nullptr && !password && (named || is_of_own_service(pair.key.text))) ||
           (form == nullptr && is_of_test(view.file->source.project_path()));
       // What the file itself says everybody has who has the file.
       if (!shown && form == nullptr && !password && !written) found.severity = Severity::kWarning;
       found.evidence = {row != nullptr    ? row->source
                         : form != nullptr ? form->source
                         : written         ? std::string("a key by its name, with its value")
+                        : named           ? std::string("a password by its name")
                                           : std::string("the address holds user:password"),
                         stays(view.is_definition(), shown)};
       // A package index is read by the build, a database by the program.

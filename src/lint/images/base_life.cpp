@@ -1,4 +1,5 @@
-// Bases past their time: superseded repositories, distributions without updates, old releases.
+// Bases past their time: superseded repositories, distributions and Pythons without updates, old
+// releases.
 #include <algorithm>
 #include <array>
 
@@ -6,6 +7,7 @@
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/final_environment.h"
 #include "lint/facts/purpose.h"
 #include "lint/facts/table_facts.h"
 #include "lint/rules/rules.h"
@@ -26,11 +28,14 @@ void old_repository(const FileView& view, const StageView& stage, FindingSink& s
   found.fix = "begin with " + row->instead;
 }
 
+bool is_of_system(const Install& install) {
+  return is_one_of(install.command.program, {"apt", "apt-get", "yum", "dnf", "microdnf"});
+}
+
 bool installs_from_system(const FileView& view, const StageView& stage) {
   return std::ranges::any_of(view.installs, [&](const Install& install) {
     const auto lineage = view.dockerfile->lineage(install.stage);
-    return is_one_of(install.command.program, {"apt", "apt-get", "yum", "dnf", "microdnf"}) &&
-           std::ranges::find(lineage, stage.index) != lineage.end();
+    return is_of_system(install) && std::ranges::find(lineage, stage.index) != lineage.end();
   });
 }
 
@@ -92,6 +97,41 @@ bool attaches_pro(const FileView& view, std::size_t stage) {
   });
 }
 
+/// Whether what is installed on a base, or on one that is built on it, has such a package.
+bool installs(const FileView& view, const StageView& stage,
+              bool (*is_meant)(const Install&, const PackageRequest&)) {
+  return std::ranges::any_of(view.installs, [&](const Install& install) {
+    const auto lineage = view.dockerfile->lineage(install.stage);
+    return std::ranges::find(lineage, stage.index) != lineage.end() &&
+           std::ranges::any_of(lists_of(install), [&](const PackageList* list) {
+             return std::ranges::any_of(list->packages, [&](const PackageRequest& request) {
+               return is_meant(install, request);
+             });
+           });
+  });
+}
+
+/// A base of GPUs, GPU packages on it, or, but on Jetson, whose distribution nobody chooses, those
+/// of CUDA or a variable that gives it GPUs.
+bool is_for_gpu(const FileView& view, const StageView& stage) {
+  if (stage.image.vendor.known() ||
+      installs(view, stage, [](const Install&, const PackageRequest& request) {
+        return is_gpu_package(request.name);
+      }))
+    return true;
+  if (is_for_jetson(view)) return false;
+  constexpr auto kNames = std::to_array<std::string_view>({"NVIDIA_VISIBLE_DEVICES"});
+  return installs(view, stage,
+                  [](const Install& install, const PackageRequest& request) {
+                    return is_of_system(install) &&
+                           (request.name == "cuda" ||
+                            starts_with_any(request.name, {"cuda-", "libcudnn", "rocm-"}));
+                  }) ||
+         std::ranges::any_of(settings_of(view, stage.index, kNames), [](const Setting& one) {
+           return !is_one_of(one.value, {"", "void", "none"});
+         });
+}
+
 void past_its_life(const FileView& view, const StageView& stage, FindingSink& sink) {
   if (!stage.own_base || !stage.reachable) return;
   const auto* row = view.project->knowledge->images.distribution(stage.image.distribution.value);
@@ -103,15 +143,7 @@ void past_its_life(const FileView& view, const StageView& stage, FindingSink& si
   if (const auto* tag = view.project->knowledge->images.cuda_version(stage.image.cuda.value);
       stage.image.repository == "nvidia/cuda" && tag != nullptr && !tag->state.empty())
     return;
-  bool gpu = stage.image.vendor.known();
-  for (const Install& install : view.installs)
-    if (const auto lineage = view.dockerfile->lineage(install.stage);
-        std::ranges::find(lineage, stage.index) != lineage.end())
-      for (const PackageList* list : lists_of(install))
-        gpu = gpu || std::ranges::any_of(list->packages, [](const PackageRequest& request) {
-                return is_gpu_package(request.name);
-              });
-  if (!gpu || attaches_pro(view, stage.index)) return;
+  if (!is_for_gpu(view, stage) || attaches_pro(view, stage.index)) return;
   const std::string gone = servers_gone_since(*view.project->knowledge, row->distribution);
   Finding& found = sink.add(
       "base-end-of-life", *view.file, stage.stage->base.span,
@@ -126,6 +158,28 @@ void past_its_life(const FileView& view, const StageView& stage, FindingSink& si
   // It builds and runs as before; without its servers it does not even build.
   found.pedantic =
       gone.empty() || !installs_from_system(view, stage) || uses_archive(view, stage.index);
+}
+
+/// Of an image of Python itself. Who fixes the versions of that time needs its Python.
+void past_its_python(const FileView& view, const StageView& stage, FindingSink& sink) {
+  if (!stage.own_base || !stage.reachable || stage.image.repository != "python") return;
+  const std::string& python = stage.image.python.value;
+  const std::string end = python_ended(*view.project->knowledge, python);
+  if (end.empty() || is_for_jetson(view) || is_for_other_device(view.file->source.project_path()) ||
+      !installs(view, stage, [](const Install& install, const PackageRequest& request) {
+        return is_gpu_package(request.name) && request.version.empty() && request.url.empty() &&
+               request.specifier.find_first_of("<~") == std::string::npos && !is_of_system(install);
+      }))
+    return;
+  Finding& found = sink.add(
+      "base-end-of-life", *view.file, stage.stage->base.span,
+      fmt::format("Python {} has had no updates since {}: of what has no fixed version pip "
+                  "takes the last release that was made for it, which is of that time",
+                  python, end));
+  found.evidence = {stage.image.python.evidence,
+                    "Python Developer's Guide, Status of Python versions"};
+  found.pedantic = true;
+  found.fix = "begin with a Python that is maintained: python:3.12, python:3.13";
 }
 
 void old_release(const FileView& view, const StageView& stage, FindingSink& sink) {
@@ -158,6 +212,7 @@ void judge_base_life(const Project& /*project*/, const std::vector<FileView>& vi
     for (const StageView& stage : view.stages) {
       old_repository(view, stage, sink);
       past_its_life(view, stage, sink);
+      past_its_python(view, stage, sink);
       old_release(view, stage, sink);
     }
 }

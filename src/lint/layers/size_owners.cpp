@@ -1,5 +1,5 @@
 // Owners and modes that a step of its own sets: every file is in the image twice.
-#include "lint/rules/size_owners.h"
+#include "lint/layers/size_owners.h"
 
 #include <algorithm>
 

@@ -13,8 +13,10 @@
 #include "lint/facts/table_facts.h"
 #include "lint/facts/workload_facts.h"
 #include "lint/facts/workload_purpose.h"
+#include "lint/images/cuda_tags.h"
+#include "lint/images/floating_images.h"
+#include "lint/images/publisher_tags.h"
 #include "lint/readers/reader_values.h"
-#include "lint/rules/cuda_tags.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
@@ -22,164 +24,10 @@ namespace flense::lint {
 
 namespace {
 
-/// "cuda-torch", "pytorch-rocm": a part of the name is a platform for GPUs.
-bool names_gpu(std::string_view name) {
-  return has_part(name, "-_.", {"cuda", "rocm", "nvidia", "cudnn"});
-}
-
-/// Whether a kustomization of the project says which release it is: images: [{name, newTag}].
-bool is_set_by_kustomization(const Project& project, const ImageUse& use) {
-  if (use.file->kind != FileKind::kKubernetes) return false;
-  for (const auto& file : project.files) {
-    if (file->kind != FileKind::kKubernetes || !file->yaml) continue;
-    for (const text::YamlNode* document : file->yaml->documents)
-      for (const text::YamlNode* image : (*document)["images"].items)
-        if ((*image)["name"].text_or() == use.name->familiar() &&
-            (image->find("newTag") != nullptr || image->find("digest") != nullptr ||
-             image->find("newName") != nullptr))
-          return true;
-  }
-  return false;
-}
-
-/// "latest", and what images call it for a kind of theirs: "latest-gpu". Of those with "py3" and
-/// "devel" TensorFlow makes none since 2020.
-bool is_latest(std::string_view tag) {
-  return tag == "latest" || (tag.starts_with("latest-") && !has_part(tag, "-", {"py3", "devel"}));
-}
-
-/// Something renews the image by its tag, on purpose.
-bool follows_tag(std::string_view file) {
-  return std::ranges::any_of(std::to_array<std::string_view>(
-                                 {"watchtower", "keel.sh/", "$imagepolicy",
-                                  "AutoUpdate=", "containers.autoupdate", "argocd-image-updater"}),
-                             [&](std::string_view word) { return file.contains(word); });
-}
-
-/// What a careful owner may leave. A script is called by hand, by somebody who sees what changes;
-/// tests want to know of it. The default of an argument is for those who do not choose.
-bool may_float(const ImageUse& use) {
-  const SourceText& source = use.file->source;
-  return is_example(source.project_path()) || is_script(use.file->kind) ||
-         is_for_other_device(source.project_path()) || use.never_fetched ||
-         follows_tag(source.text()) || use.file->kind == FileKind::kWorkflow || use.heads ||
-         source.slice(use.span).contains('$') || source.slice(use.span).contains("{{") ||
-         has_part(file_name(source.path()), "._-", {"test"}) ||
-         is_chosen_floating(comments_above(source, use.span)) ||
-         has_part(source.project_path(), "/._-", {"latest", "nightly", "edge", "canary"}) ||
-         is_to_be_replaced(source, use.span);
-}
-
-/// No release: nothing, latest, a branch, or the kind of GPU alone.
-bool names_no_release(std::string_view tag) {
-  if (tag.empty()) return true;
-  const std::vector<std::string_view> parts = split(tag, '-');
-  const auto is_version = [](std::string_view part) {
-    return part.find_first_of("0123456789") != part.npos && !part.starts_with("cu") &&
-           !part.starts_with("cuda") && !part.starts_with("rocm");
-  };
-  if (std::ranges::any_of(parts, is_version)) return false;
-  return std::ranges::any_of(
-             parts, [](auto part) { return is_one_of(part, {"latest", "main", "master"}); }) ||
-         std::ranges::all_of(parts, [](auto part) {
-           return is_one_of(part, {"gpu", "cuda", "nvidia", "rocm", "server"});
-         });
-}
-
-/// An image that images.json does not know: of launch.json (null: it is not), or for GPUs by what
-/// `evidence` says.
-void floating_release(const ImageUse& use, const knowledge::LaunchImageRow* row,
-                      std::string evidence, FindingSink& sink) {
-  const ImageName& name = *use.name;
-  if (!name.digest.empty() || !names_no_release(name.tag) ||
-      has_part(name.tag, "-", {"cpu", "xpu", "intel", "gaudi", "hpu", "neuron", "llamacpp"}))
-    return;
-  Finding& found = sink.add(
-      "gpu-image-floating", *use.file, use.span,
-      fmt::format("{}{} may be of another CUDA or ROCm, and need a newer driver, after the next "
-                  "release",
-                  name.familiar(), name.tag.empty() ? " without a tag" : ":" + name.tag));
-  found.evidence = {std::move(evidence)};
-  // "turing-latest" is turing-VERSION, "latest-rocm" VERSION-rocm.
-  constexpr std::string_view kLatest = "latest";
-  std::string release = name.tag;
-  if (const std::size_t at = release.find(kLatest); at != release.npos)
-    release.replace(at, kLatest.size(), "VERSION");
-  else
-    release = name.tag == "rocm" ? "VERSION-rocm" : "VERSION";
-  found.fix = fmt::format("write a release: {}:{}", name.familiar(), release);
-  // Of others' images only their owners know what their tags mean; a server for every vendor brings
-  // libraries for several drivers.
-  found.pedantic = row == nullptr || row->vendor.empty() || may_float(use);
-}
-
-/// What a service or a container with GPUs starts.
-void floating_start(const ImageUse& use, const Workload& workload, FindingSink& sink) {
-  const knowledge::LaunchImageRow* row = known_image(workload, *use.knowledge);
-  const bool asks =
-      !workload.gpus.empty() || (workload.runtime && workload.runtime->text == "nvidia");
-  // A name without an owner is that of an image which somebody built on the machine.
-  if (row != nullptr || (asks && use.name->familiar().contains('/') && !is_script(use.file->kind) &&
-                         use.file->kind != FileKind::kWorkflow))
-    floating_release(use, row, row != nullptr ? row->source : title(workload) + " asks for a GPU",
-                     sink);
-}
-
-/// What is built on, or fetched: known by its name, or its tag names a kind of GPU. What a script
-/// fetches is mostly its owner's.
-void floating_name(const ImageUse& use, FindingSink& sink) {
-  if (is_for_other_device(use.file->source.project_path())) return;
-  const knowledge::LaunchImageRow* row = known_image(*use.name, *use.knowledge);
-  const std::string& tag = use.name->tag;
-  if (row != nullptr)
-    floating_release(use, row, row->source, sink);
-  else if ((use.image->row != nullptr || use.built != nullptr) &&
-           use.name->familiar().contains('/') && has_part(tag, "-", {"gpu", "cuda", "rocm"}))
-    floating_release(use, row, "tag " + tag, sink);
-}
-
-/// Of the other vendors' images only what has no tag can be told to move. False where images.json
-/// does not know it, and nothing was told.
-bool floating_tag(const Project& project, const ImageUse& use, FindingSink& sink) {
-  const std::string& tag = use.name->tag;
-  // Somebody's image for GPUs by its name: whether it has that tag at all only its owner knows.
-  if (!use.image->official && use.image->repository.find('/') != std::string::npos &&
-      use.name->digest.empty() && tag.empty() && use.file->dockerfile &&
-      names_gpu(file_name(use.image->repository))) {
-    Finding& found = sink.add(
-        "gpu-image-floating", *use.file, use.span,
-        fmt::format("{} without a tag means :latest, which is another CUDA or ROCm after the next "
-                    "release, or none: images for GPUs often have no such tag",
-                    use.name->familiar()));
-    found.evidence = {"no tag is written"};
-    found.fix = fmt::format("write a release: {}:VERSION", use.name->familiar());
-    found.pedantic = true;
-    return true;
-  }
-  if (!use.image->official || !use.image->vendor.known()) return false;
-  if (!use.name->digest.empty() || (!use.name->tag.empty() && !is_latest(use.name->tag)) ||
-      is_set_by_kustomization(project, use))
-    return true;
-  Finding& found = sink.add(
-      "gpu-image-floating", *use.file, use.span,
-      fmt::format(
-          "{}{} may be of another CUDA or ROCm, and need a newer driver, after the next release",
-          use.name->familiar(), use.name->tag.empty() ? " without a tag" : ":" + use.name->tag));
-  found.evidence = {use.image->vendor.evidence};
-  found.pedantic = may_float(use);
-  constexpr std::string_view kLatest = "latest";
-  found.fix = fmt::format("write a release: {}:VERSION{}", use.name->familiar(),
-                          tag.empty() ? tag : tag.substr(kLatest.size()));
-  if (!use.name->familiar().starts_with("nvcr.io/")) return true;
-  found.message = fmt::format("{} has no tag latest: the pull ends with \"manifest unknown\"",
-                              use.name->familiar());
-  found.evidence.push_back("triton-inference-server/server#5359");
-  return true;
-}
-
 void judge_use(const Project& project, const ImageUse& use, const BuiltNames& own,
                FindingSink& sink) {
   if (is_cuda_tag(use)) return judge_cuda_tag(use, sink);
+  if (judge_publisher_tag(use, sink)) return;
   if (!floating_tag(project, use, sink) && !own.has_repository(*use.name)) floating_name(use, sink);
 }
 
@@ -370,10 +218,12 @@ void judge_base_image(const Project& project, const std::vector<FileView>& views
   for (const FileView& view : views) {
     for (const StageView& stage : view.stages) {
       if (stage.own_base && stage.stage->image) {
-        const auto unused = &stage == final_base(view) ? unused_cuda_of(view) : std::nullopt;
+        const auto unused =
+            &stage == final_base(view) ? unused_cuda_of(view, "runtime") : std::nullopt;
         ImageUse use{
             view.file, stage.stage->base.span, &*stage.stage->image, &stage.image,
-            view.project->knowledge, unused ? unused->instead : std::string(),
+            view.project->knowledge,
+            unused && !unused->package.empty() ? unused->instead : std::string(),
             takes_heads(view, stage),
             // Nothing is built on a stage without a name that none needs.
             given.contains(stage.stage) || (!stage.reachable && stage.stage->name.empty())};

@@ -1,4 +1,4 @@
-#include "lint/rules/cuda_tags.h"
+#include "lint/images/cuda_tags.h"
 
 #include <algorithm>
 #include <array>

@@ -1,4 +1,4 @@
-#include "lint/rules/secret_forms.h"
+#include "lint/secrets/secret_forms.h"
 
 #include <algorithm>
 #include <array>
@@ -13,10 +13,11 @@ namespace {
 
 /// What an example writes in place of a password.
 bool is_usual_password(std::string_view low) {
-  return is_one_of(low,
-                   {"password", "passwd",  "pass",     "pwd",       "secret",    "admin", "root",
-                    "user",     "example", "changeme", "change-me", "change_me", "test",  "dummy",
-                    "xxx",      "token",   "apikey",   "api_key",   "key",       "..."}) ||
+  return is_one_of(low, {"password", "passwd",   "pass",     "pwd",      "secret",    "admin",
+                         "root",     "user",     "example",  "changeme", "change-me", "change_me",
+                         "test",     "dummy",    "xxx",      "token",    "apikey",    "api_key",
+                         "key",      "...",      "postgres", "mysql",    "redis",     "guest",
+                         "jupyter",  "changeit", "123456",   "12345678"}) ||
          low.starts_with('<') || low.starts_with("your") || low.contains("***");
 }
 
@@ -53,21 +54,46 @@ bool is_filled_in(std::string_view low) {
              [&](std::string_view word) { return low.contains(word); });
 }
 
+namespace {
+
+/// As a machine makes keys: letters and digits that take turns, and no row of them that people
+/// type.
+bool is_random(std::string_view value) {
+  constexpr std::size_t kFewestTurns = 4;
+  if (!std::ranges::all_of(value,
+                           [](char c) { return is_token_letter(c) || holds("+/=.", {&c, 1}); }) ||
+      value.starts_with('/') || value.starts_with('.'))
+    return false;
+  const std::string low = to_lower(value);
+  if (std::ranges::any_of(
+          std::to_array<std::string_view>({"1234567", "abcdefg", "a1b2c3", "abc123", "qwerty"}),
+          [&](std::string_view row) { return low.contains(row); }))
+    return false;
+  std::size_t turns = 0;
+  for (std::size_t at = 1; at < value.size(); ++at)
+    turns += (is_digit(value[at - 1]) && is_letter(value[at])) ||
+             (is_letter(value[at - 1]) && is_digit(value[at]));
+  return turns >= kFewestTurns;
+}
+
+}  // namespace
+
 const knowledge::SecretFormRow* token_in(std::string_view text,
                                          const knowledge::BuildFacts& facts) {
   for (const knowledge::SecretFormRow& row : facts.secret_forms) {
     for (std::size_t at = text.find(row.prefix); at != text.npos;
          at = text.find(row.prefix, at + 1)) {
       if (at > 0 && is_token_letter(text[at - 1])) continue;
-      // Words with underscores begin like these too.
-      const bool plain = is_one_of(row.prefix, {"hf_", "ghp_"});
       std::size_t end = at + row.prefix.size();
       while (end < text.size() && end - at < row.length &&
-             (plain ? is_alphanumeric(text[end]) : is_token_letter(text[end])))
+             (row.plain ? is_alphanumeric(text[end]) : is_token_letter(text[end])))
         ++end;
       if (end - at < row.length) continue;
       while (end < text.size() && is_token_letter(text[end])) ++end;
-      if (is_filled_in(to_lower(text.substr(at, end - at)))) continue;
+      const std::string_view token = text.substr(at, end - at);
+      if (is_filled_in(to_lower(token))) continue;
+      // "sk-" and words behind it.
+      if (row.prefix.starts_with("sk-") && !is_random(token.substr(row.prefix.size()))) continue;
       return &row;
     }
   }
@@ -155,6 +181,65 @@ bool is_placeholder(std::string_view name, std::string_view value) {
          (starts_with_any(low, {"__", "%", "local-", "test-"}) &&
           std::ranges::none_of(low, is_digit)) ||
          is_filled_in(low) || is_made_of_words(low) || ends_with_any(low, {"_here", "-here"});
+}
+
+bool is_written_key(std::string_view name, std::string_view value) {
+  constexpr std::size_t kShortest = 16;
+  return ends_with_any(name, {"_API_KEY", "_API_TOKEN", "_ACCESS_TOKEN", "_SECRET_KEY"}) &&
+         value.size() >= kShortest && std::ranges::all_of(value, is_token_letter) &&
+         std::ranges::any_of(value, is_digit) && std::ranges::any_of(value, is_letter) &&
+         !is_placeholder(name, value);
+}
+
+std::optional<WrittenSecret> written_secret(std::string_view name, std::string_view value,
+                                            const knowledge::BuildFacts& facts) {
+  constexpr std::size_t kShortest = 20;
+  // Google's key of a web page is no secret.
+  if (const auto* form = token_in(value, facts); form != nullptr && form->prefix != "AIza")
+    return WrittenSecret{form->what, form->source, true};
+  // What others may read anyway, or what stripe and others make for tests and for browsers.
+  if (name.empty() || names_public(name) || value.size() < kShortest || !is_random(value) ||
+      is_placeholder(name, value) ||
+      starts_with_any(value, {"pk_", "pk.", "phc_", "sk_test_", "rk_test_"}))
+    return std::nullopt;
+  const std::string written(name);
+  // A store of the house takes the variables of Amazon's.
+  if (const auto* row = facts.secret(written); row != nullptr && !is_of_own_service(written))
+    return WrittenSecret{"the key " + written, row->source, !written.starts_with("AWS_")};
+  if (!ends_with_any(to_lower(name),
+                     {"api_key", "api-key", "apikey", "-token", "_token", "access_key",
+                      "secret_key", "_secret", "private_key", "password"}))
+    return std::nullopt;
+  return WrittenSecret{(names_password(name) ? "the password " : "the key ") + written,
+                       "a secret by its name, with a value that nobody makes up", false};
+}
+
+bool names_password(std::string_view name) {
+  return ends_with_any(to_lower(name), {"password", "passwd"});
+}
+
+bool is_own_password(std::string_view name, std::string_view value) {
+  const std::string low = to_lower(value);
+  return names_password(name) && !value.empty() && !value.contains('$') &&
+         !is_one_of(low, {"true", "false", "yes", "no", "on", "off", "0", "1"}) &&
+         !is_placeholder(name, value) && !is_usual_password(low);
+}
+
+std::optional<std::string_view> jupyter_token(std::string_view word) {
+  for (const std::string_view name : {"App.token", "IdentityProvider.token"}) {
+    const std::size_t at = word.find(name);
+    if (at == word.npos) continue;
+    std::string_view value = trim_space_left(word.substr(at + name.size()));
+    if (!value.starts_with('=')) continue;
+    value = trim_space_left(value.substr(1));
+    while (starts_with_any(value, {"'", "\"", "\\"})) value.remove_prefix(1);
+    return value.substr(0, value.find_first_of("'\"\\ \t\n"));
+  }
+  return std::nullopt;
+}
+
+bool is_of_own_service(std::string_view name) {
+  return starts_with_any(name, {"JUPYTER_", "VNC_", "SSH_", "ROOT_"});
 }
 
 bool names_public(std::string_view name) {
