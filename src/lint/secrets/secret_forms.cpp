@@ -219,9 +219,12 @@ bool names_password(std::string_view name) {
 }
 
 bool is_own_password(std::string_view name, std::string_view value) {
+  constexpr std::size_t kShortest = 4;
   const std::string low = to_lower(value);
-  return names_password(name) && !value.empty() && !value.contains('$') &&
-         !is_one_of(low, {"true", "false", "yes", "no", "on", "off", "0", "1"}) &&
+  return names_password(name) && value.size() >= kShortest && !value.contains('$') &&
+         // "rootpassword" says what it is, as an example does.
+         !low.ends_with("password") &&
+         !is_one_of(low, {"true", "false", "not_specified", "not_set", "unset", "undefined"}) &&
          !is_placeholder(name, value) && !is_usual_password(low);
 }
 
