@@ -54,18 +54,33 @@ std::string missed_by(const PlainList& list, std::string_view cuda) {
     return fmt::format("on newer GPUs, as those of {}, there is no code", known);
   if (first_number(list.newest) >= first_number(kNewest) || list.entries < kMany) return {};
   return fmt::format(
-      "on newer GPUs than those of {}.x there is no code, and CUDA {} of the base cannot compile "
+      "on newer GPUs than those of {}.x there is no code, and CUDA {} cannot compile "
       "for them",
       *first_number(list.newest), major_minor(cuda));
 }
 
-void lists_without_ptx(const FileView& view, const StageView& stage, FindingSink& sink) {
+/// The base's CUDA, or that of the toolkit that the stage installs: cuda-toolkit-12-1.
+Brought toolkit_of(const FileView& view, const StageView& stage) {
+  if (stage.image.cuda.known()) return stage.image.cuda;
+  for (const Install* install : view.installs_in(stage.index))
+    for (const PackageRequest& request : install->command.packages) {
+      constexpr std::string_view kName = "cuda-toolkit-";
+      if (!is_of_system(install->command.manager) || !request.name.starts_with(kName)) continue;
+      std::string version = request.name.substr(kName.size());
+      std::ranges::replace(version, '-', '.');
+      if (is_version(version)) return {version, request.name};
+    }
+  return {};
+}
+
+void lists_without_ptx(const FileView& view, const StageView& stage, const Brought& cuda,
+                       FindingSink& sink) {
   constexpr auto kNames =
       std::to_array<std::string_view>({"TORCH_CUDA_ARCH_LIST", "CUDA_ARCH_BIN"});
   constexpr auto kPtx = std::to_array<std::string_view>({"CUDA_ARCH_PTX"});
   for (const Setting& one : settings_of(view, stage.index, kNames)) {
     const PlainList list = plain_list(one.value);
-    const std::string missed = missed_by(list, stage.image.cuda.value);
+    const std::string missed = missed_by(list, cuda.value);
     if (missed.empty() ||
         (one.name == "CUDA_ARCH_BIN" &&
          std::ranges::any_of(settings_of(view, stage.index, kPtx),
@@ -75,7 +90,7 @@ void lists_without_ptx(const FileView& view, const StageView& stage, FindingSink
         "cuda-architectures", *view.file, one.span,
         fmt::format("{} ends with {} and has no PTX: {} (\"no kernel image is available\")",
                     one.name, list.newest, missed));
-    found.evidence = {fmt::format("{}={}", one.name, one.value), stage.image.cuda.evidence};
+    found.evidence = {fmt::format("{}={}", one.name, one.value), cuda.evidence};
     found.pedantic = true;  // the owner's machines may have these alone
     found.fix = one.name == "CUDA_ARCH_BIN"
                     ? fmt::format("add the GPUs to support, and CUDA_ARCH_PTX={}", list.newest)
@@ -111,14 +126,14 @@ PlainList targets_of(const ShellCommand& command) {
 }
 
 /// nvcc -gencode arch=compute_80,code=sm_80 for several GPUs. One alone is somebody's machine.
-void nvcc_without_ptx(const FileView& view, const StageView& stage, FindingSink& sink) {
+void nvcc_without_ptx(const FileView& view, const StageView& stage, const Brought& cuda,
+                      FindingSink& sink) {
   for (const Instruction& run : stage.stage->instructions)
     for (const ShellCommand& command : run.commands) {
       const Program program = program_of(command);
       if (program.name != "nvcc" || !runs_in_build(&run)) continue;
       const PlainList list = targets_of(command);
-      const std::string missed =
-          list.entries < 2 ? std::string() : missed_by(list, stage.image.cuda.value);
+      const std::string missed = list.entries < 2 ? std::string() : missed_by(list, cuda.value);
       if (missed.empty()) continue;
       std::string number = list.newest;
       std::erase(number, '.');
@@ -128,7 +143,7 @@ void nvcc_without_ptx(const FileView& view, const StageView& stage, FindingSink&
                       "is available\")",
                       number, missed));
       found.evidence = {
-          stage.image.cuda.evidence,
+          cuda.evidence,
           "NVIDIA CUDA Compiler Driver: code=sm_N embeds no PTX, code=compute_N does"};
       found.pedantic = true;  // the owner's machines may have these alone
       found.fix = fmt::format(
@@ -143,9 +158,10 @@ void judge_architectures_newer(const Project& /*project*/, const std::vector<Fil
   for (const FileView& view : views)
     for (const StageView& stage : view.stages) {
       // Jetson's lists are of its own modules.
-      if (!stage.image.cuda.known() || stage.image.platform == "jetson") continue;
-      lists_without_ptx(view, stage, sink);
-      nvcc_without_ptx(view, stage, sink);
+      const Brought cuda = toolkit_of(view, stage);
+      if (!cuda.known() || stage.image.platform == "jetson") continue;
+      lists_without_ptx(view, stage, cuda, sink);
+      nvcc_without_ptx(view, stage, cuda, sink);
     }
 }
 

@@ -339,6 +339,13 @@ std::optional<UnusedCuda> unused_cuda_of(const FileView& view, std::string_view 
                   });
           continue;
         }
+        // The list of a clone is not known; who names torch's index for it gets torch by it.
+        for (const Word& index : list->indexes)
+          if (install->files.empty() && !install->command.requirement_files.empty() &&
+              index.text.contains("download.pytorch.org/whl/cu")) {
+            torch = true;
+            out.sure = false;
+          }
         // Its requirements bring PyPI's.
         torch = torch || (!list->has_option("--no-deps") && list->indexes.empty() &&
                           !is_of_system(list->manager) &&

@@ -225,6 +225,15 @@ void unpinned(const knowledge::Knowledge& known, const ProjectFile& file, const 
           fmt::format("{}begin with {}",
                       other->fitting.empty() ? "" : fmt::format("write {}, or ", other->fitting),
                       base_of_cuda(other->wheel));
+    } else if (!open.empty() && request.name == "torch" &&
+               open.front().base().flavour.value == "devel" && open.front().base().cuda.known() &&
+               may_compile_extension(*open.front().view, open.front().stage)) {
+      const std::string base = major_minor(open.front().base().cuda.value);
+      found.message +=
+          fmt::format(", and extensions are compiled here by the base's CUDA {}", base);
+      found.fix = fmt::format(
+          "write a version that has wheels for CUDA {}, with their index or local version (+cu…)",
+          base);
     } else if (!open.empty() && open.front().base().vendor.value == "amd" &&
                request.name.starts_with("torch") && list.indexes.empty()) {
       found.fix =

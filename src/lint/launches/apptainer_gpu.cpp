@@ -69,6 +69,13 @@ bool asks_otherwise(std::string_view text) {
   return false;
 }
 
+/// `srun --mem=12g --pty …`, which makes a job of its own: it states what that is to have.
+bool is_of_srun(std::string_view text) {
+  const std::size_t at = text.find("srun");
+  if (at == text.npos || (at > 0 && text[at - 1] != '\n')) return false;
+  return text.contains("--pty") && (text.contains("--mem") || text.contains("--time"));
+}
+
 /// What a script says of GPUs for all its containers.
 struct JobGpus {
   std::string_view asked;  ///< the line that asks for them; empty: none
@@ -134,7 +141,8 @@ class ApptainerRules {
   /// --nv, where nothing asks Slurm for a GPU.
   void in_job_without_gpu() {
     const std::string_view text = file_.source.text();
-    if (workload_.gpus.empty() || file_.kind != FileKind::kShell || !text.contains("\n#SBATCH") ||
+    const bool batch = text.contains("\n#SBATCH");
+    if (workload_.gpus.empty() || file_.kind != FileKind::kShell || (!batch && !is_of_srun(text)) ||
         !job_.asked.empty() || asks_otherwise(text) || is_batch_template(project_, file_))
       return;
     for (const std::string_view option : {"--gres", "--gpus", "-G"})
@@ -148,7 +156,8 @@ class ApptainerRules {
     found.evidence = {
         "sbatch(1), --gres, --gpus: without them a job has no GPU, or those of "
         "others where the site does not confine devices"};
-    found.fix = fmt::format("write {} --gres=gpu:1, or --gpus=1", kBatchMark);
+    found.fix = batch ? fmt::format("write {} --gres=gpu:1, or --gpus=1", kBatchMark)
+                      : "add --gres=gpu:1, or --gpus=1, to srun";
     found.pedantic = true;  // a site may give whole nodes by the partition
   }
 

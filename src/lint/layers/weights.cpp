@@ -113,15 +113,21 @@ std::optional<FetchedModel> fetched_in_stage(const FileView& view, const Instruc
                                              const std::string& directory) {
   const auto stage = view.dockerfile->copied_from(copy);
   if (!stage || directory.size() < 2) return std::nullopt;
-  const std::string from = normal_path("/" + directory);
+  const std::string known = with_values(directory, environment_of(copy));
+  const std::string from = normal_path("/" + (known.empty() ? directory : known));
   const StageSteps steps(view, *stage);
   for (const Step& step : steps.all()) {
     if (step.instruction->keyword != Keyword::kRun) continue;
     for (const StepCommand& command : commands_of(*step.instruction)) {
       const bool named =
-          names_models(from) || std::ranges::any_of(command.arguments, [&](const Argument& word) {
-            return lies_in(absolute_path(step.directory, word.text, step.home), from);
-          });
+          names_models(from) ||
+          std::ranges::any_of(command.arguments,
+                              [&](const Argument& word) {
+                                return lies_in(absolute_path(step.directory, word.text, step.home),
+                                               from);
+                              }) ||
+          (command.program == "git" &&
+           lies_in(absolute_path(step.directory, clone_target(command), step.home), from));
       if (!named) continue;
       if (auto found = fetched_model(view, *step.instruction, command)) return found;
     }

@@ -121,7 +121,7 @@ bool is_dockerfile_name(std::string_view name) {
     if (name == word || (name.starts_with(word) && name[word.size()] == '.' &&
                          !ends_with_any(name, {".dockerignore", ".md", ".txt~", ".bak"})))
       return true;
-    if (name.size() > word.size() + 1 && name.ends_with(word) &&
+    if (name.size() > word.size() && name.ends_with(word) &&
         (name[name.size() - word.size() - 1] == '.' || name[name.size() - word.size() - 1] == '-'))
       return true;
     if (name.starts_with(word) && (name[word.size()] == '-' || name[word.size()] == '_'))

@@ -68,9 +68,14 @@ void report_stubs(const ProjectFile& file, Span span, std::string_view directory
 bool builds(const std::vector<ShellCommand>& commands) {
   return std::ranges::any_of(commands, [](const ShellCommand& command) {
     const std::string program = program_of(command).name;
-    return is_one_of(program, {"cmake", "make",  "ninja",   "nvcc",   "gcc",    "g++",   "cc",
-                               "c++",   "clang", "clang++", "mpicc",  "mpicxx", "bazel", "cargo",
-                               "meson", "conda", "docker",  "pytest", "ctest",  "uv"}) ||
+    return is_one_of(program, {"cmake", "make", "ninja", "nvcc", "gcc", "g++", "cc", "c++", "clang",
+                               "clang++", "mpicc", "mpicxx", "bazel", "cargo", "meson", "docker",
+                               "pytest", "ctest", "uv"}) ||
+           (is_one_of(program, {"conda", "mamba"}) &&
+            std::ranges::none_of(command.words,
+                                 [](const ShellWord& word) {
+                                   return is_one_of(word.text, {"activate", "deactivate"});
+                                 })) ||
            program.starts_with("pip") || program.contains("build") ||
            std::ranges::any_of(command.words, [](const ShellWord& word) {
              return is_one_of(word.text, {"pip", "setup.py", "build"}) ||
