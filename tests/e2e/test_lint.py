@@ -353,6 +353,9 @@ class Lint(harness.Case):
                            ("requirements/gpu.txt", "a\n"), ("requirements.in", "a\n"), ("pyproject.toml", ""),
                            ("uv.lock", ""), ("app.def", "Bootstrap: docker\nFrom: a\n"), ("Singularity", "Bootstrap: docker\n"),
                            ("Singularity.gpu", "Bootstrap: docker\n"), ("job.sbatch", ""), ("job.slurm", ""), ("run.sh", ""),
+                           ("train.pbs", "#!/bin/sh\n"), ("train.lsf", "#!/bin/sh\n"), ("train.job", "#!/bin/sh\n"),
+                           ("Apptainer", "Bootstrap: docker\nFrom: a\n"), ("pod.yaml.j2", pod), ("pip.conf", "[global]\n"),
+                           (".env", "A=b\n"), ("api/.env.local", "A=b\n"), ("gpu.env", "A=b\n"),
                            ("run.bash", ""), ("Makefile", ""), ("a/makefile", ""), ("b/GNUmakefile", ""), ("build.mk", ""), ("Makefile.am", ""), (".devcontainer/devcontainer.json", "{}"), ("a.container", ""), ("a.pod", ""), ("a.kube", ""), ("a.service", ""),
                            ("main.py", ""), ("README.md", ""), ("Dockerfile.md", ""), ("compose.yaml", "services: {}\n")):
             self.write(name, text)
