@@ -315,6 +315,7 @@ std::optional<UnusedCuda> unused_cuda_of(const FileView& view, std::string_view 
   const std::size_t last = view.stages.size() - 1;
   UnusedCuda out;
   bool torch = false, by_conda = false, system = false;
+  bool made_elsewhere = false;  // an environment of a stage that has the compiler
   out.sure = knows_all_installs(view, last) && !fetches_programs(view, last);
   for (const std::size_t one : view.dockerfile->lineage(last)) {
     const auto& platform = view.dockerfile->stages[one].platform;
@@ -388,6 +389,7 @@ std::optional<UnusedCuda> unused_cuda_of(const FileView& view, std::string_view 
         continue;
       }
       const GpuImage& image = view.stages[*from].image;
+      made_elsewhere = made_elsewhere || image.vendor.known();
       if (copies_wheels(copy)) {
         take(*from);
         out.sure = out.sure && knows_all_installs(view, *from);
@@ -413,7 +415,8 @@ std::optional<UnusedCuda> unused_cuda_of(const FileView& view, std::string_view 
   if (torch) out.package = "torch";
   if (system) return std::nullopt;
   // What else would load them, nobody can say of an image that others are built on.
-  if (out.package.empty() && (!out.sure || image_command(view).empty())) return std::nullopt;
+  if (out.package.empty() && (!out.sure || made_elsewhere || image_command(view).empty()))
+    return std::nullopt;
   out.sure = out.sure && !out.package.empty();
   const knowledge::Images& images = view.project->knowledge->images;
   const auto* row = images.cuda_version(base->image.cuda.value);

@@ -125,7 +125,9 @@ void unchosen(const PackageList& list, const ProjectFile& file, const CondaPlace
   const PackageRequest* torch = list.find("pytorch");
   const GpuImage* image = place.image;
   if (torch == nullptr || torch->manager != PackageManager::kConda || has_build(*torch) ||
-      image == nullptr || image->repository != "nvidia/cuda" || !image->cuda.known() ||
+      // Before 1.0 the channel's build for CUDA was the usual one.
+      (!torch->version.empty() && !version_at_least(torch->version, "1.0")) || image == nullptr ||
+      image->repository != "nvidia/cuda" || !image->cuda.known() ||
       std::ranges::any_of(list.packages, [](const PackageRequest& one) {
         return one.name.contains("cuda") ||
                is_one_of(one.name, {"cpuonly", "pytorch-gpu", "pytorch-mutex"});

@@ -2,7 +2,6 @@
 // against the mounts.
 #include <algorithm>
 #include <array>
-#include <optional>
 #include <set>
 
 #include "base/format.h"
@@ -10,7 +9,7 @@
 #include "lint/facts/own_images.h"
 #include "lint/facts/workload_facts.h"
 #include "lint/facts/workload_purpose.h"
-#include "lint/readers/reader_values.h"
+#include "lint/launches/storage.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
@@ -21,31 +20,6 @@ namespace {
 bool lies_below(std::string_view path, std::string_view directory) {
   const std::string a = normal_path(path), b = normal_path(directory);
   return a == b || (a.starts_with(b) && (b == "/" || a[b.size()] == '/'));
-}
-
-bool is_memory(MountKind kind) {
-  return kind == MountKind::kTmpfs || kind == MountKind::kMemory;
-}
-
-/// The model of a hub that a server of language models is told to serve.
-std::optional<Word> served_model(const std::vector<Word>& words) {
-  bool server = false;
-  for (std::size_t at = 0; at < words.size(); ++at) {
-    const std::string_view name = file_name(words[at].text);
-    const Word* value = nullptr;
-    if (name == "vllm" && at + 2 < words.size() && words[at + 1].text == "serve")
-      value = &words[at + 2];
-    server = server || is_one_of(name, {"vllm.entrypoints.openai.api_server",
-                                        "sglang.launch_server", "text-generation-launcher"});
-    if (server && at + 1 < words.size() &&
-        is_one_of(name, {"--model", "--model-path", "--model-id"}))
-      value = &words[at + 1];
-    if (value == nullptr) continue;
-    Word model = *value;
-    model.text = interpolate(model.text).value_or(std::string());
-    if (is_hub_model(model.text)) return model;
-  }
-  return std::nullopt;
 }
 
 class IoRules {
@@ -64,17 +38,13 @@ class IoRules {
 
   void run() {
     for (const NamedPath& one : paths_) {
-      if (one.name == "TRANSFORMERS_CACHE") deprecated(one);
       if (!is_plain_path(one.value)) continue;
       const WorkloadMount* mount = mount_of(workload_, one.value);
       if (one.means == "data" || one.means == "model") input(one, mount);
       if (mount == nullptr && one.means != "output") missing_input(one);
       if (one.means == "output") output(one, mount);
-      if (one.means == "cache") cache(one.span, one.value, one.name, one.source, mount);
       if (one.means == "scratch") scratch(one, mount);
     }
-    known_cache();
-    cache_of_token();
     training_of_sagemaker();
     training_without_mounts();
   }
@@ -88,21 +58,6 @@ class IoRules {
       return name.starts_with("python") || name.ends_with(".py") || name == "torchrun" ||
              name == "accelerate" || name == "deepspeed";
     });
-  }
-
-  bool is_apptainer() const {
-    return workload_.kind == WorkloadKind::kApptainer || workload_.kind == WorkloadKind::kSrun;
-  }
-  /// Whether "nothing is mounted there" can be said: not of templates, nor where the engine mounts
-  /// the caller's own directories.
-  bool knows_mounts() const {
-    return is_complete(file_, workload_) && !is_apptainer() && !workload_.unknown_options &&
-           (workload_.node != nullptr
-                ? workload_.node->find("volumes_from") == nullptr
-                : !file_.source.slice(workload_.span).contains("--volumes-from")) &&
-           std::ranges::none_of(workload_.mounts, [](const WorkloadMount& mount) {
-             return mount.target.find_first_of("${%") != mount.target.npos;
-           });
   }
 
   std::string read_only_words(const WorkloadMount& mount) const {
@@ -151,7 +106,7 @@ class IoRules {
   void missing_input(const NamedPath& one) {
     const bool checkpoint = one.means == "checkpoint";
     if ((!checkpoint && one.means != "model" && !(one.means == "data" && is_python())) ||
-        !knows_mounts() || !one.name.starts_with("--") || is_filled(one.value))
+        !knows_mounts(file_, workload_) || !one.name.starts_with("--") || is_filled(one.value))
       return;
     const knowledge::LaunchImageRow* image = known_image(workload_, *project_.knowledge);
     const bool published =
@@ -166,7 +121,7 @@ class IoRules {
     found.evidence.push_back(one.source);
     const std::string directory = directory_of(one.value);  // of a file
     const bool is_file = file_name(one.value).contains('.') && directory.size() > 1;
-    found.fix = mount_words(is_file ? directory : one.value, "HOST_DIRECTORY");
+    found.fix = mount_words(workload_, is_file ? directory : one.value, "HOST_DIRECTORY");
   }
 
   /// What is mounted below the directory is in it.
@@ -255,7 +210,7 @@ class IoRules {
   void output(const NamedPath& one, const WorkloadMount* mount) {
     if (sends_results(mount)) return;
     if (mount == nullptr) {
-      if (!knows_mounts()) return;
+      if (!knows_mounts(file_, workload_)) return;
       Finding& found = sink_.add(
           "output-in-container", file_, one.span,
           fmt::format("{} writes to {} ({}), where nothing is mounted: the results go with the "
@@ -263,7 +218,7 @@ class IoRules {
                       title(workload_), one.value, one.name));
       found.cause = "results";  // one for all that a file starts
       found.evidence.push_back(one.source);
-      found.fix = mount_words(one.value, "results");
+      found.fix = mount_words(workload_, one.value, "results");
       return;
     }
     if (mount->kind != MountKind::kEmptyDir && !is_memory(mount->kind)) return;
@@ -277,123 +232,14 @@ class IoRules {
     // By its name it is no place for results.
     found.pedantic = copied_out_ || !names_results(one) ||
                      has_part(one.value, "/", {"tmp", "scratch", "cache", "shm"});
-    found.fix = mount_words(one.value, "results");
-  }
-
-  std::string mount_words(std::string_view path, std::string_view name) const {
-    const bool own = name != "HOST_DIRECTORY";  // a volume that the engine makes
-    switch (workload_.kind) {
-      case WorkloadKind::kKubernetes:
-        return fmt::format("mount a persistentVolumeClaim at {}", path);
-      case WorkloadKind::kQuadlet:
-        return fmt::format("write Volume={}{}:{}", name, own ? ".volume" : "", path);
-      case WorkloadKind::kCompose:
-        return fmt::format(
-            "add {}:{} to its volumes{}", name, path,
-            own ? fmt::format(", and declare {} under the file's volumes", name) : std::string());
-      case WorkloadKind::kApptainer:
-        return fmt::format("add --bind {}:{}", name, path);
-      case WorkloadKind::kSrun:
-        return fmt::format("add --container-mounts=/shared/{}:{}", name, path);
-      default:
-        return fmt::format("add -v {}:{}", name, path);
-    }
-  }
-
-  void cache(Span span, std::string_view path, std::string_view name, const std::string& source,
-             const WorkloadMount* mount) {
-    if (mount == nullptr) {
-      if (!knows_mounts()) return;
-      Finding& found = sink_.add(
-          "cache-in-container", file_, span,
-          fmt::format("{} keeps downloads in {} ({}), where nothing is mounted: every new "
-                      "container fetches them again",
-                      title(workload_), path, name));
-      found.evidence.push_back(source);
-      found.fix = mount_words(path, "model-cache");
-      return;
-    }
-    if (workload_.kind != WorkloadKind::kKubernetes || mount->kind != MountKind::kEmptyDir ||
-        !file_.template_language.empty())
-      return;
-    // Compiled kernels are rebuilt in seconds; losing models is what hurts.
-    if (name.find("TRITON") != name.npos || name.find("INDUCTOR") != name.npos ||
-        name.find("NUMBA") != name.npos)
-      return;
-    Finding& found =
-        sink_.add("cache-in-emptydir", file_, span,
-                  fmt::format("{} keeps downloads in {} ({}), an emptyDir: every new pod "
-                              "fetches them again",
-                              title(workload_), path, name));
-    found.evidence.push_back(source);
-    found.fix = mount_words(path, "model-cache");
-  }
-
-  /// A server of a hub's model in an image that no table knows: by its program, or that of the
-  /// Dockerfile.
-  void cache_of_server() {
-    const FileView* own = own_image(views_, project_, workload_);
-    std::vector<Word> words = command_words(workload_);
-    if (words.empty() && own != nullptr) words = image_command(*own);
-    const std::optional<Word> model = served_model(words);
-    if (!model || !knows_mounts() || !has_no_storage() || !is_engine(workload_.kind) ||
-        variable(workload_, "HF_HUB_OFFLINE") != nullptr ||
-        std::ranges::any_of(paths_, [](const NamedPath& one) { return one.means == "cache"; }) ||
-        (own != nullptr && own->file->source.text().contains("download")))
-      return;
-    const bool here = model->span.end <= file_.source.text().size() &&
-                      file_.source.slice(model->span) == model->text;
-    cache(here ? model->span : workload_.span, "/root/.cache/huggingface", model->text,
-          "huggingface_hub: downloads are kept in ~/.cache/huggingface", nullptr);
-  }
-
-  /// A known image downloads to its usual place, which no variable moves.
-  void known_cache() {
-    const knowledge::LaunchImageRow* image = known_image(workload_, *project_.knowledge);
-    if (image == nullptr) return cache_of_server();
-    if (image->cache.empty()) return;
-    const bool moved =
-        std::ranges::any_of(paths_, [](const NamedPath& one) { return one.means == "cache"; });
-    const auto model = std::ranges::find_if(paths_, [](const NamedPath& one) {
-      return one.means == "model" && is_hub_model(one.value);
-    });
-    if (moved || model == paths_.end()) return;
-    cache(model->span, image->cache, model->name, image->source, mount_of(workload_, image->cache));
-  }
-
-  /// Whether the container has none of the caller's directories, nor a volume.
-  bool has_no_storage() const {
-    return std::ranges::none_of(workload_.mounts, [](const WorkloadMount& mount) {
-      return !is_memory(mount.kind) && !mount.source.ends_with(".sock") &&
-             !starts_with_any(mount.source, {"/dev", "/etc/", "/sys", "/tmp/.X11-unix"});
-    });
-  }
-
-  /// A server that is given a token of the hub for what it downloads, and nothing that lasts.
-  void cache_of_token() {
-    const auto token = std::ranges::find_if(workload_.variables, [](const Variable& one) {
-      return is_one_of(one.name, {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN",
-                                  "HUGGINGFACE_TOKEN", "HUGGINGFACE_API_TOKEN"});
-    });
-    if (token == workload_.variables.end() || workload_.gpus.empty() ||
-        !is_engine(workload_.kind) || !knows_mounts() || !has_no_storage() ||
-        std::ranges::any_of(paths_, [](const NamedPath& one) {
-          return one.means == "cache" || one.means == "model";
-        }))
-      return;
-    Finding& found = sink_.add(
-        "cache-in-container", file_, token->span,
-        fmt::format("{} gets {} for what it downloads, and nothing is mounted: every new container "
-                    "fetches its models again",
-                    title(workload_), token->name));
-    found.evidence.emplace_back("huggingface_hub: downloads are kept in ~/.cache/huggingface");
-    found.fix = mount_words("/root/.cache/huggingface", "model-cache");
+    found.fix = mount_words(workload_, one.value, "results");
   }
 
   /// Its checkpoints and logs are the reason to start a training.
   void training_without_mounts() {
-    if (!is_engine(workload_.kind) || !knows_mounts() || !has_no_storage() || copied_out_ ||
-        sends_results(nullptr) || is_client(workload_) || uses_tool(workload_) ||
+    if (!is_engine(workload_.kind) || !knows_mounts(file_, workload_) ||
+        !has_no_storage(workload_) || copied_out_ || sends_results(nullptr) ||
+        is_client(workload_) || uses_tool(workload_) ||
         std::ranges::any_of(paths_, [](const NamedPath& one) { return one.means == "output"; }))
       return;
     std::vector<Word> words = command_words(workload_);
@@ -421,7 +267,7 @@ class IoRules {
     const auto input = std::ranges::find_if(workload_.mounts, [](const WorkloadMount& one) {
       return lies_below(one.target, "/opt/ml/input");
     });
-    if (input == workload_.mounts.end() || !knows_mounts() ||
+    if (input == workload_.mounts.end() || !knows_mounts(file_, workload_) ||
         mount_of(workload_, kModel) != nullptr ||
         std::ranges::none_of(command_words(workload_),
                              [](const Word& word) { return word.text == "train"; }))
@@ -432,11 +278,11 @@ class IoRules {
                     "mounted: it goes with the container",
                     title(workload_), kModel));
     found.evidence.emplace_back("Amazon SageMaker documentation: directories of training images");
-    found.fix = mount_words(kModel, "model");
+    found.fix = mount_words(workload_, kModel, "model");
   }
 
   void scratch(const NamedPath& one, const WorkloadMount* mount) {
-    if (mount != nullptr || !knows_mounts()) return;
+    if (mount != nullptr || !knows_mounts(file_, workload_)) return;
     Finding& found =
         sink_.add("scratch-in-container", file_, one.span,
                   fmt::format("{} keeps scratch files in {} ({}), on the container's overlay",
@@ -444,17 +290,7 @@ class IoRules {
     found.evidence.push_back(one.source);
     found.fix = workload_.kind == WorkloadKind::kKubernetes
                     ? fmt::format("mount an emptyDir with a sizeLimit at {}", one.value)
-                    : mount_words(one.value, "scratch");
-  }
-
-  void deprecated(const NamedPath& one) {
-    Finding& found = sink_.add("transformers-cache", file_, one.span,
-                               "TRANSFORMERS_CACHE is deprecated, and ignored by Transformers 5");
-    found.evidence.push_back(one.source);
-    found.fix = "write HF_HUB_CACHE for this directory, or HF_HOME for the one above it";
-    const Span name{one.span.begin, one.span.begin + one.name.size()};
-    if (file_.source.slice(name) == one.name && variable(workload_, "HF_HUB_CACHE") == nullptr)
-      found.edits.push_back({name, "HF_HUB_CACHE"});
+                    : mount_words(workload_, one.value, "scratch");
   }
 
   FindingSink& sink_;
@@ -466,56 +302,6 @@ class IoRules {
   bool copied_out_;
   std::vector<NamedPath> paths_;
 };
-
-/// Where clusters keep what all their nodes see.
-bool is_shared_path(std::string_view path, bool batch) {
-  // A disk of the node's own.
-  if (path.contains("local") || path.contains("JOB")) return false;
-  for (const std::string_view prefix :
-       {"/lustre",     "/gpfs",       "/beegfs",     "/fsx",       "/nfs",
-        "/efs",        "/mnt/lustre", "/mnt/beegfs", "/mnt/nfs",   "/mnt/efs",
-        "/scratch/",   "/project/",   "$SCRATCH",    "${SCRATCH}", "$PSCRATCH",
-        "${PSCRATCH}", "$WORK",       "${WORK}",     "$PROJECT",   "${PROJECT}"})
-    if (path.starts_with(prefix)) return true;
-  if (!batch) return false;
-  return path.starts_with("/home") || path.starts_with("$HOME") || path.starts_with("~");
-}
-
-/// A job's script, or one that submits jobs.
-bool is_of_cluster(const ProjectFile& file) {
-  const std::string_view text = file.source.text();
-  return is_script(file.kind) &&
-         (text.contains("\n#SBATCH") || text.contains("\nsbatch ") || text.starts_with("sbatch "));
-}
-
-/// Python opens thousands of files at each start of each rank. `cluster`: other scripts of the
-/// project are of one.
-void sandboxes(const ProjectFile& file, bool cluster, FindingSink& sink) {
-  if (!is_script(file.kind)) return;
-  const bool batch = file.source.text().contains("\n#SBATCH");
-  const auto report = [&](const Word& word) {
-    Finding& found = sink.add(
-        "sandbox-on-shared-file-system", file, word.span,
-        fmt::format("{} is a directory of many small files on a file system that all nodes share: "
-                    "each rank opens thousands of them",
-                    word.text));
-    found.evidence.emplace_back(
-        "Apptainer documentation: a SIF image is one file, mounted as squashfs; a sandbox is a "
-        "directory");
-    found.fix = "build a SIF file (apptainer build image.sif …), or the sandbox on a local disk";
-    // It may be built on a machine of one's own.
-    found.pedantic = !is_shared_path(word.text, batch);
-  };
-  for (const Word& one : file.names.sandboxes)
-    if (is_shared_path(one.text, cluster)) return report(one);
-  for (const Workload& workload : file.workloads)
-    // A job begins in the directory where it was submitted, which all nodes see.
-    if (workload.kind == WorkloadKind::kApptainer && workload.image.text.contains("sandbox") &&
-        !workload.image.text.contains("://") && !workload.image.text.ends_with(".sif") &&
-        (is_shared_path(workload.image.text, cluster || batch) ||
-         (batch && workload.image.text.find_first_of("/$~") != 0)))
-      return report(workload.image);
-}
 
 /// Named volumes of a Compose file whose driver mounts NFS or CIFS.
 std::set<std::string_view> network_volumes(const ProjectFile& file) {
@@ -545,12 +331,9 @@ bool copies_out(const Project& project) {
 
 void judge_io(const Project& project, const std::vector<FileView>& views, FindingSink& sink) {
   const bool copied_out = copies_out(project);
-  const bool cluster =
-      std::ranges::any_of(project.files, [](const auto& file) { return is_of_cluster(*file); });
   for (const auto& file : project.files) {
     // Containers of a test: what they write is copied out, or of no further use.
     if (file->kind == FileKind::kWorkflow) continue;
-    sandboxes(*file, cluster, sink);
     const std::set<std::string_view> network = network_volumes(*file);
     for (const Workload& workload : file->workloads)
       if (!workload.init_container)

@@ -77,6 +77,8 @@ constexpr RuleFamily* kFamilies[] = {
     judge_kubernetes_probes,
     judge_gpu_sharing,
     judge_io,
+    judge_model_cache,
+    judge_sandboxes,
     judge_base_life,
     judge_host_setup,
     judge_conda,
