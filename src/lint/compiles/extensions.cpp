@@ -221,12 +221,29 @@ bool is_mentioned_before(const FileView& view, const StageView& stage, std::stri
   return commands_mention(view, stage.index, text, last);
 }
 
+/// The package that brings nvcc to a base without CUDA; empty: none.
+std::string installed_compiler(const FileView& view, const StageView& stage) {
+  if (stage.image.vendor.known()) return {};
+  for (const Install* install : view.installs_in(stage.index))
+    if (is_of_system(install->command.manager))
+      for (const PackageRequest& one : install->command.packages)
+        if (starts_with_any(one.name,
+                            {"cuda-toolkit", "cuda-nvcc", "cuda-compiler", "nvidia-cuda-toolkit"}))
+          return one.name;
+  return {};
+}
+
 void extensions(const FileView& view, const StageView& stage, FindingSink& sink) {
   const bool amd = stage.image.vendor.value == "amd";
-  if (!amd && (stage.image.flavour.value != "devel" || stage.image.vendor.value != "nvidia"))
+  const std::string compiler = installed_compiler(view, stage);
+  if (!amd && compiler.empty() &&
+      (stage.image.flavour.value != "devel" || stage.image.vendor.value != "nvidia"))
     return;
   const auto build = extension_build(view, stage);
-  if (!build) return own_setup(view, stage, sink);
+  if (!build) {
+    if (compiler.empty()) own_setup(view, stage, sink);
+    return;
+  }
   const std::string_view variable = list_variable(*build, amd);
   const std::array<std::string_view, 1> names{variable};
   // NGC's images and rocm/pytorch set theirs themselves.
@@ -243,12 +260,14 @@ void extensions(const FileView& view, const StageView& stage, FindingSink& sink)
                                           "is built for every architecture, or for none",
                                           build->name, variable));
     found.pedantic = true;  // a build may have an answer of its own
-    found.evidence = {"fused-ssim#31, mmdetection#2108",
-                      amd ? stage.image.vendor.evidence : stage.image.flavour.evidence};
+    found.evidence = {"fused-ssim#31, mmdetection#2108", amd ? stage.image.vendor.evidence
+                                                         : compiler.empty()
+                                                             ? stage.image.flavour.evidence
+                                                             : compiler};
     if (!amd && asks_for_a_gpu(*build) &&
         !is_set_before(settings_of(view, stage.index, kForced), end) &&
         !is_mentioned_before(view, stage, "FORCE_CUDA", end)) {
-      found.pedantic = false;
+      found.pedantic = !compiler.empty();  // it may come behind the build
       // Grounding DINO asks for the list alone.
       found.message = fmt::format(
           "{} is compiled without its CUDA code where the build sees no GPU, as {} is not set",
@@ -268,7 +287,7 @@ void extensions(const FileView& view, const StageView& stage, FindingSink& sink)
           fmt::format("set it before the build: {} {}=\"{}\"", view.setting_word(), variable, list);
     }
   }
-  if (amd) return;
+  if (amd || !compiler.empty()) return;
   constexpr auto kJobs =
       std::to_array<std::string_view>({"MAX_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL"});
   // flash-attn counts the memory itself.

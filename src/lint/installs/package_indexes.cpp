@@ -11,6 +11,7 @@
 #include "lint/facts/placed_lists.h"
 #include "lint/facts/sure_installs.h"
 #include "lint/facts/table_facts.h"
+#include "lint/readers/readers.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
@@ -324,6 +325,34 @@ void lacking_package(const PlacedList& place, FindingSink& sink) {
   }
 }
 
+/// --extra-index-url …/torch_stable.html: pip asks …/torch_stable.html/torch/ and gets nothing.
+void page_as_index(const ProjectFile& file, const std::vector<ShellCommand>& commands,
+                   FindingSink& sink) {
+  for (const ShellCommand& command : commands) {
+    const auto& words = command.words;
+    for (std::size_t at = 0; at < words.size(); ++at) {
+      const std::string_view text = words[at].text;
+      const std::size_t equals = text.find('=');
+      const std::string_view option = text.substr(0, equals);
+      if (!is_one_of(option, {"--extra-index-url", "--index-url", "-i"})) continue;
+      const bool apart = equals == text.npos;
+      if (apart && at + 1 == words.size()) break;
+      const ShellWord& page = apart ? words[at + 1] : words[at];
+      const std::string_view url = apart ? std::string_view(page.text) : text.substr(equals + 1);
+      if (!url.contains("://") || !url.ends_with(".html")) continue;
+      Finding& found =
+          sink.add("wheel-cuda-mismatch", file, page.span,
+                   fmt::format("{} takes an index, and {} is a page of links: pip finds nothing "
+                               "there, and takes PyPI's",
+                               option, url));
+      found.evidence = {"pip documentation, --find-links: a page with links to archives"};
+      found.fix = fmt::format("write --find-links in place of {}", option);
+      found.pedantic = option != "--extra-index-url";
+      return;
+    }
+  }
+}
+
 }  // namespace
 
 void judge_package_indexes(const Project& project, const std::vector<FileView>& views,
@@ -337,6 +366,12 @@ void judge_package_indexes(const Project& project, const std::vector<FileView>& 
     variant_without_index(place, sink);
     lacking_package(place, sink);
   }
+  for (const FileView& view : views)
+    for (const Stage& stage : view.dockerfile->stages)
+      for (const Instruction& run : stage.instructions)
+        if (run.keyword == Keyword::kRun) page_as_index(*view.file, run.commands, sink);
+  for (const auto& file : project.files)
+    for (const auto& commands : scripts_of(*file)) page_as_index(*file, commands, sink);
 }
 
 }  // namespace flense::lint

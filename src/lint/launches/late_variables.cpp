@@ -38,30 +38,35 @@ bool hands_on(const std::vector<ShellCommand>& commands) {
   });
 }
 
+/// `export NVIDIA_…`, of whose value only the shell around it hears.
+void judge_export(const ProjectFile& file, const ShellCommand& command, const std::string& where,
+                  std::string_view consequence, FindingSink& sink) {
+  if (program_of(command).name != "export") return;
+  for (const ShellWord& word : command.words) {
+    const std::string_view name = std::string_view(word.text).substr(0, word.text.find('='));
+    if (name == word.text ||
+        !is_one_of(name, {"NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES"}))
+      continue;
+    Finding& found =
+        sink.add("visible-devices-unset", file, word.span, fmt::format("{} {}", name, consequence));
+    found.cause = "late";
+    found.evidence = {where,
+                      "NVIDIA Container Toolkit documentation, Environment variables (OCI spec)"};
+    found.fix = fmt::format("write ENV {} into the Dockerfile, or give it by docker run -e",
+                            word.dynamic ? fmt::format("{}=…", name) : word.text);
+  }
+}
+
 /// The commands of a script that runs in the container.
 void judge_exports(const ProjectFile& file, Span script, const std::string& where,
                    FindingSink& sink) {
   const std::vector<ShellCommand> commands = split_shell(file.source.text(), script).commands;
   if (starts_containers(commands) || hands_on(commands)) return;
-  for (const ShellCommand& command : commands) {
-    if (program_of(command).name != "export") continue;
-    for (const ShellWord& word : command.words) {
-      const std::string_view name = std::string_view(word.text).substr(0, word.text.find('='));
-      if (name == word.text ||
-          !is_one_of(name, {"NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES"}))
-        continue;
-      Finding& found = sink.add("visible-devices-unset", file, word.span,
-                                fmt::format("{} is set inside of the container, where it changes "
-                                            "nothing: the toolkit has read it before the first "
-                                            "process began",
-                                            name));
-      found.cause = "late";
-      found.evidence = {where,
-                        "NVIDIA Container Toolkit documentation, Environment variables (OCI spec)"};
-      found.fix = fmt::format("write ENV {} into the Dockerfile, or give it by docker run -e",
-                              word.dynamic ? fmt::format("{}=…", name) : word.text);
-    }
-  }
+  for (const ShellCommand& command : commands)
+    judge_export(file, command, where,
+                 "is set inside of the container, where it changes nothing: the toolkit has read "
+                 "it before the first process began",
+                 sink);
 }
 
 /// The scripts that a COPY names, or that it lays over the whole of the image.
@@ -102,6 +107,13 @@ void judge_late_variables(const Project& project, const std::vector<FileView>& v
         if (step.keyword != Keyword::kRun ||
             trim_space(view.text(step.arguments)).starts_with("<<"))
           continue;
+        if (!starts_containers(step.commands))
+          for (const ShellCommand& command : step.commands)
+            judge_export(
+                *view.file, command, "RUN",
+                "is exported in a step of the build and ends with its shell: the image has "
+                "not got it, and the toolkit does not see it",
+                sink);
         for (const Heredoc& document : step.heredocs)
           if (view.text(document.body).starts_with("#!") &&
               view.text(document.body).contains("sh\n"))

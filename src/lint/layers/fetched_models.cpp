@@ -152,7 +152,9 @@ std::optional<FetchedModel> downloaded(const FileView& view, const StepCommand& 
                         {"model", "models", "weights", "checkpoint", "checkpoints"});
       }))
     return FetchedModel{span, "what aws s3 sync fetches", "aws s3 sync", true};
-  // What lies in Google's Drive only the name of the target tells.
+  // What lies in Google's Drive only the name of the target tells, or that it is a whole folder.
+  if (program == "gdown" && command.has("--folder"))
+    return FetchedModel{span, "a folder of Google Drive", "gdown --folder", true};
   if (program == "gdown")
     for (const Argument& word : command.arguments)
       if (!holds(word.text, "://") && names_model(word.text))

@@ -24,6 +24,8 @@ constexpr std::array kWrappers = {
     Wrapper{"exec", "a"},
     Wrapper{"time", "fo", " --format --output "},
     Wrapper{"nice", "n", " --adjustment "},
+    Wrapper{"ionice", "cn", " --class --classdata "},
+    Wrapper{"taskset", "c", " --cpu-list "},
     Wrapper{"command", ""},
 };
 
