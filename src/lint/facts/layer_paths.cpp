@@ -103,7 +103,9 @@ bool is_weights(std::string_view path) {
   for (const std::string_view end :
        {".safetensors", ".ckpt", ".pt", ".pth", ".gguf", ".ggml", ".engine", ".plan", ".onnx"})
     if (path.ends_with(end)) return true;
-  return holds(path, "pytorch_model") && path.ends_with(".bin");
+  return path.ends_with(".bin") &&
+         (holds(path, "pytorch_model") ||
+          has_part(file_name(path), "._-", {"pretrained", "weights", "checkpoint"}));
 }
 
 }  // namespace flense::lint

@@ -262,4 +262,22 @@ bool StageWords::mention(std::string_view text, const Instruction* before) const
   return words.contains(text);
 }
 
+std::vector<std::size_t> ending_stages(const FileView& view) {
+  const std::size_t last = view.stages.size() - 1;
+  std::vector<std::size_t> out{last};
+  const std::string_view from = view.text(view.stages[last].stage->base.span);
+  const std::size_t begin = from.find("${"), end = from.rfind('}');
+  if (begin == from.npos || end == from.npos || end < begin) return out;
+  const std::string_view head = from.substr(0, begin), tail = from.substr(end + 1);
+  if (head.size() + tail.size() < 2) return out;
+  const auto lineage = view.dockerfile->lineage(last);
+  for (const StageView& stage : view.stages) {
+    const std::string& name = stage.stage->name;
+    if (name.size() > head.size() + tail.size() && name.starts_with(head) && name.ends_with(tail) &&
+        std::ranges::find(lineage, stage.index) == lineage.end())
+      out.push_back(stage.index);
+  }
+  return out;
+}
+
 }  // namespace flense::lint

@@ -60,6 +60,9 @@ struct FileView {
 /// Every Dockerfile of the project that has a stage.
 std::vector<FileView> views_of(const Project& project);
 
+/// The last stage, and those that another build ends with: "base-cu124" of `FROM base-${VARIANT}`.
+std::vector<std::size_t> ending_stages(const FileView& view);
+
 /// A place that gives a variable its value: ENV, ARG, an assignment in front of a command, export,
 /// or -DNAME=value of cmake.
 struct Setting {

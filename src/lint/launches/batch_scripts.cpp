@@ -240,8 +240,10 @@ void devices_by_hand(const ProjectFile& file, const std::vector<ShellCommand>& c
   std::optional<Word> first;
   for (const ShellCommand& command : commands) {
     std::optional<Word> set = set_by(command, kName);
-    if (!set || set->text.empty() ||
-        !std::ranges::all_of(set->text, [](char c) { return is_digit(c) || c == ','; }))
+    if (!set || set->text.empty()) continue;
+    // Of the batch script itself it is 0.
+    const bool local = is_one_of(set->text, {"$SLURM_LOCALID", "${SLURM_LOCALID}"});
+    if (!local && !std::ranges::all_of(set->text, [](char c) { return is_digit(c) || c == ','; }))
       continue;
     // Several programs share out what the job has.
     if (first && first->text != set->text) return;
@@ -252,7 +254,7 @@ void devices_by_hand(const ProjectFile& file, const std::vector<ShellCommand>& c
       "batch-directive", file, first->span,
       fmt::format("{} by hand is not what Slurm has given the job: where it does not confine "
                   "devices, jobs of one node meet on GPU {}",
-                  kName, first->text));
+                  kName, first->text.starts_with('$') ? "0" : first->text));
   found.evidence = {
       "Slurm documentation, Generic Resource Scheduling: Slurm sets CUDA_VISIBLE_DEVICES for the "
       "job and each step"};

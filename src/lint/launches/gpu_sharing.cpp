@@ -28,10 +28,30 @@ bool shares_memory(const Workload& workload) {
   return workload.node != nullptr && workload.node->find("ipc") != nullptr;
 }
 
+/// The daemon's directory is mounted, and not the memory that its clients share with the server.
+void client_by_mount(const ProjectFile& file, const Workload& workload, FindingSink& sink) {
+  const auto pipe = std::ranges::find(workload.mounts, "/tmp/nvidia-mps", &WorkloadMount::target);
+  if (pipe == workload.mounts.end() || shares_memory(workload) || workload.unknown_options) return;
+  for (const Word& word : command_words(workload))
+    if (word.text.contains("mps")) return;
+  Finding& found = sink.add(
+      "mps-not-reached", file, pipe->span,
+      fmt::format("{} has the MPS daemon's {} and an IPC namespace of its own: it shares no memory "
+                  "with the MPS server",
+                  title(workload), pipe->target));
+  found.cause = "memory";
+  found.evidence.emplace_back(
+      "NVIDIA, Multi-Process Service: clients share memory with the server");
+  found.fix = workload.kind == WorkloadKind::kCompose ? "write ipc: host, as the server has"
+                                                      : "add --ipc=host";
+  found.pedantic = true;  // a server in a container may share its own namespace
+}
+
 void judge_mps(const ProjectFile& file, const Workload& workload, FindingSink& sink) {
   const Variable* limit = mps_limit(workload);
   // Of pods NVIDIA's device plugin mounts all of it.
-  if (limit == nullptr || !is_engine(workload.kind) || !is_complete(file, workload)) return;
+  if (!is_engine(workload.kind) || !is_complete(file, workload)) return;
+  if (limit == nullptr) return client_by_mount(file, workload, sink);
   // The daemon itself, or a program that starts it.
   for (const Word& word : command_words(workload))
     if (word.text.contains("mps-control")) return;

@@ -80,8 +80,11 @@ void runtime_option(const ProjectFile& file, const Workload& workload, FindingSi
     return;
   const Variable* devices = variable(workload, "NVIDIA_VISIBLE_DEVICES");
   const bool asks = !workload.gpus.empty();
+  const bool wrapped = file.source.slice(workload.span).starts_with(kWrapper);
   const std::string instead =
-      asks ? "delete it: what stands beside it asks for the GPUs" : gpus_in_place(devices);
+      wrapped ? "write docker run --gpus all: the NVIDIA Container Toolkit brings no nvidia-docker"
+      : asks  ? "delete it: what stands beside it asks for the GPUs"
+              : gpus_in_place(devices);
   if (instead.empty()) return;
   Finding& found = sink.add(
       kRule, file, workload.runtime->span,

@@ -16,7 +16,8 @@ bool is_shared_path(std::string_view path, bool batch) {
   for (const std::string_view prefix :
        {"/lustre",     "/gpfs",       "/beegfs",     "/fsx",       "/nfs",
         "/efs",        "/mnt/lustre", "/mnt/beegfs", "/mnt/nfs",   "/mnt/efs",
-        "/scratch/",   "/project/",   "$SCRATCH",    "${SCRATCH}", "$PSCRATCH",
+        "/scratch/",   "/blue/",      "/orange/",    "/ocean/",    "/expanse/",
+        "/global/",    "/project/",   "$SCRATCH",    "${SCRATCH}", "$PSCRATCH",
         "${PSCRATCH}", "$WORK",       "${WORK}",     "$PROJECT",   "${PROJECT}"})
     if (path.starts_with(prefix)) return true;
   if (!batch) return false;

@@ -332,11 +332,12 @@ Finding* driver_installer(const ProjectFile& file, const StepCommand& command, b
 }
 
 /// `without_files`: the project's containers get no files of the host's driver.
-void driver(const FileView& view, const StageSteps& steps, bool without_files, FindingSink& sink) {
+void driver(const FileView& view, std::size_t stage, bool without_files, FindingSink& sink) {
+  const StageSteps steps(view, stage);
   const bool own = without_files || holds_machine(view);
   const Instruction* run = nullptr;
   Removals removals({});
-  for (const Install* install : view.installs_in(view.stages.size() - 1)) {
+  for (const Install* install : view.installs_in(stage)) {
     if (std::exchange(run, install->instruction) != install->instruction)
       removals = Removals(commands_of(*install->instruction));
     if (Finding* found = driver_packages(view, *view.file, install->command, removals, own, sink))
@@ -353,6 +354,7 @@ void driver(const FileView& view, const StageSteps& steps, bool without_files, F
         found->pedantic = true;
     }
   }
+  if (stage + 1 != view.stages.size()) return;
   for (const RunScript& script : scripts_run_by(view)) {
     if (!view.stages[script.stage].final) continue;
     std::size_t budget = 1U << 20;
@@ -376,8 +378,8 @@ void judge_driver_packages(const Project& project, const std::vector<FileView>& 
   const bool without_files = is_of_balena(project) || starts_without_files(project);
   const auto of_balena = balena_directories(project);
   for (const FileView& view : views) {
-    const StageSteps steps(view, view.stages.size() - 1);
-    driver(view, steps, without_files || lies_in_one(view.file->source.path(), of_balena), sink);
+    for (const std::size_t stage : ending_stages(view))
+      driver(view, stage, without_files || lies_in_one(view.file->source.path(), of_balena), sink);
   }
 }
 

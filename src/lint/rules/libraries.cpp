@@ -360,27 +360,13 @@ void stripped_libraries(const FileView& view, FindingSink& sink) {
 }
 }  // namespace
 
-/// "base-cu124" of `FROM base-${VARIANT}`: another build ends with it.
-bool is_other_variant(const FileView& view, const StageView& stage) {
-  const std::string_view from = view.text(view.stages.back().stage->base.span);
-  const std::size_t begin = from.find("${"), end = from.rfind('}');
-  if (begin == from.npos || end == from.npos || end < begin || stage.stage->name.empty())
-    return false;
-  const std::string& name = stage.stage->name;
-  const auto lineage = view.dockerfile->lineage(view.stages.size() - 1);
-  return name.size() > begin + from.size() - end - 1 && name.starts_with(from.substr(0, begin)) &&
-         name.ends_with(from.substr(end + 1)) && begin + (from.size() - end) > 2 &&
-         std::ranges::find(lineage, stage.index) == lineage.end();
-}
-
 void judge_libraries(const Project& /*project*/, const std::vector<FileView>& views,
                      FindingSink& sink) {
   for (const FileView& view : views) {
     const StageSteps steps(view, view.stages.size() - 1);
     driver_libraries(view, steps, sink);
-    library_path(view, steps, sink);
-    for (const StageView& stage : view.stages)
-      if (is_other_variant(view, stage)) library_path(view, StageSteps(view, stage.index), sink);
+    for (const std::size_t stage : ending_stages(view))
+      library_path(view, StageSteps(view, stage), sink);
     compat_for_loader(view, steps, sink);
     stub_links(view, steps, sink);
     stripped_libraries(view, sink);
