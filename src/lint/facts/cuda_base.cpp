@@ -307,10 +307,10 @@ bool has_other_cuda_user(const FileView& view, std::size_t stage) {
   return false;
 }
 
-std::optional<UnusedCuda> unused_cuda_of(const FileView& view, std::string_view flavour) {
+std::optional<UnusedCuda> unused_cuda_of(const FileView& view) {
   const StageView* base = final_base(view);
   if (base == nullptr || base->image.repository != "nvidia/cuda" ||
-      base->image.flavour.value != flavour || names_arm(view.file->source.project_path()))
+      base->image.flavour.value != "runtime" || names_arm(view.file->source.project_path()))
     return std::nullopt;
   const std::size_t last = view.stages.size() - 1;
   UnusedCuda out;

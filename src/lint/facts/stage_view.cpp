@@ -263,6 +263,7 @@ bool StageWords::mention(std::string_view text, const Instruction* before) const
 }
 
 std::vector<std::size_t> ending_stages(const FileView& view) {
+  constexpr std::size_t kMostVariants = 20;  // each is judged with all that it is built on
   const std::size_t last = view.stages.size() - 1;
   std::vector<std::size_t> out{last};
   const std::string_view from = view.text(view.stages[last].stage->base.span);
@@ -273,7 +274,8 @@ std::vector<std::size_t> ending_stages(const FileView& view) {
   const auto lineage = view.dockerfile->lineage(last);
   for (const StageView& stage : view.stages) {
     const std::string& name = stage.stage->name;
-    if (name.size() > head.size() + tail.size() && name.starts_with(head) && name.ends_with(tail) &&
+    if (out.size() <= kMostVariants && name.size() > head.size() + tail.size() &&
+        name.starts_with(head) && name.ends_with(tail) &&
         std::ranges::find(lineage, stage.index) == lineage.end())
       out.push_back(stage.index);
   }

@@ -177,7 +177,7 @@ void devel_final(const FileView& view, FindingSink& sink) {
 
 void unused_cuda(const FileView& view, FindingSink& sink) {
   const StageView* base = final_base(view);
-  const auto unused = unused_cuda_of(view, "runtime");
+  const auto unused = unused_cuda_of(view);
   // Who has to replace a tag that is not there is told of the smaller one in that finding.
   if (base == nullptr || !unused || !cuda_tag_known(view.project->knowledge->images, base->image))
     return;

@@ -218,8 +218,7 @@ void judge_base_image(const Project& project, const std::vector<FileView>& views
   for (const FileView& view : views) {
     for (const StageView& stage : view.stages) {
       if (stage.own_base && stage.stage->image) {
-        const auto unused =
-            &stage == final_base(view) ? unused_cuda_of(view, "runtime") : std::nullopt;
+        const auto unused = &stage == final_base(view) ? unused_cuda_of(view) : std::nullopt;
         ImageUse use{
             view.file, stage.stage->base.span, &*stage.stage->image, &stage.image,
             view.project->knowledge,

@@ -330,6 +330,10 @@ void page_as_index(const ProjectFile& file, const std::vector<ShellCommand>& com
                    FindingSink& sink) {
   for (const ShellCommand& command : commands) {
     const auto& words = command.words;
+    const std::string program = program_of(command).name;
+    if (!program.starts_with("pip") && program != "uv" &&
+        std::ranges::none_of(words, [](const ShellWord& word) { return word.text == "pip"; }))
+      continue;
     for (std::size_t at = 0; at < words.size(); ++at) {
       const std::string_view text = words[at].text;
       const std::size_t equals = text.find('=');

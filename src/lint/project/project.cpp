@@ -83,6 +83,7 @@ void Project::index() {
 /// Where nothing says it: the nearest directory above in which the files lie that COPY names, and
 /// that are not beside the Dockerfile. The build would not find them otherwise.
 void Project::guess_context(const ProjectFile& dockerfile) {
+  constexpr std::size_t kMostNames = 100;  // each is sought in each directory above
   const std::string own = directory_of(normal_path(dockerfile.source.path()));
   std::set<std::string> names;
   for (const Stage& stage : dockerfile.dockerfile->stages)
@@ -94,7 +95,7 @@ void Project::guess_context(const ProjectFile& dockerfile) {
             name.find_first_not_of('/') == name.npos)
           continue;
         if (by_path_.contains(path_below(own, name))) return;
-        names.insert(name);
+        if (names.size() < kMostNames) names.insert(name);
       }
     }
   if (names.empty() || own.starts_with("..")) return;

@@ -13,7 +13,8 @@ namespace flense::lint {
 
 namespace {
 
-constexpr std::size_t kMostEmbedded = 50;
+/// Each is held at its place in a text as long as the outer file's.
+constexpr std::size_t kMostEmbedded = 20, kMostText = std::size_t{1} << 20;
 
 /// The outer file with blanks in place of all but [body), so that every place stays; none where
 /// what is left is no Dockerfile.
@@ -101,7 +102,9 @@ std::size_t end_of_command(std::string_view text, std::size_t from) {
 std::vector<std::unique_ptr<ProjectFile>> in_documents(const ProjectFile& file) {
   std::vector<std::unique_ptr<ProjectFile>> out;
   const std::string_view text = file.source.text();
-  for (std::size_t at = 0; at < text.size() && out.size() < kMostEmbedded;) {
+  std::size_t without_end = 0;  // each was sought to the end of the file
+  for (std::size_t at = 0;
+       at < text.size() && out.size() < kMostEmbedded && without_end < kMostEmbedded;) {
     const std::size_t end = end_of_command(text, at);
     const std::string_view command = text.substr(at, end - at);
     at = end + 1;
@@ -114,7 +117,10 @@ std::vector<std::unique_ptr<ProjectFile>> in_documents(const ProjectFile& file) 
       if (trim_space(text.substr(stop, next - stop)) == mark->name) break;
       stop = next + 1;
     }
-    if (stop >= text.size()) continue;  // it was no here-document
+    if (stop >= text.size()) {  // it was no here-document
+      ++without_end;
+      continue;
+    }
     at = std::min(text.find('\n', stop), text.size() - 1) + 1;
     const std::string_view body = text.substr(begin, stop - begin);
     const bool indented = file.kind == FileKind::kWorkflow;
@@ -148,6 +154,7 @@ std::vector<std::unique_ptr<ProjectFile>> in_services(const ProjectFile& file) {
 }  // namespace
 
 std::vector<std::unique_ptr<ProjectFile>> embedded_in(const ProjectFile& file) {
+  if (file.source.text().size() > kMostText) return {};
   if (file.kind == FileKind::kCompose) return in_services(file);
   if (file.kind == FileKind::kShell || file.kind == FileKind::kWorkflow) return in_documents(file);
   return {};
