@@ -138,6 +138,8 @@ std::optional<FetchedModel> fetched_in_stage(const FileView& view, const Instruc
 void weights(const FileView& view, const StageSteps& steps, const SentFiles& sent,
              FindingSink& sink) {
   const std::uint64_t least = view.project->knowledge->build.limit("weights");
+  constexpr std::size_t kMostAsked = 200;  // of copies, each of which looks through a stage
+  std::size_t asked = 0;
   const std::size_t checked = last_check(steps);
   bool code_before = false;
   const std::string_view text = view.file->source.text();
@@ -212,6 +214,7 @@ void weights(const FileView& view, const StageSteps& steps, const SentFiles& sen
       }
       if (is_own_last_layer(steps, one)) continue;
       if (!from_context) {
+        if (++asked > kMostAsked) continue;
         if (const auto found = fetched_in_stage(view, one, source.text)) {
           report({source.span, found->what, found->evidence, true});
           break;
