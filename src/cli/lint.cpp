@@ -218,9 +218,19 @@ Result<void> confine_to(const LintRequest& request, const std::vector<std::strin
 lint::Project project_of(std::vector<lint::Input> inputs, const LintInput& input,
                          std::vector<lint::Context> listed = {}) {
   lint::Project out = lint::read_project(std::move(inputs), {}, input.hosts, input.tables);
-  const std::vector<std::string> directories = lint::context_directories(out);
-  const bool same = std::ranges::equal(directories, listed, {}, {}, &lint::Context::directory);
+  std::vector<std::string> directories = lint::context_directories(out);
+  const auto is_listed = [&](const std::string& directory) {
+    return std::ranges::find(listed, directory, &lint::Context::directory) != listed.end();
+  };
+  const bool same = std::ranges::all_of(directories, is_listed);
   out.contexts = same ? std::move(listed) : list_contexts(directories);
+  out.guess_contexts();
+  // The directory that a Dockerfile lies in stays: another guess may ask for it.
+  std::ranges::move(lint::context_directories(out), std::back_inserter(directories));
+  std::ranges::sort(directories);
+  const auto twice = std::ranges::unique(directories);
+  directories.erase(twice.begin(), twice.end());
+  if (!same && directories.size() != out.contexts.size()) out.contexts = list_contexts(directories);
   out.foreign = input.foreign;
   out.retired = input.retired;
   out.links = input.links;

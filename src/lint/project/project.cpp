@@ -74,38 +74,68 @@ void Project::index() {
         }
     }
   }
-  for (const auto& file : files)
-    if (file->kind == FileKind::kDockerfile && file->dockerfile && file->source.path() != "-" &&
-        !contexts_.contains(normal_path(file->source.path())))
-      guess_context(*file);
 }
 
-/// Where nothing says it: the nearest directory above in which the files lie that COPY names, and
-/// that are not beside the Dockerfile. The build would not find them otherwise.
-void Project::guess_context(const ProjectFile& dockerfile) {
+namespace {
+
+/// A file or a directory with files, of a list that is sorted by path.
+bool holds_path(const std::vector<ContextFile>& files, const std::string& path) {
+  const auto file = std::ranges::lower_bound(files, path, {}, &ContextFile::path);
+  if (file != files.end() && file->path == path) return true;
+  const std::string below = path + "/";
+  const auto first = std::ranges::lower_bound(files, below, {}, &ContextFile::path);
+  return first != files.end() && first->path.starts_with(below);
+}
+
+/// What COPY and ADD take from the context by names of its files or directories.
+std::set<std::string> copied_names(const Dockerfile& dockerfile) {
   constexpr std::size_t kMostNames = 100;  // each is sought in each directory above
-  const std::string own = directory_of(normal_path(dockerfile.source.path()));
-  std::set<std::string> names;
-  for (const Stage& stage : dockerfile.dockerfile->stages)
+  std::set<std::string> out;
+  for (const Stage& stage : dockerfile.stages)
     for (const Instruction& copy : stage.instructions) {
       if (!copy.copies() || copy.flag("from") != nullptr) continue;
-      for (std::size_t at = 0; at + 1 < copy.words.size(); ++at) {
-        const std::string& name = copy.words[at].text;
-        if (name.find_first_of("$*?[:") != name.npos || name.starts_with("..") ||
-            name.find_first_not_of('/') == name.npos)
-          continue;
-        if (by_path_.contains(path_below(own, name))) return;
-        if (names.size() < kMostNames) names.insert(name);
+      for (std::size_t at = 0; at + 1 < copy.words.size() && out.size() < kMostNames; ++at) {
+        std::string name = copy.words[at].text;
+        name.erase(0, std::min(name.find_first_not_of('/'), name.size()));
+        if (name.find_first_of("$*?[:") != name.npos) continue;
+        name = normal_path(name);
+        if (name != "." && !name.starts_with("..")) out.insert(std::move(name));
       }
     }
-  if (names.empty() || own.starts_with("..")) return;
-  for (std::string at = own; at != "." && at != "/";) {
-    at = directory_of(at);
-    if (std::ranges::any_of(names, [&](const std::string& name) {
-          return by_path_.contains(path_below(at, name.substr(name.find_first_not_of('/'))));
-        })) {
-      contexts_.emplace(normal_path(dockerfile.source.path()), at);
-      return;
+  return out;
+}
+
+}  // namespace
+
+/// How many of the names lie in a directory, as far as is known.
+std::size_t Project::count_in(const std::string& directory,
+                              const std::set<std::string>& names) const {
+  const auto listed = std::ranges::lower_bound(contexts, directory, {}, &Context::directory);
+  const bool known = listed != contexts.end() && listed->directory == directory;
+  return static_cast<std::size_t>(std::ranges::count_if(names, [&](const std::string& name) {
+    const std::string path = path_below(directory, name);
+    if (by_path_.contains(path)) return true;
+    if (known) return holds_path(listed->files, name);
+    const auto below = by_path_.lower_bound(path + "/");
+    return below != by_path_.end() && below->first.starts_with(path + "/");
+  }));
+}
+
+void Project::guess_contexts() {
+  for (const auto& file : files) {
+    const std::string path = normal_path(file->source.path());
+    if (file->kind != FileKind::kDockerfile || !file->dockerfile || path == "-" ||
+        contexts_.contains(path) || path.starts_with(".."))
+      continue;
+    const std::set<std::string> names = copied_names(*file->dockerfile);
+    const std::string own = directory_of(path);
+    std::size_t most = count_in(own, names);
+    for (std::string at = own; at != "." && at != "/" && most < names.size();) {
+      at = directory_of(at);
+      if (const std::size_t here = count_in(at, names); here > most) {
+        most = here;
+        contexts_[path] = at;
+      }
     }
   }
 }

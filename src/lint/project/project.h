@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -107,6 +108,9 @@ struct Project {
 
   /// To be called when all files are there: what the questions below are answered from.
   void index();
+  /// Of Dockerfiles of which nothing says the context: the directory above that has more of what
+  /// they copy than their own, which has to be among the contexts. The build would not find it.
+  void guess_contexts();
   /// By path, "." and ".." resolved; null when it is not part of the call.
   const ProjectFile* find(std::string_view path) const;
   /// The build context of a Dockerfile: of the Compose service, bake target or command that builds
@@ -118,7 +122,7 @@ struct Project {
   std::string context_directory(const ProjectFile& dockerfile) const;
 
  private:
-  void guess_context(const ProjectFile& dockerfile);
+  std::size_t count_in(const std::string& directory, const std::set<std::string>& names) const;
 
   std::map<std::string, const ProjectFile*, std::less<>> by_path_;
   std::map<std::string, std::string, std::less<>> contexts_;  ///< by the path of the Dockerfile

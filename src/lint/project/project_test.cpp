@@ -31,18 +31,34 @@ TEST(ProjectFiles, AreFoundHoweverTheyAreNamed) {
   EXPECT_EQ(project.find("Dockerfile"), nullptr);
 }
 
-TEST(ProjectContexts, AreWhereTheCopiedFilesLie) {
+TEST(ProjectContexts, AreWhereMostOfTheCopiedFilesLie) {
   const knowledge::Knowledge knowledge = *knowledge::Knowledge::load();
-  const Project project =
-      read_project({{"docker/gpu/Dockerfile", "FROM a:1\nCOPY requirements.txt .\n"},
-                    {"requirements.txt", "torch\n"},
-                    {"train/Dockerfile", "FROM a:1\nCOPY requirements.txt .\n"},
-                    {"train/requirements.txt", "torch\n"},
-                    {"none/Dockerfile", "FROM a:1\nCOPY other.txt .\n"}},
-                   {}, {}, knowledge);
-  EXPECT_EQ(project.context_directory(*project.find("docker/gpu/Dockerfile")), ".");
-  EXPECT_EQ(project.context_directory(*project.find("train/Dockerfile")), "train");
-  EXPECT_EQ(project.context_directory(*project.find("none/Dockerfile")), "none");
+  const std::string copy = "FROM a:1\nCOPY requirements.txt ";
+  Project project = read_project({{"docker/gpu/Dockerfile", copy + ".\n"},
+                                  {"requirements.txt", "torch\n"},
+                                  {"train/Dockerfile", copy + ".\n"},
+                                  {"train/requirements.txt", "torch\n"},
+                                  {"slash/Dockerfile", "FROM a:1\nCOPY /requirements.txt .\n"},
+                                  {"slash/requirements.txt", "torch\n"},
+                                  {"none/Dockerfile", "FROM a:1\nCOPY other.txt .\n"},
+                                  // Beside it is another list of the same name.
+                                  {"doc/Dockerfile", copy + "doc/start.sh /tmp/\n"},
+                                  {"doc/requirements.txt", "sphinx\n"},
+                                  {"doc/start.sh", "#!/bin/sh\n"},
+                                  // Its list is made before the build.
+                                  {"asr/Dockerfile", copy + "/tmp/\nCOPY app /app\n"}},
+                                 {}, {}, knowledge);
+  project.contexts = {{"asr", {{"app/main.py", 1}}, true}};
+  project.guess_contexts();
+  const auto of = [&](std::string_view path) {
+    return project.context_directory(*project.find(path));
+  };
+  EXPECT_EQ(of("docker/gpu/Dockerfile"), ".");
+  EXPECT_EQ(of("train/Dockerfile"), "train");
+  EXPECT_EQ(of("slash/Dockerfile"), "slash");
+  EXPECT_EQ(of("none/Dockerfile"), "none");
+  EXPECT_EQ(of("doc/Dockerfile"), ".");
+  EXPECT_EQ(of("asr/Dockerfile"), "asr");
 }
 
 TEST(ProjectContexts, AreThoseOfWhatBuildsTheDockerfile) {
