@@ -60,7 +60,8 @@ bool asks_otherwise(std::string_view text) {
     const std::string_view line = trim_space(take_line(text));
     const bool directive = line.starts_with("#SBATCH");
     if (line.starts_with('#') && !directive) continue;
-    for (const std::string_view option : {"--gres", "--gpus", "--exclusive", "--tres-per-"})
+    for (const std::string_view option :
+         {"--gres", "--gpus", "--exclusive", "--tres-per-", "srun -G"})
       if (line.contains(option)) return true;
     if (directive && line.contains("gpu") &&
         (line.contains("--constraint") || line.contains(" -C")))

@@ -233,7 +233,9 @@ class GpuRequestRules {
         (is_created_only() || only_builds(workload_) || speaks_of_gpus(file_.source.text())))
       return {};
     const std::string& tag = workload_.image_name->tag;
-    if (is_one_of(tag, {"cuda", "gpu"}) || has_part(tag, "-_", {"cuda", "gpu"}))
+    if (has_part(tag, "-_", {"cuda", "gpu"}) &&
+        !has_part(tag, "-_", {"no", "non", "without", "cpu"}) &&
+        !has_part(name, "/-_", {"openvino", "intel", "rocm", "xpu"}))
       return {name + ":" + tag, "tag " + tag, false};
     const FileView* own = script ? own_image(views_, project_, workload_) : nullptr;
     if (own == nullptr || !words.empty()) return {};

@@ -190,6 +190,11 @@ class IoRules {
 
   /// The command uploads its results, or another container of the pod has the volume too.
   bool sends_results(const WorkloadMount* mount) const {
+    if (std::ranges::any_of(workload_.variables, [](const Variable& one) {
+          return one.name == "MLFLOW_TRACKING_URI" ||
+                 (one.value && one.name.contains("OUTPUT") && one.value->contains("://"));
+        }))
+      return true;
     constexpr auto kUploads =
         std::to_array<std::string_view>({"push_to_hub", "push-to-hub", "hub_model_id", "s3://",
                                          "gs://", "gsutil", "rclone", "azcopy", "upload"});
@@ -247,7 +252,9 @@ class IoRules {
     if (words.empty() && own != nullptr) words = image_command(*own);
     const Word* script = training_word(words);
     if (script == nullptr || std::ranges::any_of(words, [](const Word& word) {
-          return is_one_of(word.text, {"--help", "-h", "pytest"});
+          return is_one_of(word.text, {"--help", "-h", "--port", "pytest", "ruff", "mypy", "black",
+                                       "flake8", "pylint", "--smoke-test", "--dry-run"}) ||
+                 word.text.starts_with("--port=");
         }))
       return;
     Finding& found = sink_.add(
@@ -322,7 +329,8 @@ bool copies_out(const Project& project) {
     const std::string_view text = file->source.text();
     return std::ranges::any_of(
         std::to_array<std::string_view>({"docker cp ", "podman cp ", "kubectl cp ", "oc cp ",
-                                         "compose cp ", "docker container cp ", "oc rsync "}),
+                                         "compose cp ", "docker container cp ", "oc rsync ",
+                                         "docker commit ", "docker export "}),
         [&](std::string_view command) { return text.contains(command); });
   });
 }

@@ -49,8 +49,9 @@ void driver_libraries(const ProjectFile& file, const Workload& workload, Finding
     return;
   for (const WorkloadMount& mount : workload.mounts) {
     if (mount.kind != MountKind::kBind ||
-        !starts_with_any(mount.source, {"/usr/local/nvidia", "/var/lib/nvidia-docker/volumes",
-                                        "/usr/lib/nvidia-"}))
+        !(mount.source == "/usr/local/nvidia" ||
+          starts_with_any(mount.source, {"/usr/local/nvidia/", "/var/lib/nvidia-docker/volumes",
+                                         "/usr/lib/nvidia-"})))
       continue;
     Finding& found = sink.add(
         "nvidia-devices-by-hand", file, mount.span,

@@ -1,6 +1,7 @@
 // Where containers keep the models that they download: told by variables, by the image, by what
 // they serve.
 #include <algorithm>
+#include <array>
 #include <optional>
 
 #include "base/format.h"
@@ -87,6 +88,13 @@ class CacheRules {
     found.fix = mount_words(workload_, path, "model-cache");
   }
 
+  /// The image brings the model, or a cache of the hub.
+  static bool holds_models(std::string_view dockerfile) {
+    return std::ranges::any_of(
+        std::to_array<std::string_view>({"download", "from_pretrained", "cache/huggingface"}),
+        [&](std::string_view word) { return dockerfile.contains(word); });
+  }
+
   /// A server of a hub's model in an image that no table knows: by its program, or that of the
   /// Dockerfile.
   void cache_of_server() {
@@ -97,8 +105,11 @@ class CacheRules {
     if (!model || !knows_mounts(file_, workload_) || !has_no_storage(workload_) ||
         !is_engine(workload_.kind) || variable(workload_, "HF_HUB_OFFLINE") != nullptr ||
         std::ranges::any_of(paths_, [](const NamedPath& one) { return one.means == "cache"; }) ||
-        (own != nullptr && own->file->source.text().contains("download")))
+        variable(workload_, "TRANSFORMERS_OFFLINE") != nullptr ||
+        std::ranges::any_of(words, [](const Word& word) { return word.text == "dummy"; }) ||
+        (own != nullptr && holds_models(own->file->source.text())))
       return;
+    told_ = true;
     const bool here = model->span.end <= file_.source.text().size() &&
                       file_.source.slice(model->span) == model->text;
     cache(here ? model->span : workload_.span, "/root/.cache/huggingface", model->text,
@@ -125,6 +136,12 @@ class CacheRules {
       return is_one_of(one.name, {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN",
                                   "HUGGINGFACE_TOKEN", "HUGGINGFACE_API_TOKEN"});
     });
+    const std::vector<Word> words = command_words(workload_);
+    // It uploads, or has been told of by what it serves.
+    if (told_ || std::ranges::any_of(words, [](const Word& word) {
+          return word.text.contains("push_to_hub") || word.text.contains("push-to-hub");
+        }))
+      return;
     if (token == workload_.variables.end() || workload_.gpus.empty() ||
         !is_engine(workload_.kind) || !knows_mounts(file_, workload_) ||
         !has_no_storage(workload_) || std::ranges::any_of(paths_, [](const NamedPath& one) {
@@ -156,6 +173,7 @@ class CacheRules {
   const ProjectFile& file_;
   const Workload& workload_;
   std::vector<NamedPath> paths_;
+  bool told_ = false;
 };
 
 }  // namespace

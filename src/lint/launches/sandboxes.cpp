@@ -19,7 +19,10 @@ bool is_shared_path(std::string_view path, bool batch) {
         "/scratch/",   "/blue/",      "/orange/",    "/ocean/",    "/expanse/",
         "/global/",    "/project/",   "$SCRATCH",    "${SCRATCH}", "$PSCRATCH",
         "${PSCRATCH}", "$WORK",       "${WORK}",     "$PROJECT",   "${PROJECT}"})
-    if (path.starts_with(prefix)) return true;
+    if (path.starts_with(prefix) &&
+        // $PROJECT is the cluster's, $PROJECT_DIR somebody's own.
+        !(prefix.starts_with('$') && path.size() > prefix.size() && path[prefix.size()] != '/'))
+      return true;
   if (!batch) return false;
   return path.starts_with("/home") || path.starts_with("$HOME") || path.starts_with("~");
 }
