@@ -78,7 +78,11 @@ void lists_without_ptx(const FileView& view, const StageView& stage, const Broug
   constexpr auto kNames =
       std::to_array<std::string_view>({"TORCH_CUDA_ARCH_LIST", "CUDA_ARCH_BIN"});
   constexpr auto kPtx = std::to_array<std::string_view>({"CUDA_ARCH_PTX"});
-  for (const Setting& one : settings_of(view, stage.index, kNames)) {
+  const std::vector<Setting> settings = settings_of(view, stage.index, kNames);
+  // Another place has PTX: of a branch, or in place of this.
+  if (std::ranges::any_of(settings, [](const Setting& one) { return one.value.contains("PTX"); }))
+    return;
+  for (const Setting& one : settings) {
     const PlainList list = plain_list(one.value);
     const std::string missed = missed_by(list, cuda.value);
     if (missed.empty() ||

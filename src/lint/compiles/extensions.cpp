@@ -221,13 +221,14 @@ bool is_mentioned_before(const FileView& view, const StageView& stage, std::stri
   return commands_mention(view, stage.index, text, last);
 }
 
-/// The package that brings nvcc to a base without CUDA; empty: none.
-std::string installed_compiler(const FileView& view, const StageView& stage) {
+/// The package that brings nvcc to a base without CUDA before a place; empty: none.
+std::string installed_compiler(const FileView& view, const StageView& stage, std::size_t place) {
   if (stage.image.vendor.known()) return {};
   for (const Install* install : view.installs_in(stage.index))
-    if (is_of_system(install->command.manager))
+    if (is_of_system(install->command.manager) && install->command.span.begin < place)
       for (const PackageRequest& one : install->command.packages)
-        if (starts_with_any(one.name,
+        if (!one.name.contains("config-common") &&
+            starts_with_any(one.name,
                             {"cuda-toolkit", "cuda-nvcc", "cuda-compiler", "nvidia-cuda-toolkit"}))
           return one.name;
   return {};
@@ -235,15 +236,13 @@ std::string installed_compiler(const FileView& view, const StageView& stage) {
 
 void extensions(const FileView& view, const StageView& stage, FindingSink& sink) {
   const bool amd = stage.image.vendor.value == "amd";
-  const std::string compiler = installed_compiler(view, stage);
-  if (!amd && compiler.empty() &&
-      (stage.image.flavour.value != "devel" || stage.image.vendor.value != "nvidia"))
-    return;
+  const bool devel = stage.image.flavour.value == "devel" && stage.image.vendor.value == "nvidia";
+  if (!amd && !devel && stage.image.vendor.known()) return;
   const auto build = extension_build(view, stage);
-  if (!build) {
-    if (compiler.empty()) own_setup(view, stage, sink);
-    return;
-  }
+  const std::string compiler =
+      build ? installed_compiler(view, stage, build->span.begin) : std::string();
+  if (!amd && !devel && compiler.empty()) return;
+  if (!build) return own_setup(view, stage, sink);
   const std::string_view variable = list_variable(*build, amd);
   const std::array<std::string_view, 1> names{variable};
   // NGC's images and rocm/pytorch set theirs themselves.

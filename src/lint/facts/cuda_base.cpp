@@ -83,11 +83,12 @@ bool is_user_of_system(const PackageRequest& request) {
        // of CTranslate2
        "ctranslate2", "faster-whisper", "whisperx", "whisper-ctranslate2", "whisper-live",
        "whisperlivekit", "wyoming-faster-whisper", "realtimestt", "speaches", "argostranslate",
-       "libretranslate",
+       "libretranslate", "hf-hub-ctranslate2",
        // wheels that are linked with it
        "llama-cpp-python", "stable-diffusion-cpp-python", "pywhispercpp", "ctransformers",
        "sherpa-onnx", "pyannote-audio", "pynvvideocodec", "nemo-toolkit", "paddlepaddle-gpu",
-       "pycuda", "torchcodec", "cuda-python", "tiny-cuda-nn", "chainer", "theano",
+       "pycuda", "scikit-cuda", "nvidia-pytriton", "retina-face", "inaspeechsegmenter",
+       "torchcodec", "cuda-python", "tiny-cuda-nn", "chainer", "theano",
        // which compiles when it runs
        "deepspeed", "lmdeploy", "mlc-llm", "transformer-engine", "cvcuda"});
   constexpr auto kFamilies = std::to_array<std::string_view>(
@@ -98,6 +99,14 @@ bool is_user_of_system(const PackageRequest& request) {
   if (request.name == "bitsandbytes" &&
       (request.version.empty() ? !meets("0.48.0", request.specifier)
                                : compare_versions(request.version, "0.43") < 0))
+    return true;
+  // What is built on TensorFlow, or named for a CUDA.
+  if ((starts_with_any(request.name, {"tensorflow-", "tf-"}) &&
+       !is_one_of(request.name, {"tensorflow-datasets", "tensorflow-hub", "tensorflow-probability",
+                                 "tensorflow-metadata", "tensorflow-estimator",
+                                 "tensorflow-io-gcs-filesystem", "tensorflow-cpu"})) ||
+      request.name.contains("-cuda1") || request.name.contains("-cu1") ||
+      request.name.ends_with("-gpu"))
     return true;
   if (is_one_of(request.name, kUsers) || std::ranges::any_of(kFamilies, [&](std::string_view name) {
         return request.name.starts_with(name);
@@ -113,8 +122,9 @@ bool is_user_of_system(const PackageRequest& request) {
 
 /// Libraries of CUDA by apt: whoever installs them has a use for the system's.
 bool is_of_system_cuda(const PackageRequest& request) {
-  return starts_with_any(request.name, {"cuda-", "libcu", "libnccl", "libnvinfer", "libnpp",
-                                        "libnv", "python3-libnvinfer"});
+  return starts_with_any(request.name,
+                         {"cuda-", "libcu", "libnccl", "libnvinfer", "libnpp", "libnv",
+                          "python3-libnvinfer", "tensorflow-model-server", "hashcat"});
 }
 
 bool uses_system_cuda(const PackageList& list) {
@@ -189,12 +199,22 @@ bool is_without_cuda(std::string_view repository) {
          repository.ends_with("astral-sh/uv");
 }
 
+/// A list of folders with one that is neither CUDA's nor the driver's nor the system's.
+bool names_own_folder(std::string_view list) {
+  return std::ranges::any_of(split(list, ':'), [](std::string_view part) {
+    return part.starts_with('/') && !part.contains("cuda") && !part.contains("nvidia") &&
+           !starts_with_any(part, {"/usr/lib", "/lib", "/usr/local/lib"});
+  });
+}
+
 /// What is put where programs and libraries lie, a wheel of one's own, or a library that is named
 /// at its place: it may load the base's CUDA.
 bool may_hold_users(const Instruction& step) {
   if (step.keyword == Keyword::kEnv)
-    return std::ranges::any_of(step.pairs,
-                               [](const KeyValue& pair) { return pair.key.text == "LD_PRELOAD"; });
+    return std::ranges::any_of(step.pairs, [](const KeyValue& pair) {
+      return pair.key.text == "LD_PRELOAD" || (pair.key.text == "LD_LIBRARY_PATH" && pair.value &&
+                                               names_own_folder(pair.value->text));
+    });
   if (step.copies()) {
     const Flag* from = step.flag("from");
     if (from != nullptr && is_without_cuda(from->value.substr(0, from->value.find(':'))) &&
@@ -242,13 +262,25 @@ bool copies_programs(const Instruction& copy) {
   return !name || !is_without_cuda(name->familiar());
 }
 
+/// A file of the context that is copied under this name, or as it.
+bool is_copied_program(const FileView& view, std::string_view name) {
+  for (const std::size_t one : view.dockerfile->lineage(view.stages.size() - 1))
+    for (const Instruction& copy : view.dockerfile->stages[one].instructions)
+      if (copy.copies() && std::ranges::any_of(copy.words, [&](const Word& word) {
+            return file_name(word.text) == name;
+          }))
+        return true;
+  return false;
+}
+
 /// "./server", a program that is no script: what it is linked with nobody knows.
 bool starts_program(const FileView& view, const Instruction& start) {
   return (start.keyword == Keyword::kCmd || start.keyword == Keyword::kEntrypoint) &&
          std::ranges::any_of(commands_of(start), [&](const StepCommand& command) {
            const std::string_view path = view.text(command.program_span);
-           return path.contains('/') && !path.contains("bin/") && !command.program.contains('.') &&
-                  !command.program.contains("entrypoint");
+           const bool by_path = path.contains('/') && !path.contains("bin/");
+           return !command.program.contains('.') && !command.program.contains("entrypoint") &&
+                  (by_path || is_copied_program(view, command.program));
          });
 }
 

@@ -271,11 +271,17 @@ std::vector<std::size_t> ending_stages(const FileView& view) {
   if (begin == from.npos || end == from.npos || end < begin) return out;
   const std::string_view head = from.substr(0, begin), tail = from.substr(end + 1);
   if (head.size() + tail.size() < 2) return out;
+  // What others copy from is a builder.
+  std::vector<bool> copied(view.stages.size());
+  for (const StageView& stage : view.stages)
+    for (const Instruction& copy : stage.stage->instructions)
+      if (const auto from = view.dockerfile->copied_from(copy); from && *from < copied.size())
+        copied[*from] = true;
   const auto lineage = view.dockerfile->lineage(last);
   for (const StageView& stage : view.stages) {
     const std::string& name = stage.stage->name;
-    if (out.size() <= kMostVariants && name.size() > head.size() + tail.size() &&
-        name.starts_with(head) && name.ends_with(tail) &&
+    if (out.size() <= kMostVariants && !copied[stage.index] &&
+        name.size() > head.size() + tail.size() && name.starts_with(head) && name.ends_with(tail) &&
         std::ranges::find(lineage, stage.index) == lineage.end())
       out.push_back(stage.index);
   }

@@ -51,12 +51,14 @@ bool is_latest(std::string_view tag) {
          (tag.starts_with("latest-") && !has_part(tag, "-", {"py3", "devel"}));
 }
 
-/// "latest-rocm" as VERSION-rocm, "cu130-nightly" as cu130-VERSION; a branch or nothing as VERSION.
+/// "latest-rocm" as VERSION-rocm, "cu130-nightly" as cu130-VERSION, "main-cuda" as VERSION-cuda;
+/// of a kind of GPU alone where the number stands nobody knows.
 std::string as_release(std::string tag) {
-  for (const std::string_view moving : {"latest", "nightly"})
+  for (const std::string_view moving : {"latest", "nightly", "main", "master"})
     if (const std::size_t at = tag.find(moving); at != tag.npos)
       return tag.replace(at, moving.size(), "VERSION");
-  return tag == "rocm" ? "VERSION-rocm" : "VERSION";
+  if (tag.empty() || tag == "dev") return "VERSION";
+  return tag == "rocm" ? "VERSION-rocm" : fmt::format("VERSION, of the kind {}", tag);
 }
 
 /// Something renews the image by its tag, on purpose.

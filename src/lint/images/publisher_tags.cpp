@@ -42,31 +42,29 @@ std::optional<NoSuchTag> pytorch(const knowledge::Knowledge& known, std::string_
     return std::ranges::any_of(
         variants, [&](const std::string& one) { return knowledge::cuda_of_variant(one) == cuda; });
   };
-  const std::string newest = knowledge::cuda_of_variant(
-      *std::ranges::max_element(variants, [](const std::string& a, const std::string& b) {
-        return compare_versions(knowledge::cuda_of_variant(a), knowledge::cuda_of_variant(b)) < 0;
-      }));
   const bool nine = compare_versions(version, "2.4.0") >= 0;
   const bool eight = !nine && compare_versions(version, "1.13.0") >= 0;
   const std::string cudnn = nine ? "cudnn9" : "cudnn8";
-  const std::string flavour = tag.contains("devel") ? "devel" : "runtime";
+  // Of the CUDAs that wheels were built for, images were made of some.
+  constexpr std::string_view kLook =
+      "a tag that this release has: hub.docker.com/r/pytorch/pytorch/tags lists them";
+  const std::string_view cuda =
+      parts[1].starts_with("cuda") ? parts[1].substr(4) : std::string_view();
+  const bool built = cuda.contains('.') && is_built(cuda);
+  const std::string better = built && (nine || eight)
+                                 ? fmt::format("pytorch/pytorch:{}-cuda{}-{}-{}", version, cuda,
+                                               cudnn, tag.contains("devel") ? "devel" : "runtime")
+                                 : std::string(kLook);
   if (!keeps) {
     // A name for one GPU's or one system's build is none of this scheme's.
     if (!tag.contains("cuda") && !tag.contains("cudnn") && !tag.contains("ubuntu"))
       return std::nullopt;
-    return NoSuchTag{std::string(kScheme), nine || eight
-                                               ? fmt::format("pytorch/pytorch:{}-cuda{}-{}-{}",
-                                                             version, newest, cudnn, flavour)
-                                               : std::string(kScheme)};
+    return NoSuchTag{std::string(kScheme), better};
   }
-  const std::string cuda(parts[1].substr(4));
-  if (cuda.contains('.') && !is_built(cuda))
-    return NoSuchTag{
-        fmt::format("PyTorch {} was not built for CUDA {}", version, cuda),
-        fmt::format("pytorch/pytorch:{}-cuda{}-{}-{}", version, newest, cudnn, flavour)};
+  if (cuda.contains('.') && !built)
+    return NoSuchTag{fmt::format("PyTorch {} was not built for CUDA {}", version, cuda), better};
   if ((nine && parts[2] != "cudnn9") || (eight && parts[2] != "cudnn8"))
-    return NoSuchTag{fmt::format("those of PyTorch {} have {}", version, cudnn),
-                     fmt::format("pytorch/pytorch:{}-cuda{}-{}-{}", version, cuda, cudnn, flavour)};
+    return NoSuchTag{fmt::format("those of PyTorch {} have {}", version, cudnn), better};
   return std::nullopt;
 }
 
@@ -87,6 +85,8 @@ std::optional<NoSuchTag> monthly(std::string_view name, std::string_view tag) {
   const std::string_view program = file_name(name);
   if (!is_one_of(program, {"pytorch", "tensorflow", "tritonserver", "tensorrt", "mxnet"}))
     return std::nullopt;
+  // In 2017 there was one Python, and of TensorFlow its version came in later.
+  if (tag < "18.01" || (program == "tensorflow" && tag < "20.02")) return std::nullopt;
   return NoSuchTag{
       "its tags go on behind the month",
       fmt::format("{}:{}{}", name, tag, program == "tensorflow" ? "-tf2-py3" : "-py3")};

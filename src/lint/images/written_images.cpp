@@ -9,6 +9,7 @@
 #include "lint/facts/workload_facts.h"
 #include "lint/images/cuda_tags.h"
 #include "lint/images/floating_images.h"
+#include "lint/images/publisher_tags.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
@@ -24,7 +25,7 @@ bool is_of_name(char c) {
 /// file.
 bool only_says(std::string_view line) {
   for (const std::string_view command :
-       {"docker ", "podman ", "apptainer ", "singularity ", "FROM "})
+       {"docker ", "podman ", "apptainer ", "singularity ", "FROM ", "sed ", "grep "})
     if (line.contains(command)) return true;
   line = trim_space(line);
   if (line.starts_with("- ")) line = trim_space(line.substr(2));
@@ -33,6 +34,17 @@ bool only_says(std::string_view line) {
   return line.empty() || line.front() == '#' ||
          is_one_of(first, {"echo", "printf", "print", "log", "info", "cat",
                            "description:", "name:", "*", "//"});
+}
+
+/// The mark of a here-document that a line begins: EOF of `cat <<-'EOF'`; empty: none.
+std::string_view document_begun(std::string_view line) {
+  const std::size_t at = line.find("<<");
+  if (at == line.npos || line.substr(at).starts_with("<<<") || line.contains("$((")) return {};
+  std::string_view rest = line.substr(at + 2);
+  rest.remove_prefix(std::min(rest.find_first_not_of("- '\"\\"), rest.size()));
+  std::size_t end = 0;
+  while (end < rest.size() && (is_alphanumeric(rest[end]) || rest[end] == '_')) ++end;
+  return rest.substr(0, end);
 }
 
 std::string text_of(const ImageName& name) {
@@ -64,6 +76,8 @@ void judge_word(const Project& project, const ProjectFile& file, Span span,
   use.replaced = use.never_fetched = true;
   if (is_cuda_tag(use))
     judge_cuda_tag(use, sink);
+  else if (judge_publisher_tag(use, sink))
+    return;
   else if (image.official || known_image(*name, *project.knowledge) != nullptr)
     if (!floating_tag(project, use, sink)) floating_name(use, sink);
 }
@@ -72,9 +86,17 @@ void judge_text(const Project& project, const ProjectFile& file, const BuiltName
                 FindingSink& sink) {
   const std::string_view text = file.source.text();
   std::set<std::string> seen = names_read(file);
+  std::string_view document;  // the mark that ends a here-document
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string_view line = text.substr(begin, end - begin);
+    std::string_view line = text.substr(begin, end - begin);
+    line = line.substr(0, line.find(" #"));  // a comment behind a command
+    if (!document.empty()) {
+      if (trim_space(line) == document) document = {};
+      begin = end + 1;
+      continue;
+    }
+    document = document_begun(line);
     if (line.contains('/') && !only_says(line))
       for (std::size_t at = 0; at < line.size();) {
         if (!is_of_name(line[at])) {

@@ -13,6 +13,7 @@ struct CondaPlace {
   bool own_channels = false;        ///< a configuration may name any channel
   bool old_python = false;          ///< for which there is no pytorch of today
   bool unknown_python = false;      ///< of somebody's machine
+  bool chooses_cuda = false;        ///< some step or variable names the CUDA of conda's packages
 };
 
 /// "=2.5.1=py3.11_cuda12.4_cudnn9.1.0_0"

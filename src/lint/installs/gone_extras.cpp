@@ -23,6 +23,12 @@ std::string_view ended_with(std::string_view extra) {
                                                                                       : "";
 }
 
+/// jax requires the jaxlib of its time.
+bool holds_jax(const PackageList& list) {
+  const PackageRequest* jaxlib = list.find("jaxlib");
+  return jaxlib != nullptr && (!jaxlib->version.empty() || jaxlib->specifier.contains('<'));
+}
+
 void tell(const ProjectFile& file, const PackageRequest& request, bool pedantic,
           FindingSink& sink) {
   if (request.name != "jax" || !request.url.empty() || request.specifier.contains('$')) return;
@@ -47,8 +53,9 @@ void in_scripts(const ProjectFile& file, FindingSink& sink) {
   if (!is_script(file.kind) || !file.source.text().contains("jax[cuda")) return;
   for (const auto& commands : scripts_of(file))
     for (const PackageList& list : package_commands(file.source, commands, {}))
-      for (const PackageRequest& request : list.packages)
-        tell(file, request, true, sink);  // its Python may be an old one
+      if (!holds_jax(list))
+        for (const PackageRequest& request : list.packages)
+          tell(file, request, true, sink);  // its Python may be an old one
 }
 
 }  // namespace
@@ -64,6 +71,7 @@ void judge_gone_extras(const Project& project, const std::vector<FileView>& view
         python_of({place.view, place.install->stage, place.install, &place.install->command});
     // An old Python gets an old jax, which has the extra.
     if (!python.empty() && compare_versions(python, "3.10") < 0) continue;
+    if (holds_jax(*place.list)) continue;
     for (const PackageRequest& request : place.list->packages)
       tell(*place.file, request,
            python.empty() || !is_sure(place, request) ||

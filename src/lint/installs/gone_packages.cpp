@@ -85,7 +85,8 @@ void gone_package(const PlacedList& place, FindingSink& sink) {
         (request.version.empty() ? !meets(row->from, request.specifier)
                                  : compare_versions(request.version, row->from) < 0))
       continue;
-    if ((!row->whole.empty() && request.version == row->whole) ||
+    if ((!row->whole.empty() && is_version(request.version) &&
+         compare_versions(request.version, row->whole) == 0) ||
         (!row->allow.empty() && place.view->file->source.text().contains(row->allow)))
       continue;
     Finding& found = sink.add("package-gone", *place.file, request.span,

@@ -331,8 +331,14 @@ void page_as_index(const ProjectFile& file, const std::vector<ShellCommand>& com
   for (const ShellCommand& command : commands) {
     const auto& words = command.words;
     const std::string program = program_of(command).name;
-    if (!program.starts_with("pip") && program != "uv" &&
-        std::ranges::none_of(words, [](const ShellWord& word) { return word.text == "pip"; }))
+    const auto says = [&](std::string_view word) {
+      return std::ranges::any_of(words, [&](const ShellWord& one) { return one.text == word; });
+    };
+    if ((!program.starts_with("pip") && program != "uv" &&
+         !(program.starts_with("python") && says("pip"))) ||
+        says("-f") || std::ranges::any_of(words, [](const ShellWord& one) {
+          return one.text.starts_with("--find-links");
+        }))
       continue;
     for (std::size_t at = 0; at < words.size(); ++at) {
       const std::string_view text = words[at].text;
@@ -344,14 +350,13 @@ void page_as_index(const ProjectFile& file, const std::vector<ShellCommand>& com
       const ShellWord& page = apart ? words[at + 1] : words[at];
       const std::string_view url = apart ? std::string_view(page.text) : text.substr(equals + 1);
       if (!url.contains("://") || !url.ends_with(".html")) continue;
-      Finding& found =
-          sink.add("wheel-cuda-mismatch", file, page.span,
-                   fmt::format("{} takes an index, and {} is a page of links: pip finds nothing "
-                               "there, and takes PyPI's",
-                               option, url));
+      Finding& found = sink.add(
+          "wheel-cuda-mismatch", file, page.span,
+          fmt::format("{} takes an index, and {} is a page of links: pip finds nothing "
+                      "there{}",
+                      option, url, option == "--extra-index-url" ? ", and takes PyPI's" : ""));
       found.evidence = {"pip documentation, --find-links: a page with links to archives"};
       found.fix = fmt::format("write --find-links in place of {}", option);
-      found.pedantic = option != "--extra-index-url";
       return;
     }
   }

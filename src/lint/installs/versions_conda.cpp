@@ -84,6 +84,14 @@ bool configures_channels(const FileView& view, std::size_t stage) {
   return false;
 }
 
+/// Another command of the environment chooses a CUDA, or the variable for builds without a GPU.
+bool chooses_cuda(const FileView& view, std::size_t stage) {
+  return view.file->source.text().contains("CONDA_OVERRIDE_CUDA") ||
+         std::ranges::any_of(
+             std::to_array<std::string_view>({"cudatoolkit", "pytorch-cuda", "cuda-version"}),
+             [&](std::string_view word) { return commands_mention(view, stage, word); });
+}
+
 /// What pip installs beside conda's packages, and loads the CUDA of the base.
 bool loads_system_cuda(const FileView& view, std::size_t stage) {
   return std::ranges::any_of(view.installs_in(stage), [](const Install* install) {
@@ -125,6 +133,7 @@ void unchosen(const PackageList& list, const ProjectFile& file, const CondaPlace
   const PackageRequest* torch = list.find("pytorch");
   const GpuImage* image = place.image;
   if (torch == nullptr || torch->manager != PackageManager::kConda || has_build(*torch) ||
+      place.chooses_cuda || file.source.slice(torch->span).contains('[') ||
       // Before 1.0 the channel's build for CUDA was the usual one.
       (!torch->version.empty() && !version_at_least(torch->version, "1.0")) || image == nullptr ||
       image->repository != "nvidia/cuda" || !image->cuda.known() ||
@@ -223,16 +232,16 @@ void judge(const Project& project, const PackageList& list, const ProjectFile& f
       first.request->manager != PackageManager::kConda)
     return;
   const std::string base = major_minor(image->cuda.value);
-  if (first_number(first.cuda) == first_number(base)) {
-    if (!fit(first.cuda, base)) other_minor(first, base, *image, file, sink);
-    return;
-  }
-  if (!compiler && image->flavour.value != "runtime") return;
   // A compiler of its own.
   if (compiler && std::ranges::any_of(list.packages, [](const PackageRequest& one) {
         return is_one_of(one.name, {"cuda-nvcc", "cuda-toolkit", "cuda"});
       }))
     return;
+  if (first_number(first.cuda) == first_number(base)) {
+    if (!fit(first.cuda, base)) other_minor(first, base, *image, file, sink);
+    return;
+  }
+  if (!compiler && image->flavour.value != "runtime") return;
   Finding& found =
       sink.add("conda-cuda-mismatch", file, first.request->span,
                fmt::format("{} is of CUDA {}, and {} CUDA {}", first.request->name, first.cuda,
@@ -306,6 +315,7 @@ void judge_versions_conda(const Project& project, const std::vector<FileView>& v
       CondaPlace place;
       place.loads_system = loads_system_cuda(view, stage.index);
       place.own_channels = configures_channels(view, stage.index);
+      place.chooses_cuda = chooses_cuda(view, stage.index);
       place.old_python = has_old_python(view, stage);
       std::set<const PackageList*> judged;  // a file says the same to each step that installs it
       for (const Install& install : view.installs) {

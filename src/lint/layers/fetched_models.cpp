@@ -16,7 +16,7 @@ namespace {
 
 /// `hf download` of named files that are no weights, or without the weights.
 bool takes_small_files(const StepCommand& download) {
-  bool small = download.has("--help"), large = false, excluded = false;
+  bool small = download.has("--help") || download.has("--dry-run"), large = false, excluded = false;
   for (const Argument& word : download.arguments) {
     const std::string_view text = word.text;
     if (text.starts_with('-')) excluded = text.starts_with("--exclude");
@@ -25,7 +25,8 @@ bool takes_small_files(const StepCommand& download) {
       continue;
     }
     large = large || is_weights(text);
-    small = small || ends_with_any(text, {".json", ".txt", ".md", ".yaml", ".yml", ".csv"});
+    small = small || text.starts_with("tokenizer") ||
+            ends_with_any(text, {".json", ".txt", ".md", ".yaml", ".yml", ".csv"});
   }
   return small && !large;
 }
@@ -130,7 +131,7 @@ std::optional<FetchedModel> downloaded(const FileView& view, const StepCommand& 
     const bool data = command.value_of("--repo-type") == "dataset";
     return FetchedModel{span, data ? "a data set" : "a model", program + " download"};
   }
-  if (program == "wget" || program == "curl" || program == "aria2c") {
+  if ((program == "wget" || program == "curl" || program == "aria2c") && !command.has("--spider")) {
     for (const Argument& word : command.arguments)
       if ((holds(word.text, "://") || word.text.starts_with('$')) && is_fetched_weights(word.text))
         return FetchedModel{word.span, "weights", word.text, may_be_small(word.text)};
@@ -141,6 +142,8 @@ std::optional<FetchedModel> downloaded(const FileView& view, const StepCommand& 
   }
   if (is_one_of(program, {"aws", "gsutil", "gcloud"}) && (command.has("cp") || command.has("sync")))
     for (const Argument& word : command.arguments) {
+      // A path in front of the address is what goes there.
+      if (word.text.contains('/') && !holds(word.text, "://")) break;
       if (!holds(word.text, "://")) continue;
       if (is_weights(word.text))
         return FetchedModel{word.span, "weights", word.text, may_be_small(word.text)};
@@ -210,7 +213,11 @@ bool goes_to_mount(const Instruction& run, const StepCommand& command) {
     for (const Argument& word : command.arguments)
       if (lies_in(word.text, mount.target)) return true;
   }
-  return false;
+  // Of other mounts nothing is in a layer either.
+  const std::string directory = command.value_of("--local-dir");
+  return !directory.empty() &&
+         std::ranges::any_of(mount_targets(run),
+                             [&](const std::string& target) { return lies_in(directory, target); });
 }
 
 /// The step deletes what it has fetched, when it has made something of it.
@@ -229,6 +236,22 @@ bool is_deleted(const Instruction& run, const StepCommand& fetch) {
              // What an interpreter is given is its script, what an installer is given its source.
              const bool script = fetch.program.starts_with("python") || is_shell(fetch.program) ||
                                  fetch.program.contains("_install_");
+             // The directory above it, or a pattern of its ending.
+             const auto holds_it = [&](std::string_view made) {
+               std::string_view dir = gone.text;
+               while (dir.ends_with('/') || dir.ends_with('*')) dir.remove_suffix(1);
+               const std::size_t star = gone.text.rfind("*.");
+               return (dir.size() > 1 && made.starts_with(dir) && made.size() > dir.size() &&
+                       (made[dir.size()] == '/' || gone.text.ends_with("/*"))) ||
+                      (star != gone.text.npos &&
+                       made.ends_with(std::string_view(gone.text).substr(star + 1)));
+             };
+             if (std::ranges::any_of(fetch.arguments,
+                                     [&](const Argument& made) { return holds_it(made.text); }) ||
+                 std::ranges::any_of(caches, [&](const std::string& cache) {
+                   return gone.text.starts_with(cache + "/");
+                 }))
+               return true;
              return std::any_of(
                  fetch.arguments.begin() + (script && !fetch.arguments.empty() ? 1 : 0),
                  fetch.arguments.end(), [&](const Argument& made) {

@@ -33,8 +33,14 @@ bool is_small_part(std::string_view script) {
          !holds(script, "snapshot_download(") && !holds(script, "pipeline(");
 }
 
-/// Whether a place of a line lies in quotes or behind a '#'.
+/// Whether a place lies in a text of three quotes, or of a line in quotes or behind a '#'.
 bool is_text(std::string_view script, std::size_t at) {
+  for (const std::string_view quotes : {"\"\"\"", "'''"}) {
+    std::size_t before = 0;
+    for (std::size_t one = script.find(quotes); one < at; one = script.find(quotes, one + 3))
+      ++before;
+    if (before % 2 != 0) return true;
+  }
   const std::size_t line = at == 0 ? 0 : script.rfind('\n', at - 1) + 1;
   char quote = 0;
   for (const char c : script.substr(line, at - line)) {
@@ -93,6 +99,10 @@ bool fetches(std::string_view call, std::string_view script, std::string_view ar
         return starts_with_any(name, {"/", "./", "../", "~/"});
       }))
     return false;
+  // What is there already, read as it comes, or a few small files of it.
+  for (const std::string_view word :
+       {"local_files_only=True", "streaming=True", "allow_patterns", "ignore_patterns"})
+    if (arguments.contains(word)) return false;
   if (call == "pipeline(") return holds(script, "transformers") || holds(script, "modelscope");
   if (call == "Reader(") return holds(script, "easyocr");
   if (call == "YOLO(") return is_large_detector(names.front());

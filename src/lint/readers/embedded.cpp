@@ -56,6 +56,28 @@ std::optional<Mark> mark_in(std::string_view line) {
   return out.name.empty() ? std::nullopt : std::optional(out);
 }
 
+/// Of another's text the base is what that puts in: Compose, and the shell where the mark has no
+/// quotes, replace variables before the build sees them.
+bool has_base_of_caller(std::string_view body) {
+  while (!body.empty()) {
+    const std::string low = to_lower(trim_space(take_line(body)));
+    if (low.starts_with("from ") && low.contains('$')) return true;
+  }
+  return false;
+}
+
+/// The file that a command line writes: the word behind the last ">", or behind tee.
+std::string_view written_by(std::string_view command) {
+  const std::size_t into = command.rfind('>');
+  std::string_view rest;
+  if (into != command.npos)
+    rest = command.substr(into + 1);
+  else if (const std::size_t tee = command.find("tee "); tee != command.npos)
+    rest = command.substr(tee + 4);
+  rest.remove_prefix(std::min(rest.find_first_not_of(" \t\"'"), rest.size()));
+  return rest.substr(0, rest.find_first_of(" \t\"'<;|"));
+}
+
 /// `cat > Dockerfile.gpu <<EOF`, `docker build -t name -f - . <<EOF`.
 bool makes_dockerfile(std::string_view command) {
   const std::string low = to_lower(command);
@@ -70,8 +92,10 @@ bool makes_dockerfile(std::string_view command) {
     from_input = from_input || is_one_of(word, {"-", "-f-", "--file=-"});
     before = name;
   }
-  const bool to_file = command.contains('>') || low.contains("tee ");
-  return (writes && to_file && (low.contains("dockerfile") || low.contains("containerfile"))) ||
+  const std::string name = to_lower(file_name(written_by(low)));
+  // What is added to a file is not all of it.
+  return (writes && !low.contains(">>") && !low.contains("tee -a") &&
+          (name.contains("dockerfile") || name.contains("containerfile"))) ||
          (builds && from_input);
 }
 
@@ -99,10 +123,22 @@ std::size_t end_of_command(std::string_view text, std::size_t from) {
   return std::min(end, text.size());
 }
 
+/// A command of the script adds to what another has written.
+bool adds_to_dockerfile(std::string_view low) {
+  for (std::size_t at = low.find(">>"); at != low.npos; at = low.find(">>", at + 2)) {
+    constexpr std::size_t kLongest = 100;
+    const std::string_view target = low.substr(at + 2, kLongest);
+    if (target.substr(0, target.find_first_of("\n<;")).contains("ockerfile")) return true;
+  }
+  return false;
+}
+
 std::vector<std::unique_ptr<ProjectFile>> in_documents(const ProjectFile& file) {
   std::vector<std::unique_ptr<ProjectFile>> out;
   const std::string_view text = file.source.text();
   std::size_t without_end = 0;  // each was sought to the end of the file
+  const std::string low = to_lower(text);
+  const bool adds_later = low.contains("ockerfile") && adds_to_dockerfile(low);
   for (std::size_t at = 0;
        at < text.size() && out.size() < kMostEmbedded && without_end < kMostEmbedded;) {
     const std::size_t end = end_of_command(text, at);
@@ -126,6 +162,7 @@ std::vector<std::unique_ptr<ProjectFile>> in_documents(const ProjectFile& file) 
     const bool indented = file.kind == FileKind::kWorkflow;
     if (!makes_dockerfile(command) || body.contains("${{") || (indented && hangs_on_margin(body)))
       continue;
+    if (adds_later || (!mark->quoted && has_base_of_caller(body))) continue;
     if (auto plain = as_build_gets(body, mark->quoted))
       if (auto made = take(file, {begin, stop}, *std::move(plain))) out.push_back(std::move(made));
   }
@@ -142,7 +179,8 @@ std::vector<std::unique_ptr<ProjectFile>> in_services(const ProjectFile& file) {
     const std::string_view text = file.source.slice(span);
     // Compose takes $$ for $; a folded text is of other lines.
     const std::size_t line = text.find('\n');
-    if (!text.starts_with('|') || line == text.npos || text.contains("$$") || hangs_on_margin(text))
+    if (!text.starts_with('|') || line == text.npos || text.contains("$$") ||
+        hangs_on_margin(text) || has_base_of_caller(text))
       continue;
     span.begin += line + 1;
     if (auto made = take(file, span, std::string(file.source.slice(span))))

@@ -4,6 +4,7 @@
 #include "base/ascii.h"
 #include "base/format.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/sure_installs.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
@@ -43,12 +44,15 @@ void apt_key(const FileView& view, FindingSink& sink) {
                        : std::string("a key that apt-key adds is trusted for every repository, and "
                                      "newer distributions have no apt-key"));
         // Where the base still has it, the build works.
-        found.pedantic = !gone && !dead;
+        // Behind a condition, or with another way beside it, it may not be what decides.
+        found.pedantic = (!gone && !dead) || command.shell->depth > 0 ||
+                         may_fail(instruction, command.shell->span);
         found.evidence = {"apt-key(8): deprecated since apt 2.1.8, removed in apt 2.9.19"};
         const bool nvidia =
             std::ranges::any_of(instruction.commands, [&](const ShellCommand& other) {
-              return std::ranges::any_of(
-                  other.words, [](const ShellWord& word) { return holds(word.text, "nvidia"); });
+              return std::ranges::any_of(other.words, [](const ShellWord& word) {
+                return holds(word.text, "/compute/cuda/repos");
+              });
             });
         found.fix = nvidia ? "install cuda-keyring in place of the key and its source line"
                            : "write the key to /etc/apt/keyrings/NAME.gpg (gpg --dearmor) and "

@@ -57,7 +57,8 @@ void old_toolkit_package(const ProjectFile& file, const StepCommand& command, Fi
   const auto at = std::ranges::find_if(command.arguments, [&](const Argument& word) {
     const std::string_view name = word.text;
     if (fetches) return holds(name, "://") && holds(name, "/nvidia-docker/releases/");
-    return name == "nvidia-docker" || name.starts_with("nvidia-docker2");
+    // A minus behind the name takes it away.
+    return !name.ends_with('-') && (name == "nvidia-docker" || name.starts_with("nvidia-docker2"));
   });
   if (at == command.arguments.end()) return;
   Finding& found = sink.add(
@@ -75,6 +76,8 @@ void old_key(const ProjectFile& file, const StepCommand& command, FindingSink& s
   constexpr std::string_view kOldKey = "7fa2af80";
   if (!is_one_of(command.program, {"apt-key", "curl", "wget", "gpg"}) || command.has("del")) return;
   const std::string_view text = file.source.text();
+  // The repository of Nsight is signed with it still.
+  if (text.contains("devtools/repos")) return;
   // The new key comes beside it, or another way.
   if (text.contains("3bf863cc") || text.contains("3BF863CC") || text.contains("cuda-keyring"))
     return;

@@ -122,7 +122,9 @@ Span with_colon(std::string_view text, Span span) {
   return {};
 }
 
-void library_path(const FileView& view, const StageSteps& steps, FindingSink& sink) {
+void library_path(const FileView& view, std::size_t stage, FindingSink& sink) {
+  const StageSteps steps(view, stage);
+  const GpuImage& image = view.stages[stage].image;
   const std::string_view file = view.file->source.text();
   const bool unloaded = is_for_jetson(view) || links_compat_itself(view);
   const std::vector<EnvironmentLine> paths = library_paths(view, steps);
@@ -182,7 +184,7 @@ void library_path(const FileView& view, const StageSteps& steps, FindingSink& si
     }
   }
   // Apptainer adds the driver's directory behind what the image sets.
-  if (view.stages.back().image.vendor.value != "nvidia" || view.is_definition()) return;
+  if (image.vendor.value != "nvidia" || view.is_definition()) return;
   for (const EnvironmentLine& env : environment_lines(view, steps, "LD_LIBRARY_PATH")) {
     const std::string& text = env.pair->value->text;
     if (text.find("LD_LIBRARY_PATH") != std::string::npos ||
@@ -192,7 +194,7 @@ void library_path(const FileView& view, const StageSteps& steps, FindingSink& si
                               "this drops what the base has in LD_LIBRARY_PATH: "
                               "/usr/local/nvidia/lib64, where some hosts mount the driver");
     found.pedantic = true;  // few hosts mount it there
-    found.evidence = {view.stages.back().image.vendor.evidence,
+    found.evidence = {image.vendor.evidence,
                       "NVIDIA's base images set /usr/local/nvidia/lib:/usr/local/nvidia/lib64; GKE "
                       "mounts the driver there"};
     // An empty part would be the working directory.
@@ -365,8 +367,7 @@ void judge_libraries(const Project& /*project*/, const std::vector<FileView>& vi
   for (const FileView& view : views) {
     const StageSteps steps(view, view.stages.size() - 1);
     driver_libraries(view, steps, sink);
-    for (const std::size_t stage : ending_stages(view))
-      library_path(view, StageSteps(view, stage), sink);
+    for (const std::size_t stage : ending_stages(view)) library_path(view, stage, sink);
     compat_for_loader(view, steps, sink);
     stub_links(view, steps, sink);
     stripped_libraries(view, sink);

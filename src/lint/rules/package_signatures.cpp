@@ -242,6 +242,10 @@ class Signatures {
       near_before_ = near;
     if (near) return;
     const bool says_only = is_one_of(program_of(command).name, {"echo", "printf"});
+    // Of a script: words for whoever reads its log.
+    if (is_script(file_.kind) && says_only && command.redirections.empty() &&
+        command.joined_by != "|")
+      return;
     for (const ShellWord& word : command.words) {
       // $APT: what ENV says that it is.
       const std::optional<std::string> known =

@@ -28,9 +28,18 @@ bool joins_insecure(std::string_view text) {
          (other + 1 == text.size() && std::string_view("oXHdu").contains(text[other]));
 }
 
+/// curl looks whether the server answers, and keeps nothing of it.
+bool only_asks(const StepCommand& command) {
+  return command.has("--head") || command.has("/dev/null") ||
+         std::ranges::any_of(command.arguments, [](const Argument& word) {
+           return word.text.size() > 1 && word.text[0] == '-' && word.text[1] != '-' &&
+                  word.text.contains('I') && joins_insecure(word.text + "k");
+         });
+}
+
 /// What makes a download trust any server; empty: nothing.
 std::string unverified(const StepCommand& command, std::string_view text) {
-  const bool curl = command.program == "curl";
+  const bool curl = command.program == "curl" && !only_asks(command);
   const bool off = command.has("false") || command.has("False") || command.has("0");
   if (off && command.program == "git" && text == "http.sslVerify") return "http.sslVerify false";
   if (command.has("config") && text == "ssl_verify" &&

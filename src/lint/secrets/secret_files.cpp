@@ -42,6 +42,12 @@ bool is_service_account(std::string_view low) {
          !has_part(stem, "-_.", {"example", "sample", "template", "public", "test", "dummy"});
 }
 
+/// What describes such a file, or is a text of the program.
+bool is_schema(std::string_view path) {
+  return has_part(path, "/-_.",
+                  {"schema", "schemas", "i18n", "locale", "locales", "lang", "translations"});
+}
+
 /// Variables of programs for pages, and those of one's own machine or of tests, hold no secrets.
 bool is_variables_file(std::string_view low) {
   return low == ".env" || (low.starts_with(".env.") &&
@@ -60,7 +66,8 @@ std::optional<SecretFile> secret_file(std::string_view path) {
       low.ends_with(".aws/credentials"))
     return SecretFile{"the file of passwords or keys", kForProgram, true};
   if (is_service_account(name))
-    return SecretFile{"the key of a service account", kForProgram, true};
+    // "api_key" is as often the name of a model or a text of the program.
+    return SecretFile{"the key of a service account", kForProgram, !has_part(name, "-_.", {"api"})};
   if (is_one_of(name, {"privkey.pem", "key.pem", "private.pem", "private_key.pem", "server.key",
                        "private.key", "tls.key", "ssl.key"}))
     return SecretFile{"the private key of a server", kForProgram, false};
@@ -99,7 +106,7 @@ void copied_secrets(const FileView& view, FindingSink& sink) {
         if (source.contains("://")) continue;
         while (source.starts_with('/') && !view.is_definition()) source.remove_prefix(1);
         const auto secret = secret_file(source);
-        if (!secret || holds_none(view, source)) continue;
+        if (!secret || holds_none(view, source) || is_schema(to_lower(source))) continue;
         Finding& found = sink.add(
             "secret-on-command-line", *view.file, copy.words[at].span,
             fmt::format("{} puts {} {} into the image: everybody reads it who has the image",
@@ -109,7 +116,10 @@ void copied_secrets(const FileView& view, FindingSink& sink) {
             view.is_definition()
                 ? "a SIF file is one tree: what it holds, apptainer exec shows"
                 : "each COPY is a layer of its own, which also holds what a later step deletes"};
-        found.fix = std::string(secret->fix);
+        found.fix = view.is_definition()
+                        ? "leave it out of the image, and make a new key, for this one is known; "
+                          "bind the file when the container starts: --bind FILE"
+                        : std::string(secret->fix);
         found.pedantic =
             !secret->sure || is_of_test(source) || is_of_test(view.file->source.project_path());
       }

@@ -162,6 +162,9 @@ bool is_placeholder(std::string_view name, std::string_view value) {
   if (starts_with_any(low, {"op://", "vault:", "ref+", "arn:aws:", "ssm:", "sm://",
                             "gcp-sm:", "secretref:", "env:", "@microsoft.keyvault"}))
     return true;
+  if ((low.starts_with("projects/") && low.contains("/secrets/")) ||
+      low.contains(".vault.azure.net"))
+    return true;
   return is_one_of(low, {"minioadmin", "minio",
                          "minio123",   "admin",
                          "password",   "secret",

@@ -16,6 +16,7 @@ struct Wrapper {
   std::string_view with_value;            ///< letters of options that take the next word
   std::string_view long_with_value = {};  ///< long ones, blanks around each
   bool assignments = false;               ///< NAME=value may follow
+  bool mask = false;                      ///< a number of its own may follow
 };
 
 constexpr std::array kWrappers = {
@@ -25,7 +26,7 @@ constexpr std::array kWrappers = {
     Wrapper{"time", "fo", " --format --output "},
     Wrapper{"nice", "n", " --adjustment "},
     Wrapper{"ionice", "cn", " --class --classdata "},
-    Wrapper{"taskset", "c", " --cpu-list "},
+    Wrapper{"taskset", "c", " --cpu-list ", false, true},
     Wrapper{"command", ""},
 };
 
@@ -53,6 +54,7 @@ Program program_of(const ShellCommand& command) {
         break;
       }
       if (wrapper->assignments && is_assignment(word)) continue;
+      if (wrapper->mask && next == at + 1 && !word.empty() && is_digit(word.front())) continue;
       if (!word.starts_with('-') || word == "-") break;
       const bool takes_value =
           word.starts_with("--")
