@@ -145,15 +145,15 @@ class Index {
  public:
   /// Those first in `patterns` are found first.
   explicit Index(std::vector<Pattern> patterns) : patterns_(std::move(patterns)) {
-    std::unordered_map<std::uint32_t, std::size_t> common;
+    std::vector<std::size_t> common(keys_.size());  // by slot
     for (const Pattern& one : patterns_)
       for (const std::string& part : one.parts)
-        each_key(part, [&](std::uint32_t key) { ++common[key]; });
+        each_key(part, [&](std::uint32_t key) { ++common[slot(key)]; });
     for (std::size_t i = 0; i < patterns_.size(); ++i) {
       std::optional<std::uint32_t> rarest;
       for (const std::string& part : patterns_[i].parts)
         each_key(part, [&](std::uint32_t key) {
-          if (!rarest || common[key] < common[*rarest]) rarest = key;
+          if (!rarest || common[slot(key)] < common[slot(*rarest)]) rarest = key;
         });
       if (!rarest) continue;  // shorter than any text that tells who speaks
       by_key_[*rarest].push_back(i);
@@ -184,7 +184,7 @@ class Index {
       if (i >= 3) take(key);
     }
   }
-  static std::size_t slot(std::uint32_t key) { return (key * 2654435761u) >> 16; }
+  static std::size_t slot(std::uint32_t key) { return (key * 2654435761U) >> 16U; }
 
   std::vector<Pattern> patterns_;
   std::unordered_map<std::uint32_t, std::vector<std::size_t>> by_key_;
@@ -322,6 +322,7 @@ class ErrorReader::Rules {
 std::string folded_message(std::string_view text) {
   std::string out;
   const auto quote_at = [&](std::size_t at) -> std::size_t {  // its size
+    if (is_alphanumeric(text[at]) || text[at] == ' ') return 0;
     const auto quote = std::ranges::find_if(
         kQuotes, [&](std::string_view one) { return text.substr(at).starts_with(one); });
     return quote == kQuotes.end() ? 0 : quote->size();

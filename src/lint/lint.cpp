@@ -105,12 +105,14 @@ bool fails_build(const Finding& finding) {
          is_one_of(finding.rule, {"cuda-tag-unknown", "unknown-rule"});
 }
 
-/// In a Dockerfile that another file holds.
+/// In a file that another one holds.
 bool is_embedded(const Project& project, const Finding& finding) {
-  return std::ranges::any_of(project.embedded, [&](const auto& file) {
-    return file->source.path() == finding.path && !finding.span.empty() &&
-           file->embedded.begin <= finding.span.begin && finding.span.begin < file->embedded.end;
-  });
+  const auto holds = [&](const auto& file) {
+    return !file->embedded.empty() && file->source.path() == finding.path &&
+           !finding.span.empty() && file->embedded.begin <= finding.span.begin &&
+           finding.span.begin < file->embedded.end;
+  };
+  return std::ranges::any_of(project.embedded, holds) || std::ranges::any_of(project.files, holds);
 }
 
 bool waived(const Finding& finding, const Policy& policy, const LintRules& rules) {

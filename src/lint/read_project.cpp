@@ -79,8 +79,14 @@ Project read_project(std::vector<Input> inputs, std::vector<Context> contexts,
   out.files.resize(inputs.size());
   parallel_for(inputs.size(),
                [&](std::size_t at) { out.files[at] = read_file(std::move(inputs[at])); });
-  for (const auto& file : out.files)
-    for (auto& one : embedded_in(*file)) out.embedded.push_back(std::move(one));
+  std::vector<std::unique_ptr<ProjectFile>> with_embedded;
+  for (auto& file : out.files) {
+    auto inner = embedded_in(*file);
+    with_embedded.push_back(std::move(file));
+    for (auto& one : inner)
+      (one->dockerfile ? out.embedded : with_embedded).push_back(std::move(one));
+  }
+  out.files = std::move(with_embedded);
   out.index();
   return out;
 }

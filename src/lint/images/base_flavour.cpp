@@ -4,6 +4,7 @@
 #include <array>
 #include <span>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
@@ -262,6 +263,73 @@ std::optional<NvccUse> nvcc_use(const FileView& view, const StageView& stage) {
   return std::nullopt;
 }
 
+/// The toolkit may come by apt, by conda, by the installer or from another image.
+bool may_bring_toolkit(const FileView& view, const StageView& stage) {
+  for (const std::string_view word :
+       {"cuda-nvcc", "cuda-toolkit", "nvidia-cuda-toolkit", "cuda-compiler", "cuda-minimal-build",
+        "cudatoolkit-dev", "nvidia-cuda-nvcc", "_linux.run", "SKIP_CUDA_BUILD", "cuda-12",
+        "cuda-11", "cuda-13"})
+    if (commands_mention(view, stage.index, word)) return true;
+  constexpr auto kSkips = std::to_array<std::string_view>(
+      {"FLASH_ATTENTION_SKIP_CUDA_BUILD", "CUDA_HOME", "CUDA_PATH", "BUILD_CUDA_EXT"});
+  if (!settings_of(view, stage.index, kSkips).empty()) return true;
+  for (const std::size_t one : view.dockerfile->lineage(stage.index))
+    for (const Instruction& copy : view.dockerfile->stages[one].instructions)
+      if (copy.copies() && copy.flag("from") != nullptr && !copy.words.empty() &&
+          copy.words.front().text.contains("cuda"))
+        return true;
+  return holds_one(view, stage.index, [](const PackageRequest& one) { return one.name == "cuda"; });
+}
+
+/// Options of a build that switch code for CUDA on.
+bool chooses_cuda(std::string_view text) {
+  const std::string low = to_lower(text);
+  return std::ranges::any_of(
+      std::to_array<std::string_view>({"llama_cublas=on", "llama_cublas=1", "llama_cuda=on",
+                                       "llama_cuda=1", "ggml_cuda=on", "ggml_cuda=1", "sd_cuda=on",
+                                       "sd_cublas=on", "ct_cublas=1"}),
+      [&](std::string_view option) { return low.contains(option); });
+}
+
+/// A step that compiles for CUDA on a base that has none, nor a compiler of it.
+void missing_toolkit(const FileView& view, const StageView& stage, FindingSink& sink) {
+  const GpuImage& image = stage.image;
+  if (!stage.reachable || image.vendor.known() ||
+      !is_one_of(image.repository, {"python", "ubuntu", "debian", "fedora", "rockylinux"}) ||
+      commands_mention(view, stage.index, "cuda-repo") ||
+      commands_mention(view, stage.index, "compute/cuda/repos") ||
+      commands_mention(view, stage.index, "cuda-keyring") || may_bring_toolkit(view, stage))
+    return;
+  for (const Instruction& run : stage.stage->instructions)
+    for (const StepCommand& command : commands_of(run)) {
+      const auto option = std::ranges::find_if(command.arguments, [](const Argument& word) {
+        return word.text.ends_with("--cuda_ext") || chooses_cuda(word.text);
+      });
+      const bool installs = command.program.starts_with("pip") || command.has("pip");
+      const auto arguments = variable_at(run, command.shell, "CMAKE_ARGS");
+      const bool by_variable =
+          installs && arguments.value && chooses_cuda(*arguments.value) &&
+          std::ranges::any_of(command.arguments, [](const Argument& word) {
+            return starts_with_any(
+                word.text, {"llama-cpp-python", "llama_cpp_python", "stable-diffusion-cpp-python"});
+          });
+      if (option == command.arguments.end() && !by_variable) continue;
+      // A wheel of the project's for CUDA is compiled already.
+      if (by_variable && std::ranges::any_of(command.arguments, [](const Argument& word) {
+            return word.text.contains("/whl/cu") || word.text.contains("only-binary");
+          }))
+        continue;
+      Finding& found = sink.add(
+          "compiler-not-in-base", *view.file, by_variable ? command.program_span : option->span,
+          fmt::format("it is to be compiled for CUDA, and neither {} nor a step before it has nvcc",
+                      image.repository));
+      found.evidence = {by_variable ? "CMAKE_ARGS=" + *arguments.value : option->text};
+      found.pedantic = may_fail(run, command.shell->span);
+      found.fix = "begin with nvidia/cuda of the flavour devel, or take the option away";
+      return;
+    }
+}
+
 /// A step that needs nvcc where the base has none.
 void missing_compiler(const FileView& view, const StageView& stage, FindingSink& sink) {
   const GpuImage& image = stage.image;
@@ -269,24 +337,9 @@ void missing_compiler(const FileView& view, const StageView& stage, FindingSink&
       (image.repository != "nvidia/cuda" && image.repository != "pytorch/pytorch") ||
       (image.flavour.value != "runtime" && image.flavour.value != "base"))
     return;
-  // The toolkit may come by apt, by conda or by the installer.
-  for (const std::string_view word :
-       {"cuda-nvcc", "cuda-toolkit", "nvidia-cuda-toolkit", "cuda-compiler", "cuda-minimal-build",
-        "cudatoolkit-dev", "nvidia-cuda-nvcc", "_linux.run", "SKIP_CUDA_BUILD", "cuda-12",
-        "cuda-11", "cuda-13"})
-    if (commands_mention(view, stage.index, word)) return;
-  constexpr auto kSkips = std::to_array<std::string_view>(
-      {"FLASH_ATTENTION_SKIP_CUDA_BUILD", "CUDA_HOME", "CUDA_PATH", "BUILD_CUDA_EXT"});
-  if (!settings_of(view, stage.index, kSkips).empty()) return;
-  for (const std::size_t one : view.dockerfile->lineage(stage.index))
-    for (const Instruction& copy : view.dockerfile->stages[one].instructions)
-      if (copy.copies() && copy.flag("from") != nullptr && !copy.words.empty() &&
-          copy.words.front().text.contains("cuda"))
-        return;
+  if (may_bring_toolkit(view, stage)) return;
   const auto use = nvcc_use(view, stage);
-  if (!use ||
-      holds_one(view, stage.index, [](const PackageRequest& one) { return one.name == "cuda"; }))
-    return;
+  if (!use) return;
   Finding& found = sink.add(
       "compiler-not-in-base", *view.file, use->span,
       use->what == "nvcc"
@@ -313,7 +366,10 @@ void judge_base_flavour(const Project& /*project*/, const std::vector<FileView>&
     devel_final(view, sink);
     unused_cuda(view, sink);
     rocm_builder(view, sink);
-    for (const StageView& stage : view.stages) missing_compiler(view, stage, sink);
+    for (const StageView& stage : view.stages) {
+      missing_compiler(view, stage, sink);
+      missing_toolkit(view, stage, sink);
+    }
   }
 }
 

@@ -274,7 +274,14 @@ std::string rocm_of_address(std::string_view text) {
         first_number(number).value_or(kDriversBegin) < kDriversBegin)
       return std::string(number);
   }
-  return {};
+  // The folder "latest" has the installers of all releases: amdgpu-install_6.4.60400-1_all.deb.
+  constexpr std::string_view kInstaller = "amdgpu-install/latest/";
+  const std::size_t at = text.find(kInstaller);
+  const std::size_t file = at == text.npos ? at : text.find("amdgpu-install_", at);
+  if (file == text.npos) return {};
+  const std::string_view rest = text.substr(file + std::string_view("amdgpu-install_").size());
+  const std::string number = major_minor(rest);
+  return is_version(number) && number.contains('.') ? number : std::string();
 }
 
 /// Whether a command makes the address a source of packages, or installs AMD's installer from it.
@@ -296,13 +303,21 @@ struct InstalledRocm {
 };
 
 /// The first of a stage that is not of the minor `but`.
-std::optional<InstalledRocm> installed_rocm(const StageView& stage, std::string_view but) {
-  for (const Instruction& run : stage.stage->instructions)
+std::optional<InstalledRocm> installed_rocm(const Stage& stage, std::string_view but) {
+  for (const Instruction& run : stage.instructions)
     for (const StepCommand& command : commands_of(run))
       for (const Argument& word : command.arguments)
         if (std::string rocm = rocm_of_address(word.text);
             !rocm.empty() && makes_source(*command.shell, word.text) && major_minor(rocm) != but)
           return InstalledRocm{word.span, std::move(rocm), &run};
+  return std::nullopt;
+}
+
+/// The same, of a stage and those that it is built on.
+std::optional<InstalledRocm> rocm_in_lineage(const FileView& view, std::size_t stage,
+                                             std::string_view but) {
+  for (const std::size_t one : view.dockerfile->lineage(stage))
+    if (auto out = installed_rocm(view.dockerfile->stages[one], but)) return out;
   return std::nullopt;
 }
 
@@ -326,8 +341,7 @@ void rocm_of_wheel(const Project& project, const PlacedList& place, FindingSink&
         message = fmt::format("torch is of ROCm {}, the base of ROCm {}", wheel, base);
     } else if (one.variant.value.starts_with("rocm") && !image.vendor.known()) {
       const std::string wheel = major_minor(std::string_view(one.variant.value).substr(4));
-      if (const auto other =
-              installed_rocm(place.view->stages[place.install->stage], major_minor(wheel))) {
+      if (const auto other = rocm_in_lineage(*place.view, place.install->stage, wheel)) {
         message = fmt::format("torch is of ROCm {}, and the image gets ROCm {}", wheel,
                               major_minor(other->version));
         evidence = fmt::format("repo.radeon.com, {}", other->version);
@@ -400,7 +414,7 @@ void rocm_twice(const FileView& view, FindingSink& sink) {
     if (!stage.reachable || !stage.image.rocm.known() || removes_rocm(view, stage.index) ||
         !installs_rocm(view, stage.index))
       continue;
-    const auto second = installed_rocm(stage, major_minor(stage.image.rocm.value));
+    const auto second = installed_rocm(*stage.stage, major_minor(stage.image.rocm.value));
     if (!second) continue;
     Finding& found = sink.add(
         "rocm-version-mismatch", *view.file, second->span,

@@ -13,7 +13,8 @@ std::vector<BatchDirective> batch_directives(const SourceText& source) {
   std::vector<BatchDirective> out;
   for (std::size_t number = 1; number <= source.line_count() && out.size() < kMost; ++number) {
     const std::string_view line = source.line(number);
-    if (line.empty() || (line.starts_with('#') && !line.starts_with(kBatchMark))) continue;
+    if (trim_space(line).empty() || (line.starts_with('#') && !line.starts_with(kBatchMark)))
+      continue;
     if (!line.starts_with(kBatchMark)) break;
     const Span span = source.line_span(number);
     const ShellText read = split_shell(source.text(), {span.begin + kBatchMark.size(), span.end});

@@ -52,6 +52,8 @@ bool is_of_shell(std::string_view name, const std::vector<ShellCommand>& command
 void variables(const Project& project, const ProjectFile& file,
                const std::vector<ShellCommand>& commands,
                const std::vector<BatchDirective>& directives, FindingSink& sink) {
+  // The script that holds it puts them in.
+  if (!file.embedded.empty()) return;
   const BatchDirective* first = nullptr;
   bool sure = false;
   const bool as_it_is = is_run_as_it_is(file);

@@ -88,8 +88,7 @@ class GpuRequestRules {
                      workload_.privileged || workload_.runtime ||
                      (workload_.image_name && workload_.image_name->tag.contains("cpu"));
     if (!workload_.command.empty() &&
-        (is_tool(workload_.command.front().text) ||
-         (is_shell(workload_.command.front().text) && command_words(workload_).size() == 1)))
+        (is_tool(workload_.command.front().text) || (is_bare_shell() && !promises_gpu())))
       return;  // another program than the image's own
     if (const std::vector<Word> words = command_words(workload_);
         !words.empty() &&
@@ -156,6 +155,25 @@ class GpuRequestRules {
            file_.source.text().contains("gpu-memory:");
   }
 
+  bool is_bare_shell() const {
+    const std::vector<Word> words = command_words(workload_);
+    return words.size() == 1 && is_shell(words.front().text);
+  }
+
+  /// By a comment above the command.
+  bool promises_gpu() const {
+    return is_script(file_.kind) && comments_above(file_.source, workload_.span).contains("GPU");
+  }
+
+  /// The project's one Dockerfile, where a variable of a script names the image, and a comment says
+  /// that it is for GPUs.
+  const FileView* only_image() const {
+    return views_.size() == 1 && file_.source.slice(workload_.image.span).contains('$') &&
+                   promises_gpu()
+               ? &views_.front()
+               : nullptr;
+  }
+
   bool is_of_several_kinds() const {
     return workload_.object != nullptr &&
            is_one_of((*workload_.object)["kind"].text_or(),
@@ -171,6 +189,9 @@ class GpuRequestRules {
   }
   /// Of Jetson's images, which get the GPU by NVIDIA's runtime.
   bool is_for_jetson() const {
+    if (const FileView* own =
+            workload_.build_context ? own_image(views_, project_, workload_) : nullptr)
+      return own->stages.back().image.platform == "jetson";
     return workload_.image_name &&
            describe_image(*workload_.image_name, project_.knowledge->images).platform == "jetson";
   }
@@ -238,7 +259,8 @@ class GpuRequestRules {
         !has_part(name, "/-_", {"openvino", "intel", "rocm", "xpu"}))
       return {name + ":" + tag, "tag " + tag, false};
     const FileView* own = script ? own_image(views_, project_, workload_) : nullptr;
-    if (own == nullptr || !words.empty()) return {};
+    if (own == nullptr && script) own = only_image();
+    if (own == nullptr || (!words.empty() && !(is_bare_shell() && promises_gpu()))) return {};
     Need out = need_of(*own);
     out.sure = false;
     return out;
@@ -256,6 +278,11 @@ class GpuRequestRules {
     const FileView* own = &dockerfile;
     const StageView& last = own->stages.back();
     const auto& base = last.stage->image;
+    // A Jetson's engine often has NVIDIA's runtime for all.
+    const bool jetson = last.image.platform == "jetson" && last.image.framework.known();
+    if (jetson && workload_.node != nullptr)
+      return {fmt::format("an image of {}", last.image.repository), last.image.vendor.evidence,
+              false};
     if (last.image.vendor.value != "nvidia" || !last.image.platform.empty() || !base ||
         is_for_other_device(own->file->source.project_path()) ||
         own->text(last.stage->base.span).contains('$') || elsewhere_.built.contains(own))

@@ -89,10 +89,25 @@ struct Sharing {
   bool loaders = false;  ///< a script trains, and may have workers that load
 };
 
+/// The repository of a container's image, or of what the project builds it on.
+std::string base_of(const Workload& workload, const FileView* own) {
+  if (own != nullptr) return own->stages.back().image.repository;
+  return workload.image_name ? workload.image_name->familiar() : std::string();
+}
+
+/// NGC's images of frameworks say at their start that 64 MiB "may be insufficient".
+bool is_of_ngc_frameworks(std::string_view repository) {
+  return is_one_of(repository,
+                   {"nvcr.io/nvidia/pytorch", "nvcr.io/nvidia/tensorflow", "nvcr.io/nvidia/mxnet",
+                    "nvcr.io/nvidia/nemo", "nvcr.io/nvidia/pyg", "nvcr.io/nvidia/dgl"});
+}
+
 Sharing why_shared(const Workload& workload, const knowledge::LaunchImageRow* row,
                    const FileView* own) {
   std::vector<Word> words = command_words(workload);
-  if (words.empty() && own != nullptr) words = image_command(*own);
+  const bool passed_on = std::ranges::all_of(
+      words, [](const Word& word) { return is_one_of(word.text, {"$@", "$*", "${@}"}); });
+  if (passed_on && own != nullptr) words = image_command(*own);
   const bool web = is_web_server(words);
   bool alone = false;  // told to load in the process that trains
   for (std::size_t at = 0; at < words.size(); ++at) {
@@ -128,9 +143,20 @@ Sharing why_shared(const Workload& workload, const knowledge::LaunchImageRow* ro
     return {row->source, trains(words), true};
   if (own != nullptr && !web && !alone && trains(words))
     if (const std::string torch = torch_of_image(*own); !torch.empty()) return {torch, false, true};
+  const bool on_gpu = !workload.gpus.empty() || workload.runtime;
+  const std::string base = base_of(workload, own);
+  if (on_gpu && !web && !alone && is_of_ngc_frameworks(base))
+    return {base + " asks for --ipc=host or --shm-size when it starts", false, true};
+  // Notebooks train.
+  const bool notebook = std::ranges::any_of(words, [](const Word& word) {
+    return is_one_of(file_name(word.text), {"jupyter", "jupyter-lab", "jupyter-notebook"});
+  });
+  if (on_gpu && notebook && !alone)
+    if (const std::string torch = own != nullptr ? torch_of_image(*own) : std::string();
+        !torch.empty() || base == "pytorch/pytorch")
+      return {torch.empty() ? base : torch, false, true};
   // Who made the image is not known here; a stage of the project's own without a GPU may train
   // with anything.
-  const bool on_gpu = !workload.gpus.empty() || workload.runtime;
   if (row == nullptr && own == nullptr && !web && !alone && trains(words) &&
       (on_gpu || !workload.build_context))
     return {"PyTorch's loaders hand their batches over in shared memory", false};

@@ -1,5 +1,5 @@
-// Jobs of GitHub's workflows: images for GPUs on a runner with too little disk, and containers of
-// jobs whose ranks share too little memory.
+// Jobs of GitHub's and Azure's workflows: images for GPUs on a runner with too little disk, and
+// containers of jobs whose ranks share too little memory.
 #include <algorithm>
 #include <array>
 #include <map>
@@ -157,6 +157,7 @@ class Job {
   }
 
   void run() {
+    old_runtime();
     if (is_hosted(job_["runs-on"]) && !holds_one_of(text_, kRoom)) {
       container_on_hosted();
       build_on_hosted();
@@ -255,19 +256,33 @@ class Job {
     }
   }
 
+  /// The container of a job gets GPUs in the form of before --gpus.
+  void old_runtime() {
+    const YamlNode& options = job_["container"]["options"];
+    if (!holds(options.text_or(), "--runtime=nvidia")) return;
+    Finding& found = sink_.add("compose-runtime-nvidia", file_, word_of(options).span,
+                               "--runtime=nvidia is the form of before docker run --gpus: the "
+                               "container does not start where the engine has no such runtime");
+    found.evidence = {"NVIDIA/nvidia-docker, README: superseded by the Container Toolkit"};
+    found.fix = "write --gpus=all";
+  }
+
   /// Ranks of one program in the container of a job.
   void shared_memory() {
     const YamlNode& options = job_["container"]["options"];
     const std::string_view said = options.text_or();
-    if (!holds(said, "--gpus") || holds(said, "--shm-size") || holds(said, "--ipc") ||
-        holds(said, "/dev/shm") || holds(said, "${{"))
+    if ((!holds(said, "--gpus") && !holds(said, "--runtime=nvidia")) || holds(said, "--shm-size") ||
+        holds(said, "--ipc") || holds(said, "/dev/shm") || holds(said, "${{"))
       return;
     constexpr auto kRanks = std::to_array<std::string_view>(
         {"torchrun", "deepspeed", "accelerate launch", "mpirun", "ddp", "nproc_per_node",
          "nproc-per-node", "nccl", "fsdp", "tensor-parallel"});
     std::string commands, labels;
-    for (const YamlNode* step : job_["steps"].items) add_texts((*step)["run"], 0, commands);
+    for (const YamlNode* step : job_["steps"].items)
+      for (const std::string_view key : {"run", "bash", "script"})
+        add_texts((*step)[key], 0, commands);
     add_texts(job_["runs-on"], 0, labels);
+    add_texts(job_["pool"], 0, labels);
     const auto rank =
         std::ranges::find_if(kRanks, [&](std::string_view word) { return names(commands, word); });
     const bool several = holds(labels, "multi-gpu") || holds(labels, "multigpu");
@@ -302,6 +317,20 @@ class Job {
   std::string text_;  ///< all of the job's texts
 };
 
+/// GitHub's jobs are a mapping, Azure's a list, also below stages and conditions.
+void judge_jobs(LargeFiles& large, const ProjectFile& file, const YamlNode& node, unsigned depth,
+                FindingSink& sink) {
+  constexpr unsigned kDeepest = 8;
+  if (depth > kDeepest) return;
+  if (node.is_mapping() && node.find("steps") != nullptr) {
+    Job(large, file, node, sink).run();
+    return;
+  }
+  for (const YamlNode* item : node.items) judge_jobs(large, file, *item, depth + 1, sink);
+  for (const YamlMember& member : node.members)
+    judge_jobs(large, file, *member.value, depth + 1, sink);
+}
+
 }  // namespace
 
 void judge_workflow_jobs(const Project& project, const std::vector<FileView>& views,
@@ -310,8 +339,7 @@ void judge_workflow_jobs(const Project& project, const std::vector<FileView>& vi
   for (const auto& file : project.files) {
     if (file->kind != FileKind::kWorkflow || !file->yaml) continue;
     for (const YamlNode* document : file->yaml->documents)
-      for (const YamlMember& job : (*document)["jobs"].members)
-        if (job.value->is_mapping()) Job(large, *file, *job.value, sink).run();
+      judge_jobs(large, *file, *document, 0, sink);
   }
 }
 

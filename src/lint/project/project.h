@@ -96,7 +96,8 @@ struct Project;
 std::vector<std::string> context_directories(const Project& project);
 
 struct Project {
-  std::vector<std::unique_ptr<ProjectFile>> files;  ///< sorted by path
+  /// Sorted by path; manifests and batch scripts that others hold stand behind these.
+  std::vector<std::unique_ptr<ProjectFile>> files;
   /// Dockerfiles that scripts, CI and Compose files hold, with the paths and places of these.
   std::vector<std::unique_ptr<ProjectFile>> embedded;
   std::vector<Context> contexts;     ///< sorted by directory

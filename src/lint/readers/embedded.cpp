@@ -1,5 +1,5 @@
-// Dockerfiles that other files hold: a here-document that a script or a step of CI writes to a file
-// of that name or hands to a build, and Compose's dockerfile_inline.
+// Files that others hold: a here-document that a script or a step of CI writes to a file or hands
+// to a build, a cluster or a batch system, and Compose's dockerfile_inline.
 #include <algorithm>
 #include <optional>
 
@@ -17,20 +17,23 @@ namespace {
 constexpr std::size_t kMostEmbedded = 20, kMostText = std::size_t{1} << 20;
 
 /// The outer file with blanks in place of all but [body), so that every place stays; none where
-/// what is left is no Dockerfile.
-std::unique_ptr<ProjectFile> take(const ProjectFile& outer, Span body, std::string text) {
+/// what is left is no file of the kind.
+std::unique_ptr<ProjectFile> take(const ProjectFile& outer, FileKind kind, Span body,
+                                  std::string_view text) {
   std::string masked(outer.source.text());
   for (char& one : masked)
     if (one != '\n') one = ' ';
   masked.replace(body.begin, text.size(), text);
   auto out = std::make_unique<ProjectFile>();
-  out->kind = FileKind::kDockerfile;
+  out->kind = kind;
   out->embedded = body;
   out->source = SourceText(outer.source.path(), std::move(masked), outer.source.project_path());
   static_cast<FileContent&>(*out) = read_content(out->kind, out->source);
-  if (!out->dockerfile || out->dockerfile->stages.empty() || out->dockerfile->fragment ||
-      !out->template_language.empty())
-    return nullptr;
+  const bool whole =
+      kind != FileKind::kDockerfile
+          ? out->problems.empty()
+          : out->dockerfile && !out->dockerfile->stages.empty() && !out->dockerfile->fragment;
+  if (!whole || !out->template_language.empty()) return nullptr;
   return out;
 }
 
@@ -78,10 +81,12 @@ std::string_view written_by(std::string_view command) {
   return rest.substr(0, rest.find_first_of(" \t\"'<;|"));
 }
 
-/// `cat > Dockerfile.gpu <<EOF`, `docker build -t name -f - . <<EOF`.
-bool makes_dockerfile(std::string_view command) {
+/// What a command makes of its here-document: `cat > Dockerfile.gpu <<EOF`, `docker build -f - .`,
+/// `kubectl apply -f -`, `sbatch`.
+FileKind kind_made(std::string_view command, std::string_view body) {
   const std::string low = to_lower(command);
-  bool writes = false, builds = false, from_input = false;
+  bool writes = false, builds = false, from_input = false, submits = false;
+  bool cluster = false, applies = false;
   std::string_view before;
   for (const std::string_view word : parts_of(low, " \t\n\\|")) {
     if (word.empty()) continue;
@@ -89,14 +94,24 @@ bool makes_dockerfile(std::string_view command) {
     writes = writes || is_one_of(name, {"cat", "tee"});
     builds = builds || (word == "build" &&
                         is_one_of(before, {"docker", "podman", "buildx", "buildah", "nerdctl"}));
-    from_input = from_input || is_one_of(word, {"-", "-f-", "--file=-"});
+    cluster = cluster || is_one_of(name, {"kubectl", "oc", "microk8s.kubectl"});
+    applies = applies || (cluster && is_one_of(word, {"apply", "create", "replace"}));
+    submits = submits || is_one_of(name, {"sbatch", "qsub"});
+    from_input = from_input || is_one_of(word, {"-", "-f-", "--file=-", "--filename=-"});
     before = name;
   }
-  const std::string name = to_lower(file_name(written_by(low)));
+  if (builds && from_input) return FileKind::kDockerfile;
+  if (applies && from_input) return FileKind::kKubernetes;
+  if (submits && body.starts_with("#!")) return FileKind::kShell;
   // What is added to a file is not all of it.
-  return (writes && !low.contains(">>") && !low.contains("tee -a") &&
-          (name.contains("dockerfile") || name.contains("containerfile"))) ||
-         (builds && from_input);
+  if (!writes || low.contains(">>") || low.contains("tee -a")) return FileKind::kUnknown;
+  const std::string_view path = written_by(command);
+  const std::string name = to_lower(file_name(path));
+  if (name.contains("dockerfile") || name.contains("containerfile")) return FileKind::kDockerfile;
+  const FileKind kind = kind_of(path, body);
+  const bool batch = kind == FileKind::kShell && body.contains("#SBATCH");
+  const bool taken = batch || kind == FileKind::kKubernetes || kind == FileKind::kCompose;
+  return taken ? kind : FileKind::kUnknown;
 }
 
 /// What the build gets, at the same places: without quotes around its mark the shell takes one of
@@ -160,11 +175,16 @@ std::vector<std::unique_ptr<ProjectFile>> in_documents(const ProjectFile& file) 
     at = std::min(text.find('\n', stop), text.size() - 1) + 1;
     const std::string_view body = text.substr(begin, stop - begin);
     const bool indented = file.kind == FileKind::kWorkflow;
-    if (!makes_dockerfile(command) || body.contains("${{") || (indented && hangs_on_margin(body)))
+    if (body.contains("${{") || (indented && hangs_on_margin(body))) continue;
+    const FileKind kind = kind_made(command, body);
+    if (kind == FileKind::kUnknown) continue;
+    if (kind != FileKind::kDockerfile) {
+      if (auto made = take(file, kind, {begin, stop}, body)) out.push_back(std::move(made));
       continue;
+    }
     if (adds_later || (!mark->quoted && has_base_of_caller(body))) continue;
     if (auto plain = as_build_gets(body, mark->quoted))
-      if (auto made = take(file, {begin, stop}, *std::move(plain))) out.push_back(std::move(made));
+      if (auto made = take(file, kind, {begin, stop}, *plain)) out.push_back(std::move(made));
   }
   return out;
 }
@@ -183,7 +203,7 @@ std::vector<std::unique_ptr<ProjectFile>> in_services(const ProjectFile& file) {
         hangs_on_margin(text) || has_base_of_caller(text))
       continue;
     span.begin += line + 1;
-    if (auto made = take(file, span, std::string(file.source.slice(span))))
+    if (auto made = take(file, FileKind::kDockerfile, span, file.source.slice(span)))
       out.push_back(std::move(made));
   }
   return out;

@@ -213,11 +213,24 @@ bool is_apptainer(const Candidate& file) {
           begins_with_bootstrap(file.text));
 }
 
-/// Of GitHub and GitLab; a composite action is named action.yml.
+/// A pipeline of Azure by its content: its templates have any name.
+bool is_azure_template(std::string_view text) {
+  const auto has_line = [&](std::string_view key) {
+    return text.starts_with(key) || text.contains(std::string("\n").append(key));
+  };
+  const bool head = has_line("resources:") || has_line("trigger:") || has_line("stages:") ||
+                    has_line("jobs:") || has_line("parameters:");
+  return head && !text.contains("apiVersion:") &&
+         (text.contains("- bash:") || text.contains("- task:") || text.contains("- container:") ||
+          text.contains("vmImage:"));
+}
+
+/// Of GitHub, GitLab and Azure; a composite action is named action.yml.
 bool is_workflow(const Candidate& file) {
-  return is_yaml_name(file.name) &&
-         (file.path.contains(".github/workflows/") || file.name.ends_with(".gitlab-ci.yml") ||
-          (starts_with_any(file.name, {"action."}) && file.text.contains("runs:")));
+  if (!is_yaml_name(file.name)) return false;
+  return file.path.contains(".github/workflows/") || file.name.ends_with(".gitlab-ci.yml") ||
+         (file.name.starts_with("action.") && file.text.contains("runs:")) ||
+         file.name.starts_with("azure-pipelines") || is_azure_template(file.text);
 }
 
 bool is_compose_name(std::string_view name) {

@@ -1,5 +1,5 @@
-// Workflows of GitHub Actions, composite actions and GitLab's pipelines: the commands of their
-// scripts, and what the values of a matrix make of the images and builds that they name.
+// Workflows of GitHub Actions, composite actions, GitLab's and Azure's pipelines: the commands of
+// their scripts, and what the values of a matrix make of the images and builds that they name.
 #include <algorithm>
 #include <set>
 
@@ -45,7 +45,7 @@ std::vector<ShellCommand> commands_of_script(std::string_view text, const YamlNo
 }
 
 bool holds_scripts(std::string_view key) {
-  return is_one_of(key, {"run", "script", "before_script", "after_script"});
+  return is_one_of(key, {"run", "script", "before_script", "after_script", "bash"});
 }
 
 class Scripts {

@@ -18,6 +18,8 @@ namespace {
 
 using knowledge::matches_pattern;
 
+constexpr std::string_view kCapabilities = "NVIDIA_DRIVER_CAPABILITIES";
+
 bool has_kubernetes(const Project& project) {
   return std::ranges::any_of(project.files,
                              [](const auto& file) { return file->kind == FileKind::kKubernetes; });
@@ -51,7 +53,10 @@ void visible_devices(const FileView& view, const StageSteps& steps, FindingSink&
   // An unknown base may set it.
   if (known.set || !last.image.distribution.known()) return;
   std::string why;
-  if (!is_nvidia_final(view, why)) return;
+  if (!is_nvidia_final(view, why)) {
+    if (environment_lines(view, steps, kCapabilities).empty()) return;
+    why = fmt::format("ENV {}", kCapabilities);
+  }
   Finding& found = sink.add(
       "visible-devices-unset", *view.file, last.stage->base.span,
       "this base does not set NVIDIA_VISIBLE_DEVICES: with --runtime=nvidia alone the container "
@@ -129,7 +134,7 @@ std::optional<std::vector<std::string>> base_capabilities(const FileView& view,
 bool is_given_at_start(const Project& project, std::string_view capability) {
   return std::ranges::any_of(project.files, [&](const auto& file) {
     const std::string_view text = file->source.text();
-    return !file->dockerfile && (text.contains("NVIDIA_DRIVER_CAPABILITIES") ||
+    return !file->dockerfile && (text.contains(kCapabilities) ||
                                  std::ranges::any_of(file->workloads,
                                                      [](const Workload& one) {
                                                        return one.build_context &&
@@ -140,10 +145,36 @@ bool is_given_at_start(const Project& project, std::string_view capability) {
   });
 }
 
+/// A later line of the image takes away what an earlier one asks for.
+void dropped_capability(const FileView& view, const std::vector<EnvironmentLine>& set,
+                        FindingSink& sink) {
+  const EnvironmentLine& last = set.back();
+  const std::vector<std::string_view> kept = split(*last.value, ',');
+  for (const EnvironmentLine& line : set) {
+    if (&line == &last || !line.value) continue;
+    for (const std::string_view name : split(*line.value, ',')) {
+      if (!is_one_of(name, {"video", "graphics", "display", "compat32", "ngx"}) ||
+          std::ranges::find(kept, name) != kept.end() ||
+          std::ranges::find(kept, "all") != kept.end())
+        continue;
+      Finding& found = sink.add(
+          "driver-capability-missing", *view.file, last.pair->value->span,
+          fmt::format("this line takes the place of an earlier one that asks for {}: the container "
+                      "gets only {}",
+                      name, *last.value));
+      found.evidence = {fmt::format("{}={}", kCapabilities, *line.value)};
+      found.pedantic = true;
+      found.fix = fmt::format("write {}={},{}, or delete the earlier line", kCapabilities,
+                              *last.value, name);
+      return;
+    }
+  }
+}
+
 /// Capabilities that a stage sets whose files alone come to the image: its variables do not.
 void left_capabilities(const FileView& view, const std::vector<std::string>& has,
                        const std::string& evidence, FindingSink& sink) {
-  constexpr auto kNames = std::to_array<std::string_view>({"NVIDIA_DRIVER_CAPABILITIES"});
+  constexpr auto kNames = std::to_array<std::string_view>({kCapabilities});
   for (const StageView& stage : view.stages) {
     if (stage.final || !stage.reachable) continue;
     for (const Setting& one : settings_of(view, stage.index, kNames)) {
@@ -171,8 +202,7 @@ void left_capabilities(const FileView& view, const std::vector<std::string>& has
 
 void driver_capabilities(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   if (view.stages.back().image.vendor.value == "amd") return;
-  const std::vector<EnvironmentLine> set =
-      environment_lines(view, steps, "NVIDIA_DRIVER_CAPABILITIES");
+  const std::vector<EnvironmentLine> set = environment_lines(view, steps, kCapabilities);
   const std::vector<CapabilityUse> uses = capability_uses(view, steps);
   std::string wanted = "compute,utility";
   for (const CapabilityUse& use : uses) wanted += "," + use.row->capability;
@@ -182,13 +212,14 @@ void driver_capabilities(const FileView& view, const StageSteps& steps, FindingS
   if (!set.empty()) {
     const EnvironmentLine& last = set.back();
     if (!last.value) return;
+    dropped_capability(view, set, sink);
     for (const std::string_view one : split(*last.value, ',')) {
       std::string_view name = one;
       while (name.starts_with(' ')) name.remove_prefix(1);
       while (name.ends_with(' ')) name.remove_suffix(1);
       has.emplace_back(name);
     }
-    evidence = "NVIDIA_DRIVER_CAPABILITIES=" + *last.value;
+    evidence = fmt::format("{}={}", kCapabilities, *last.value);
     const auto asks = [&](std::string_view name) {
       return std::ranges::find(has, name) != has.end() &&
              std::ranges::none_of(

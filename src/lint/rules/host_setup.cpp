@@ -83,9 +83,12 @@ void old_key(const ProjectFile& file, const StepCommand& command, FindingSink& s
     return;
   for (const Argument& word : command.arguments) {
     const std::size_t path = word.text.find("/compute/cuda/repos/");
-    if (path == word.text.npos || !word.text.ends_with(fmt::format("{}.pub", kOldKey)) ||
-        !starts_with_any(word.text.substr(path + 20), {"ubuntu", "debian"}))
-      continue;
+    if (path == word.text.npos || !word.text.ends_with(fmt::format("{}.pub", kOldKey))) continue;
+    const std::string_view release = std::string_view(word.text).substr(path + 20);
+    // A variable names the release of a runner that is Ubuntu, as all of them are.
+    const bool apt = starts_with_any(release, {"ubuntu", "debian"}) ||
+                     (release.starts_with('$') && text.contains("buntu"));
+    if (!apt) continue;
     Finding& found =
         sink.add("cuda-repository-key", file, word.span,
                  "7fa2af80 is the key that NVIDIA withdrew in April 2022: the repository's "

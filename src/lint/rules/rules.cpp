@@ -96,6 +96,8 @@ constexpr RuleFamily* kFamilies[] = {
     judge_build_isolation,
     judge_build_options,
     judge_batch_scripts,
+    judge_broken_steps,
+    judge_search_paths,
 };
 
 }  // namespace
