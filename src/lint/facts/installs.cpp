@@ -232,6 +232,7 @@ std::vector<Install> installs_of(const FileView& view, const ListFiles& files) {
             auto taken = takings.of(list, *found, beside, stage);
             if (filtered) {
               ++filtered_files;
+              made.filtered = true;
               taken = std::make_shared<const PackageList>(
                   surely_left(taken != nullptr ? *taken : *found->packages, filtered->left_out));
             }

@@ -130,6 +130,15 @@ bool is_of_own_build(std::string_view version) {
   });
 }
 
+/// A base of others may hold such builds: those of NGC hold RAPIDS' and their own.
+bool may_hold_own_builds(const GpuImage& base) {
+  return base.repository.contains('/') &&
+         !is_one_of(base.repository, {"nvidia/cuda", "pytorch/pytorch"});
+}
+bool is_of_vendor(const GpuImage& base) {
+  return starts_with_any(base.repository, {"nvcr.io/", "rapidsai/", "rocm/", "dustynv/"});
+}
+
 /// What pip freeze says of packages that were built on the machine where it ran.
 void own_build(const PlacedList& place, const std::vector<PlacedList>& all, FindingSink& sink) {
   if (place.view == nullptr || !is_gpu_file(*place.view) ||
@@ -142,6 +151,8 @@ void own_build(const PlacedList& place, const std::vector<PlacedList>& all, Find
   const auto first = std::ranges::find_if(place.list->packages, is_own);
   if (first == place.list->packages.end() || is_read_by_others(place, all)) return;
   const bool path = !first->url.empty();
+  const GpuImage& base = place.view->stages[place.install->stage].image;
+  if (!path && is_of_vendor(base)) return;
   // Its own index may have what was built there.
   if (!path && (!place.list->indexes.empty() || !place.install->command.indexes.empty())) return;
   Finding& found = sink.add(
@@ -159,8 +170,10 @@ void own_build(const PlacedList& place, const std::vector<PlacedList>& all, Find
   found.fix = path ? "write a version, or the address of its repository (NAME @ git+https://…)"
                    : "write a version that was published, or its repository with the commit (NAME "
                      "@ git+https://…@COMMIT)";
-  found.pedantic =
-      !is_sure(place, *first) || (!path && may_have_other_index(*place.view, *place.install));
+  const bool commit = !knowledge::local_version(first->version).starts_with("unknown");
+  found.pedantic = !is_sure(place, *first) ||
+                   (!path && may_have_other_index(*place.view, *place.install)) ||
+                   (!path && commit && may_hold_own_builds(base));
 }
 
 /// Options that stand alone: what follows one of them is no value of it.

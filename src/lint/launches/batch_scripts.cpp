@@ -358,7 +358,8 @@ void training_without_gpu(const Project& project, const ProjectFile& file,
       return;
     if (is_one_of(program.name, {"module", "ml"})) {
       for (const ShellWord& word : command.words)
-        if (starts_with_any(word.text, {"cuda", "cudnn", "nccl", "CUDA", "cuDNN", "NCCL"}))
+        if (module == nullptr &&
+            starts_with_any(word.text, {"cuda", "cudnn", "nccl", "CUDA", "cuDNN", "NCCL"}))
           module = &word;
     } else if (module != nullptr && training == nullptr &&
                (starts_with_any(program.name, {"python"}) ||

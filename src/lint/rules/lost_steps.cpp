@@ -60,7 +60,7 @@ struct Lost {
 Lost lost_by(const StepCommand& command) {
   const std::string last = command.arguments.empty() ? "" : command.arguments.back().text;
   if (is_one_of(command.program, {"cd", "pushd"}))
-    return {fmt::format("{} {} holds", command.program, last),
+    return {fmt::format("{}{}{} holds", command.program, last.empty() ? "" : " ", last),
             fmt::format("write WORKDIR {}", last.empty() ? "with the directory" : last)};
   if (command.program == "export") {
     const std::string name = last.substr(0, last.find('='));
@@ -105,11 +105,13 @@ void lost_step(const FileView& view, const Instruction& run, FindingSink& sink) 
 void judge_lost_steps(const Project& /*project*/, const std::vector<FileView>& views,
                       FindingSink& sink) {
   for (const FileView& view : views) {
-    if (view.is_definition() || !is_gpu_file(view)) continue;
-    for (const StageView& stage : view.stages)
+    if (view.is_definition()) continue;
+    for (const StageView& stage : view.stages) {
+      const bool jetson = stage.stage->base_resolved.contains("l4t");
+      if (!stage.reachable || (!jetson && !is_gpu_file(view))) continue;
       for (const Instruction& run : stage.stage->instructions)
-        if (stage.reachable && run.keyword == Keyword::kRun && !run.exec_form)
-          lost_step(view, run, sink);
+        if (run.keyword == Keyword::kRun && !run.exec_form) lost_step(view, run, sink);
+    }
   }
 }
 
