@@ -183,8 +183,8 @@ ListFiles list_files_of(const Project& project) {
 std::vector<Install> installs_of(const FileView& view, const ListFiles& files) {
   // Each file named is looked up in the preceding instructions.
   constexpr std::size_t kMostNamed = 1000;
-  constexpr std::size_t kMostFiltered = 50;  // a copy each
-  std::size_t named_files = 0, filtered_files = 0;
+  constexpr std::size_t kMostFiltered = 100;  // a copy each, and a longer look
+  std::size_t named_files = 0;
   const auto find = [&](const std::string& path) -> const ProjectFile* {
     const auto at = files.find(path);
     return at == files.end() ? nullptr : at->second;
@@ -214,7 +214,7 @@ std::vector<Install> installs_of(const FileView& view, const ListFiles& files) {
           if (files.empty() || ++named_files > kMostNamed) break;
           if (is_changed_before(file, stage, run, named) || clones.hold(stage, run, named))
             continue;
-          const auto filtered = filtered_files < kMostFiltered
+          const auto filtered = named_files <= kMostFiltered
                                     ? filtered_before(file, stage, run, list, named)
                                     : std::nullopt;
           for (const std::string& path :
@@ -231,7 +231,6 @@ std::vector<Install> installs_of(const FileView& view, const ListFiles& files) {
             made.files.push_back(found);
             auto taken = takings.of(list, *found, beside, stage);
             if (filtered) {
-              ++filtered_files;
               made.filtered = true;
               taken = std::make_shared<const PackageList>(
                   surely_left(taken != nullptr ? *taken : *found->packages, filtered->left_out));
