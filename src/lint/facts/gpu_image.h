@@ -92,6 +92,7 @@ struct Install {
   std::vector<std::shared_ptr<const PackageList>> taken;
   const Instruction* instruction = nullptr;
   std::size_t stage = 0;
+  bool filtered = false;    ///< a command before leaves lines out of one of the files
   bool conditional = true;  ///< a branch, a loop, a test or an exit decides whether it runs
 };
 

@@ -11,6 +11,7 @@
 #include "lint/facts/stage_view.h"
 #include "lint/facts/system_python.h"
 #include "lint/packages/asked.h"
+#include "lint/packages/filtered.h"
 #include "lint/packages/marker.h"
 #include "lint/shell/command_words.h"
 #include "lint/shell/reached.h"
@@ -82,6 +83,23 @@ bool is_changed_before(const Dockerfile& file, std::size_t stage, const Instruct
       }
     }
   return false;
+}
+
+/// How a step before, or an earlier command of this one, writes a list from another one.
+std::optional<FilteredList> filtered_before(const Dockerfile& file, std::size_t stage,
+                                            const Instruction& run, const PackageList& list,
+                                            const Word& named) {
+  const auto behind = std::ranges::find_if(run.commands, [&](const ShellCommand& command) {
+    return command.span.begin >= list.span.begin;
+  });
+  if (auto made = filtered_list({run.commands.begin(), behind}, named.text)) return made;
+  for (const std::size_t one : file.lineage(stage)) {
+    const auto& steps = file.stages[one].instructions;
+    for (auto before = steps.rbegin(); before != steps.rend(); ++before)
+      if (before->keyword == Keyword::kRun && (one != stage || before->span.begin < run.span.begin))
+        if (auto made = filtered_list(before->commands, named.text)) return made;
+  }
+  return std::nullopt;
 }
 
 /// The version of the Python that pip is of: the base's, as long as no step may bring another one;
@@ -165,6 +183,7 @@ ListFiles list_files_of(const Project& project) {
 std::vector<Install> installs_of(const FileView& view, const ListFiles& files) {
   // Each file named is looked up in the preceding instructions.
   constexpr std::size_t kMostNamed = 1000;
+  constexpr std::size_t kMostFiltered = 100;  // a copy each, and a longer look
   std::size_t named_files = 0;
   const auto find = [&](const std::string& path) -> const ProjectFile* {
     const auto at = files.find(path);
@@ -195,7 +214,11 @@ std::vector<Install> installs_of(const FileView& view, const ListFiles& files) {
           if (files.empty() || ++named_files > kMostNamed) break;
           if (is_changed_before(file, stage, run, named) || clones.hold(stage, run, named))
             continue;
-          for (const std::string& path : context_paths(file, stage, run, named.text)) {
+          const auto filtered = named_files <= kMostFiltered
+                                    ? filtered_before(file, stage, run, list, named)
+                                    : std::nullopt;
+          for (const std::string& path :
+               context_paths(file, stage, run, filtered ? filtered->source : named.text)) {
             const std::string full = path_below(root, path);
             const ProjectFile *found = nullptr, *beside = nullptr;
             // `uv pip` knows of no lock.
@@ -206,7 +229,13 @@ std::vector<Install> installs_of(const FileView& view, const ListFiles& files) {
             if (found == nullptr) found = find(full);
             if (found == nullptr) continue;
             made.files.push_back(found);
-            made.taken.push_back(takings.of(list, *found, beside, stage));
+            auto taken = takings.of(list, *found, beside, stage);
+            if (filtered) {
+              made.filtered = true;
+              taken = std::make_shared<const PackageList>(
+                  surely_left(taken != nullptr ? *taken : *found->packages, filtered->left_out));
+            }
+            made.taken.push_back(std::move(taken));
             break;
           }
         }

@@ -29,7 +29,7 @@ bool surely_installs(const FileView& view, const Install& install, const Package
   const bool asked = file.kind == FileKind::kPyproject && &list != &*file.packages;
   return request.marker.empty() && (request.group.empty() || asked) &&
          (file.kind != FileKind::kPyproject || asked) && file.kind != FileKind::kUvLock &&
-         surely_runs(install);
+         surely_runs(install) && (&list == &install.command || !install.filtered);
 }
 
 namespace {
@@ -58,7 +58,7 @@ bool knows_all_installs(const FileView& view, std::size_t stage) {
     const PackageList& command = install->command;
     // What apt brings has names of its own.
     if (is_of_system(command.manager)) continue;
-    if (!surely_runs(*install)) return false;
+    if (!surely_runs(*install) || install->filtered) return false;
     const auto is_project = [](const Word& named) {
       return named.text.ends_with("pyproject.toml");
     };

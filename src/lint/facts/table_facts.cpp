@@ -53,12 +53,20 @@ TorchOf torch_of(const knowledge::Knowledge& known, std::string_view package,
   TorchOf out;
   const TableRows rows(known.tables, "framework_builds", "torch_companions");
   const std::string_view plain = version.substr(0, version.find('+'));
+  // A row names the last companion of its torch: 0.11.0 was torch 1.10.0's before 0.11.1 came.
+  const bool first = plain.ends_with(".0");
+  TorchOf of_first;
   rows.each([&](const Json& row) {
-    if (!out.torch.empty() || text_at(row, package) != plain) return;
-    out.torch = text_at(row, "torch");
-    out.source = rows.source(row, "torch " + out.torch);
+    const std::string known = text_at(row, package), torch = text_at(row, "torch");
+    if (out.torch.empty() && known == plain) {
+      out.torch = torch;
+      out.source = rows.source(row, "torch " + torch);
+    } else if (first && torch.ends_with(".0") && !known.empty() &&
+               major_minor(known) == major_minor(plain)) {
+      of_first = {torch, rows.source(row, "torch " + torch)};
+    }
   });
-  return out;
+  return out.torch.empty() ? of_first : out;
 }
 
 std::string companion_of(const knowledge::Knowledge& known, std::string_view package,

@@ -233,12 +233,46 @@ bool no_such_toolkit(const PackageList& list, const ProjectFile& file, FindingSi
   return true;
 }
 
+/// The channel has this package in no version that is asked for: cudatoolkit 11.1 is conda-forge's
+/// and NVIDIA's, and what pytorch-cuda requires is NVIDIA's.
+bool channel_lacks(const PackageList& list, const ProjectFile& file, const CondaPlace& place,
+                   FindingSink& sink) {
+  if (place.image == nullptr || place.more_channels || list.indexes.empty() ||
+      std::ranges::any_of(list.indexes, [](const Word& one) {
+        return !is_one_of(one.text, {"pytorch", "pytorch-nightly", "defaults", "main", "anaconda"});
+      }))
+    return false;
+  const PackageRequest* asked = list.find("pytorch-cuda");
+  const bool meta = asked != nullptr;
+  if (!meta) asked = list.find("cudatoolkit");
+  if (asked == nullptr || asked->manager != PackageManager::kConda ||
+      file.source.slice(asked->span).contains("::"))
+    return false;
+  const std::string cuda = major_minor(asked->version);
+  const bool lacks = meta ? is_one_of(cuda, {"11.6", "11.7", "11.8", "12.1"})
+                          : is_one_of(cuda, {"11.1", "11.2", "11.4", "11.5", "11.6", "11.7"});
+  if (!lacks) return false;
+  Finding& found = sink.add(
+      "conda-cuda-mismatch", file, asked->span,
+      meta ? fmt::format("what pytorch-cuda {} requires is in the channel nvidia, which is not "
+                         "named: the solver finds no solution",
+                         cuda)
+           : fmt::format("cudatoolkit {} is in the channels conda-forge and nvidia, and none of "
+                         "them is named: the solver finds no solution",
+                         cuda));
+  found.evidence = {fmt::format("{}{}", asked->name, asked->specifier),
+                    "pytorch.org, previous versions: its commands name both channels"};
+  found.fix = meta ? "add -c nvidia" : "add -c conda-forge, behind -c pytorch";
+  found.pedantic = true;
+  return true;
+}
+
 }  // namespace
 
 bool asks_for_what_was_never_made(const PackageList& list, const ProjectFile& file,
                                   const CondaPlace& place, FindingSink& sink) {
   return no_such_metapackage(list, file, sink) || no_such_toolkit(list, file, sink) ||
-         no_such_build(list, file, place, sink);
+         no_such_build(list, file, place, sink) || channel_lacks(list, file, place, sink);
 }
 
 }  // namespace flense::lint

@@ -14,6 +14,7 @@ struct CondaPlace {
   bool old_python = false;          ///< for which there is no pytorch of today
   bool unknown_python = false;      ///< of somebody's machine
   bool chooses_cuda = false;        ///< some step or variable names the CUDA of conda's packages
+  bool more_channels = false;       ///< conda may know others than a command names
 };
 
 /// "=2.5.1=py3.11_cuda12.4_cudnn9.1.0_0"

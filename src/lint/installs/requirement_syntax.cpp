@@ -4,6 +4,7 @@
 
 #include "base/ascii.h"
 #include "base/format.h"
+#include "lint/facts/build_steps.h"
 #include "lint/facts/placed_lists.h"
 #include "lint/facts/purpose.h"
 #include "lint/facts/sure_installs.h"
@@ -110,6 +111,107 @@ void path_of_conda(const PlacedList& place, const std::vector<PlacedList>& all, 
   found.pedantic = !is_sure(place, *first);
 }
 
+/// "file:///Users/…", "file:///C:/…": a folder of somebody's own machine.
+bool is_of_own_machine(std::string_view url) {
+  return starts_with_any(url, {"file:///Users/", "file:///C:/", "file:///D:/", "file:///c:/",
+                               "file:///private/", "file:///home/task_"});
+}
+
+/// The version of a build that nobody published: "+unknown" of a copy without git's history,
+/// "+3.gdeadbee.dirty" of one with changes.
+bool is_of_own_build(std::string_view version) {
+  const std::string local = knowledge::local_version(version);
+  if (is_one_of(local, {"unknown", "computecanada"}) || local.contains("dirty") ||
+      local.starts_with("untagged"))
+    return true;
+  return std::ranges::any_of(parts_of(local, "."), [](std::string_view part) {
+    return part.size() >= 8 && part.starts_with('g') &&
+           part.find_first_not_of("0123456789abcdef", 1) == part.npos;
+  });
+}
+
+/// A base of others may hold such builds: those of NGC hold RAPIDS' and their own.
+bool may_hold_own_builds(const GpuImage& base) {
+  return base.repository.contains('/') &&
+         !is_one_of(base.repository, {"nvidia/cuda", "pytorch/pytorch"});
+}
+bool is_of_vendor(const GpuImage& base) {
+  return starts_with_any(base.repository, {"nvcr.io/", "rapidsai/", "rocm/", "dustynv/"});
+}
+
+/// What pip freeze says of packages that were built on the machine where it ran.
+void own_build(const PlacedList& place, const std::vector<PlacedList>& all, FindingSink& sink) {
+  if (place.view == nullptr || !is_gpu_file(*place.view) ||
+      place.file->kind != FileKind::kRequirements)
+    return;
+  const auto is_own = [](const PackageRequest& one) {
+    return one.url.empty() ? one.index.empty() && is_of_own_build(one.version)
+                           : is_of_own_machine(one.url);
+  };
+  const auto first = std::ranges::find_if(place.list->packages, is_own);
+  if (first == place.list->packages.end() || is_read_by_others(place, all)) return;
+  const bool path = !first->url.empty();
+  const GpuImage& base = place.view->stages[place.install->stage].image;
+  if (!path && is_of_vendor(base)) return;
+  // Its own index may have what was built there.
+  if (!path && (!place.list->indexes.empty() || !place.install->command.indexes.empty())) return;
+  Finding& found = sink.add(
+      "requirement-invalid", *place.file, first->span,
+      path ? fmt::format("{} is asked for by a path of the machine where the list was written: pip "
+                         "finds no such file",
+                         first->name)
+           : fmt::format("{} {} was built on the machine where pip freeze wrote the list: no index "
+                         "has such a version",
+                         first->name, first->version));
+  found.evidence = {
+      fmt::format("{} of {} packages", std::ranges::count_if(place.list->packages, is_own),
+                  place.list->packages.size()),
+      "PEP 440: public indexes take no local versions"};
+  found.fix = path ? "write a version, or the address of its repository (NAME @ git+https://…)"
+                   : "write a version that was published, or its repository with the commit (NAME "
+                     "@ git+https://…@COMMIT)";
+  const bool commit = !knowledge::local_version(first->version).starts_with("unknown");
+  found.pedantic = !is_sure(place, *first) ||
+                   (!path && may_have_other_index(*place.view, *place.install)) ||
+                   (!path && commit && may_hold_own_builds(base));
+}
+
+/// Options that stand alone: what follows one of them is no value of it.
+bool is_flag(std::string_view word) {
+  return is_one_of(
+      word, {"-U", "--upgrade", "-q", "--quiet", "-v", "--verbose", "--user", "--pre",
+             "--no-cache-dir", "--no-cache", "--no-deps", "--no-build-isolation", "--system",
+             "--force-reinstall", "--break-system-packages", "--ignore-installed", "--no-compile"});
+}
+
+/// pip install requirements.txt: pip takes a package of that name.
+void list_without_option(const PlacedList& place, FindingSink& sink) {
+  if (place.view == nullptr || !is_gpu_file(*place.view) || place.list != &place.install->command ||
+      !is_one_of(place.install->command.verb, {"install", "add", "wheel", "download"}))
+    return;
+  const ShellCommand* command =
+      command_at(*place.install->instruction, place.install->command.span);
+  if (command == nullptr) return;
+  for (const Word& word : place.list->unread) {
+    if (!word.text.ends_with(".txt")) continue;
+    const auto at = std::ranges::find(command->words, word.span, &ShellWord::span);
+    if (at == command->words.end() || at == command->words.begin()) continue;
+    const std::string& before = (at - 1)->text;
+    if (before.starts_with('-') && !is_flag(before)) continue;
+    Finding& found = sink.add(
+        "requirement-invalid", *place.file, word.span,
+        fmt::format("{} stands without -r: pip takes it for the name of a package, and ends with "
+                    "\"{}\"",
+                    word.text,
+                    word.text.contains('/') ? "Invalid requirement" : "No matching distribution"));
+    found.evidence = {"pip documentation, pip install: -r, --requirement"};
+    found.fix = fmt::format("write -r {}", word.text);
+    found.edits.push_back({{word.span.begin, word.span.begin}, "-r "});
+    found.pedantic = may_fail(*place.install->instruction, place.install->command.span);
+    return;
+  }
+}
+
 /// pip install sageattention-2.2.0+torch2.5, the beginning of a wheel's file name.
 void variant_in_name(const PlacedList& place, FindingSink& sink) {
   if (place.view == nullptr || !is_gpu_file(*place.view) || place.list != &place.install->command ||
@@ -140,6 +242,8 @@ void judge_requirement_syntax(const Project& project, const std::vector<FileView
     one_equals(place, all, sink);
     broken_version(place, sink);
     path_of_conda(place, all, sink);
+    own_build(place, all, sink);
+    list_without_option(place, sink);
     variant_in_name(place, sink);
   }
 }

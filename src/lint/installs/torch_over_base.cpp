@@ -24,7 +24,7 @@ class TorchOverBase {
     // An environment of its own begins empty.
     if (!at_.environment.empty())
       beside_base();
-    else if (!project_beside_base())
+    else if (!project_beside_base() && !venv_beside_base())
       over_base();
   }
 
@@ -108,6 +108,69 @@ class TorchOverBase {
                            has.empty() ? "" : " ", has),
                at_.stage.image.framework.evidence)
         .fix = "begin with a base without torch, or install into the base's environment";
+  }
+
+  /// The folders of environments that the stage makes, which do not see the base's packages.
+  std::vector<std::string> bare_venvs() const {
+    std::vector<std::string> out;
+    for (const std::size_t one : at_.view.dockerfile->lineage(at_.stage.index))
+      for (const Instruction& step : at_.view.dockerfile->stages[one].instructions)
+        for (const StepCommand& command : commands_of(step)) {
+          const bool makes = command.program == "virtualenv" ||
+                             ((command.program.starts_with("python") || command.program == "uv") &&
+                              command.has("venv"));
+          for (const Argument& word : command.arguments)
+            if (makes && word.text.starts_with('/')) out.push_back(word.text);
+        }
+    return out;
+  }
+
+  /// PATH begins with the folder where a command runs.
+  bool is_first_on_path(const std::string& folder, const Install& install) const {
+    for (const std::size_t one : at_.view.dockerfile->lineage(at_.stage.index))
+      for (const Instruction& step : at_.view.dockerfile->stages[one].instructions)
+        for (const KeyValue& pair : step.pairs) {
+          if (step.keyword != Keyword::kEnv || pair.key.text != "PATH" || !pair.value ||
+              step.span.begin > install.command.span.begin)
+            continue;
+          const std::string_view path = pair.value->text;
+          if (with_values(path.substr(0, path.find(':')), environment_of(step)) == folder)
+            return true;
+        }
+    return false;
+  }
+
+  /// torch, or what brings it, into an environment that PATH puts in front of the base's. True:
+  /// something is said.
+  bool venv_beside_base() {
+    if (commands_mention(at_.view, at_.stage.index, "system-site-packages")) return false;
+    const std::vector<std::string> venvs = bare_venvs();
+    if (venvs.empty()) return false;
+    const auto lies_in_one = [&](const Install& install) {
+      const std::string where = surroundings_of(at_.view, install);
+      return std::ranges::any_of(venvs, [&](const std::string& venv) {
+        const std::string folder = path_below(venv, "bin");
+        return where == folder || is_first_on_path(folder, install);
+      });
+    };
+    for (const auto* installs : {&at_.found.torch, &at_.found.companions, &at_.found.bringers})
+      for (const TorchInstall& one : *installs) {
+        if (one.by_conda() || !lies_in_one(*one.install)) continue;
+        const std::string& has = at_.stage.image.framework_version.value;
+        const bool torch = installs == &at_.found.torch;
+        Finding& found = at_.report(
+            one, nullptr,
+            fmt::format("the base already holds torch{}{}, which the environment in front of it "
+                        "does not see{}",
+                        has.empty() ? "" : " ", has,
+                        torch ? "" : fmt::format(", and {} brings another", one.torch.package)),
+            at_.stage.image.framework.evidence);
+        found.fix =
+            "make it with --system-site-packages, or begin with a base without torch (python)";
+        found.pedantic = true;
+        return true;
+      }
+    return false;
   }
 
   /// poetry.toml, which may say that no environment is made.

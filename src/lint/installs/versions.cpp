@@ -15,6 +15,7 @@
 #include "lint/facts/table_facts.h"
 #include "lint/facts/torch_installs.h"
 #include "lint/packages/requirement_text.h"
+#include "lint/readers/readers.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
@@ -150,6 +151,34 @@ void additive_index(const Project& project, const PlacedList& place, FindingSink
   if (command && torch_alone && list.requirement_files.empty() && at != text.npos) {
     found.edits.push_back({{at, at + 17}, "--index-url"});
     found.unsafe = true;
+  }
+}
+
+/// In scripts and workflows, where nothing tells the Python: an index whose last torch is long old.
+void additive_in_script(const Project& project, const ProjectFile& file,
+                        const std::vector<ShellCommand>& commands, FindingSink& sink) {
+  const std::vector<PackageList> lists = package_commands(file.source, commands, {});
+  for (const PackageList& list : lists) {
+    const PackageRequest* torch = list.find("torch");
+    if (torch == nullptr) continue;
+    if (!torch->specifier.empty() || !torch->url.empty() || holds_torch(list) ||
+        is_constrained(list, nullptr))
+      return;  // which then is there
+    const Word* extra = additive_index_of({&list, &file, nullptr, nullptr});
+    if (extra == nullptr || extra->text.contains("/nightly")) continue;
+    const std::string variant = variant_of_index(extra->text);
+    const std::string last = last_torch_of(*project.knowledge, variant, {});
+    if (last.empty()) continue;
+    Finding& found = sink.add(
+        "extra-index-additive", file, torch->span,
+        fmt::format("the last torch of {} is {}, and PyPI's is newer: pip takes that one, which is "
+                    "{}, and this index is without effect",
+                    variant, last, pypi_against(variant)));
+    found.evidence = {extra->text, "pixeloven/ComfyUI-Docker#47"};
+    found.fix = fmt::format("name the index alone (--index-url), or write the variant: torch==…+{}",
+                            variant);
+    found.pedantic = true;
+    return;
   }
 }
 
@@ -317,6 +346,12 @@ void judge_versions(const Project& project, const std::vector<FileView>& views, 
     wheel_against_index(place, sink);
     wheel_against_base(project, place, stages, sink);
     additive_index(project, place, sink);
+  }
+  for (const auto& file : project.files) {
+    if (!file->source.text().contains("--extra-index-url")) continue;
+    for (const auto& commands :
+         file->kind == FileKind::kWorkflow ? scripts_of_workflow(*file) : scripts_of(*file))
+      additive_in_script(project, *file, commands, sink);
   }
 }
 

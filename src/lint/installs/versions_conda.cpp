@@ -84,6 +84,13 @@ bool configures_channels(const FileView& view, std::size_t stage) {
   return false;
 }
 
+/// Channels that a command does not name: of a configuration, or of an installer of conda-forge's.
+bool has_more_channels(const FileView& view, const StageView& stage) {
+  const std::string_view text = view.file->source.text();
+  return text.contains("forge") || text.contains("channels") || text.contains("mamba") ||
+         stage.image.repository.contains("forge");
+}
+
 /// Another command of the environment chooses a CUDA, or the variable for builds without a GPU.
 bool chooses_cuda(const FileView& view, std::size_t stage) {
   return view.file->source.text().contains("CONDA_OVERRIDE_CUDA") ||
@@ -131,6 +138,7 @@ void for_processor(const PackageList& list, const ProjectFile& file, const Conda
 void unchosen(const PackageList& list, const ProjectFile& file, const CondaPlace& place,
               FindingSink& sink) {
   const PackageRequest* torch = list.find("pytorch");
+  if (torch == nullptr) torch = list.find("pytorch-nightly");  // its name up to 2019
   const GpuImage* image = place.image;
   if (torch == nullptr || torch->manager != PackageManager::kConda || has_build(*torch) ||
       place.chooses_cuda || file.source.slice(torch->span).contains('[') ||
@@ -144,10 +152,9 @@ void unchosen(const PackageList& list, const ProjectFile& file, const CondaPlace
     return;
   Finding& found = sink.add(
       "conda-cuda-mismatch", file, torch->span,
-      fmt::format("nothing chooses the CUDA of pytorch, and no GPU is seen while an image is "
-                  "built: the solver takes a build for the processor, or of another CUDA than the "
-                  "base's {}",
-                  major_minor(image->cuda.value)));
+      fmt::format("nothing chooses the CUDA of {}, and no GPU is seen while an image is built: the "
+                  "solver takes a build for the processor, or of another CUDA than the base's {}",
+                  torch->name, major_minor(image->cuda.value)));
   found.evidence = {image->cuda.evidence,
                     "pytorch.org, previous versions: conda's commands name it"};
   found.fix =
@@ -316,6 +323,7 @@ void judge_versions_conda(const Project& project, const std::vector<FileView>& v
       place.loads_system = loads_system_cuda(view, stage.index);
       place.own_channels = configures_channels(view, stage.index);
       place.chooses_cuda = chooses_cuda(view, stage.index);
+      place.more_channels = has_more_channels(view, stage);
       place.old_python = has_old_python(view, stage);
       std::set<const PackageList*> judged;  // a file says the same to each step that installs it
       for (const Install& install : view.installs) {

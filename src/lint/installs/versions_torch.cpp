@@ -17,6 +17,14 @@ namespace flense::lint {
 
 namespace {
 
+/// The release that "==1.11" fixes: "1.11.0".
+std::string release_of(const PackageRequest& request) {
+  std::string plain = without_local(request.version);
+  if (std::ranges::count(plain, '.') == 1 && is_version(plain) && !request.specifier.contains('*'))
+    plain += ".0";
+  return plain;
+}
+
 /// torchvision and torchaudio of one list whose wheels require another torch than the list's.
 void companions(const Project& project, const PackageList& list, const ProjectFile& file,
                 FindingSink& sink) {
@@ -32,18 +40,18 @@ void companions(const Project& project, const PackageList& list, const ProjectFi
     return;
   // Not every release has wheels for Arm.
   const bool arm = names_arm(file.source.project_path());
-  const std::string plain = without_local(torch->version);
+  const std::string plain = release_of(*torch);
   const PackageRequest* first = nullptr;
   std::string made_for, evidence, fix;
   for (const PackageRequest& request : list.packages) {
     if (!is_companion(request.name) || request.version.empty() || request.group != torch->group ||
         !request.marker.empty() || !torch->marker.empty())
       continue;
-    const TorchOf needed = torch_of(*project.knowledge, request.name, request.version);
+    const TorchOf needed = torch_of(*project.knowledge, request.name, release_of(request));
     const std::string fitting = companion_of(*project.knowledge, request.name, plain);
     // torchaudio 2.11 is for every newer torch.
     if (needed.torch.empty() || fitting.empty() || needed.torch == plain ||
-        fitting == without_local(request.version) ||
+        fitting == release_of(request) ||
         (major_minor(needed.torch) == major_minor(plain) &&
          (arm || request.manager == PackageManager::kConda)))  // which pip does not ask
       continue;

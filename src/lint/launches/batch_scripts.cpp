@@ -1,6 +1,7 @@
 // Slurm's batch scripts: what their #SBATCH lines ask for, and Slurm does not do; what each job or
 // task does that one, or Slurm, should.
 #include <algorithm>
+#include <array>
 #include <optional>
 
 #include "base/ascii.h"
@@ -287,6 +288,100 @@ void misspelt(const ProjectFile& file, FindingSink& sink) {
   }
 }
 
+/// Where a blank parts an option of a line from its value: at "= v100l:1" of
+/// "#SBATCH --gpus-per-node= v100l:1"; npos: nowhere.
+std::size_t blank_at_equals(std::string_view line) {
+  for (std::size_t at = line.find(" --"); at != line.npos; at = line.find(" --", at + 1)) {
+    // Behind a comment or in quotes it is a text.
+    if (line.substr(0, at).find_first_of("'\"") != line.npos ||
+        line.substr(0, at + 1).find(" #") != line.npos)
+      return line.npos;
+    std::size_t end = at + 3;
+    while (end < line.size() && (is_alphanumeric(line[end]) || line[end] == '-')) ++end;
+    const std::size_t equals = line.find_first_not_of(" \t", end);
+    if (end == at + 3 || equals == line.npos || line[equals] != '=') continue;
+    const bool before = equals > end;
+    const std::size_t value = line.find_first_not_of(" \t\r", equals + 1);
+    const bool behind = value != line.npos && value > equals + 1 && line[value] != '#';
+    if (before || behind) return at + 1;
+  }
+  return line.npos;
+}
+
+void parted_options(const ProjectFile& file, FindingSink& sink) {
+  constexpr std::size_t kMost = 2000;
+  for (std::size_t number = 1; number <= std::min(file.source.line_count(), kMost); ++number) {
+    const std::string_view line = file.source.line(number);
+    if (!line.starts_with(kBatchMark)) continue;
+    const std::size_t at = blank_at_equals(line);
+    if (at == line.npos) continue;
+    const std::string_view option = line.substr(at, line.find_first_of(" \t=", at) - at);
+    const std::size_t begin = file.source.line_span(number).begin + at;
+    Finding& found =
+        sink.add("batch-directive", file, {begin, begin + option.size()},
+                 fmt::format("a blank parts {} from its value: Slurm does not get it, and the job "
+                             "is refused or runs without",
+                             option));
+    found.evidence = {"sbatch(1): --OPTION=VALUE, or --OPTION VALUE"};
+    found.fix = fmt::format("write {}=VALUE without a blank", option);
+  }
+}
+
+/// Anything that may give the job GPUs: an option for them, or a partition, an account or a
+/// constraint, of which only the cluster knows.
+bool may_get_gpus(const BatchDirective& one) {
+  return starts_with_any(one.name, {"--gres", "--gpu", "--tres", "--partition", "--qos",
+                                    "--constraint", "--nodelist", "--reservation", "--cluster"}) ||
+         is_one_of(one.name, {"-G", "-p", "-q", "-C", "-w", "-M"}) ||
+         std::ranges::any_of(
+             std::to_array<std::string_view>({"gpu", "v100", "a100", "h100", "cpu"}),
+             [&](std::string_view word) { return one.value.text.contains(word); });
+}
+
+/// `module load cuda` and then a training, in a job that asks for no GPU.
+void training_without_gpu(const Project& project, const ProjectFile& file,
+                          const std::vector<ShellCommand>& commands,
+                          const std::vector<BatchDirective>& directives, FindingSink& sink) {
+  if (std::ranges::any_of(directives, may_get_gpus) ||
+      std::ranges::any_of(
+          std::to_array<std::string_view>({"--gres", "--gpus", "-G", "-p", "--partition"}),
+          [&](std::string_view option) { return batch_option_given(project, file, option); }))
+    return;
+  const ShellWord* module = nullptr;
+  const ShellCommand* training = nullptr;
+  for (const ShellCommand& command : commands) {
+    const Program program = program_of(command);
+    const auto says = [&](auto&& is) { return std::ranges::any_of(command.words, is); };
+    // It compiles for GPUs, or asks for them on its own.
+    if (is_one_of(program.name, {"nvcc", "make", "cmake", "ninja", "sbatch", "salloc"}) ||
+        says([](const ShellWord& word) {
+          return starts_with_any(word.text, {"--gres", "--gpus", "--device=cpu"});
+        }))
+      return;
+    if (is_one_of(program.name, {"module", "ml"})) {
+      for (const ShellWord& word : command.words)
+        if (module == nullptr &&
+            starts_with_any(word.text, {"cuda", "cudnn", "nccl", "CUDA", "cuDNN", "NCCL"}))
+          module = &word;
+    } else if (module != nullptr && training == nullptr &&
+               (starts_with_any(program.name, {"python"}) ||
+                is_one_of(program.name, {"srun", "torchrun", "accelerate", "deepspeed"})) &&
+               says([](const ShellWord& word) {
+                 return file_name(word.text).contains("train") && !word.text.starts_with('-');
+               })) {
+      training = &command;
+    }
+  }
+  if (training == nullptr) return;
+  Finding& found = sink.add(
+      "batch-directive", file, training->span,
+      fmt::format("the job loads {} and trains, and asks for no GPU: it runs on processors",
+                  module->text));
+  found.evidence = {"sbatch(1): a job has the GPUs that --gres or --gpus asks for"};
+  found.fix = fmt::format("add {} --gpus=1, or the --gres of this cluster", kBatchMark);
+  found.pedantic = true;
+}
+
 }  // namespace
 
 void judge_batch_scripts(const Project& project, const std::vector<FileView>& /*views*/,
@@ -295,6 +390,7 @@ void judge_batch_scripts(const Project& project, const std::vector<FileView>& /*
     if (file->kind != FileKind::kShell) continue;
     misspelt(*file, sink);
     if (!file->source.text().contains("\n#SBATCH")) continue;
+    parted_options(*file, sink);
     const std::vector<BatchDirective> directives = batch_directives(file->source);
     if (directives.empty()) continue;
     const std::vector<ShellCommand> commands =
@@ -305,6 +401,7 @@ void judge_batch_scripts(const Project& project, const std::vector<FileView>& /*
     image_per_job(*file, commands, directives, sink);
     image_converted(*file, sink);
     devices_by_hand(*file, commands, sink);
+    training_without_gpu(project, *file, commands, directives, sink);
   }
 }
 

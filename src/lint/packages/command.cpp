@@ -146,6 +146,10 @@ void CommandReader::add_request(std::optional<PackageRequest> request, const Arg
 /// A requirement, a wheel's address, a repository or a project's folder.
 void CommandReader::python_package(const Argument& word, PackageList& list) {
   const std::string_view text = word.text;
+  if (text.ends_with(".txt") && !text.contains("://")) {  // a list without -r is no request
+    list.unread.push_back({word.text, word.span});
+    return;
+  }
   const bool direct = text.find("://") != std::string_view::npos || text.ends_with(".whl") ||
                       text.ends_with(".tar.gz");
   if (!direct && (text.starts_with('.') || text.starts_with('/') || text.starts_with("~/"))) {
