@@ -300,15 +300,18 @@ bool copies_python(const Instruction& copy) {
   return copy.words.size() > 1 &&
          std::all_of(copy.words.begin(), copy.words.end() - 1, [](const Word& word) {
            std::string_view path = word.text;
-           while (path.ends_with('/')) path.remove_suffix(1);
+           while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
+           // Whole trees, with the environment in them.
+           if (is_one_of(path, {"/usr/local", "/usr", "/opt", "/app", "/workspace", "/src"}))
+             return true;
            return path.contains("conda") || path.contains("/uv") || path.contains("/.local") ||
                   path.ends_with("env") || path.ends_with("/bin");
          });
 }
 
-/// Nothing is compiled there, and all that is installed is known.
+/// Nothing is compiled there.
 bool only_installs(const FileView& view, std::size_t stage) {
-  return knows_all_installs(view, stage) && !may_compile(view, stage) &&
+  return !may_compile(view, stage) &&
          std::ranges::none_of(view.dockerfile->lineage(stage), [&](std::size_t one) {
            return std::ranges::any_of(view.dockerfile->stages[one].instructions, may_hold_users);
          });
@@ -341,14 +344,16 @@ bool has_other_cuda_user(const FileView& view, std::size_t stage) {
 
 std::optional<UnusedCuda> unused_cuda_of(const FileView& view) {
   const StageView* base = final_base(view);
+  const bool devel = base != nullptr && base->image.flavour.value == "devel";
   if (base == nullptr || base->image.repository != "nvidia/cuda" ||
-      base->image.flavour.value != "runtime" || names_arm(view.file->source.project_path()))
+      (base->image.flavour.value != "runtime" && !devel) ||
+      names_arm(view.file->source.project_path()))
     return std::nullopt;
   const std::size_t last = view.stages.size() - 1;
   UnusedCuda out;
   bool torch = false, by_conda = false, system = false;
   bool made_elsewhere = false;  // an environment of a stage that has the compiler
-  out.sure = knows_all_installs(view, last) && !fetches_programs(view, last);
+  out.sure = !devel && knows_all_installs(view, last) && !fetches_programs(view, last);
   for (const std::size_t one : view.dockerfile->lineage(last)) {
     const auto& platform = view.dockerfile->stages[one].platform;
     // PyPI's torch for Arm has no CUDA of its own.

@@ -37,8 +37,8 @@ struct UnusedCuda {
   /// Everything that the image gets is known; else something may load the base's libraries.
   bool sure = false;
 };
-/// A final image on nvidia/cuda's runtime, in which only packages with a CUDA of their own use it,
-/// or nothing.
+/// A final image on nvidia/cuda's runtime or devel, in which only packages with a CUDA of their own
+/// use it, or nothing.
 std::optional<UnusedCuda> unused_cuda_of(const FileView& view);
 
 }  // namespace flense::lint

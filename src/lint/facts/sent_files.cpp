@@ -87,6 +87,10 @@ SentFiles::SentFiles(const FileView& view) {
   context_ = context;
 }
 
+bool SentFiles::leaves_out(std::string_view path) const {
+  return ignore_ != nullptr && read_ignore_file(ignore_->source).ignores(path);
+}
+
 const std::vector<const ContextFile*>& SentFiles::files() const {
   if (files_) return *files_;
   std::vector<const ContextFile*>& out = files_.emplace();

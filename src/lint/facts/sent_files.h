@@ -27,6 +27,8 @@ class SentFiles {
   /// The path of the .dockerignore that holds, or would.
   const std::string& ignore_path() const { return ignore_path_; }
 
+  /// Whether the .dockerignore leaves this path of the context out, if it is there.
+  bool leaves_out(std::string_view path) const;
   /// Files that COPY of this source takes. At most 500 different sources are looked up.
   std::vector<const ContextFile*> below(std::string_view source) const;
   std::uint64_t bytes_below(std::string_view source) const;

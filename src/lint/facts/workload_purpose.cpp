@@ -136,6 +136,10 @@ std::string gpu_command(const Workload& workload) {
            name.starts_with("python") ||
            is_one_of(name, {"torchrun", "deepspeed", "accelerate", "mpirun", "horovodrun", "uv",
                             "conda", "poetry", "pipenv", "srun"});
+    // llama.cpp is told how many layers go to the GPU.
+    if (is_one_of(words[at].text, {"--n-gpu-layers", "-ngl", "--n_gpu_layers", "--gpu-layers"}) &&
+        at + 1 < words.size() && words[at + 1].text != "0")
+      out = words[at].text;
     if ((runs && is_training_script(name)) ||
         is_one_of(name, {"nvidia-smi", "torchrun", "deepspeed", "trtexec", "vllm"}))
       out = name;

@@ -153,17 +153,27 @@ void devel_final(const FileView& view, FindingSink& sink) {
     else if (row == nullptr || row->state == "deleted")
       smaller = "the flavour runtime of the image that replaces it";
   }
+  const auto unused = repository == "nvidia/cuda" ? unused_cuda_of(view) : std::nullopt;
+  const bool twice = unused && !unused->package.empty();
   Finding& found = sink.add(
       "devel-final-stage", *view.file, base->stage->base.span,
-      fmt::format("the final image is built on {}:{}: compilers, headers and static libraries "
-                  "travel with it",
-                  repository, tag));
+      fmt::format(
+          "the final image is built on {}:{}: compilers, headers and static libraries "
+          "travel with it{}",
+          repository, tag,
+          twice ? fmt::format(", beside the CUDA that the wheels of {} bring", unused->package)
+                : ""));
   found.evidence = {of_runpod ? "tag " + tag : base->image.flavour.evidence,
                     "images.json, flavours: devel is runtime and the whole toolkit"};
   found.fix = fmt::format(
       "begin with {}, where nothing is compiled at run time; what is compiled to be installed "
       "goes into a stage of its own, and COPY --from takes it over",
       smaller);
+  if (twice)
+    found.fix += fmt::format(
+        "; where nothing else loads the base's CUDA, with {}, or with a slim "
+        "Python image",
+        unused->instead.empty() ? "the flavour base" : unused->instead);
   const std::size_t last = view.stages.size() - 1;
   // Variants of the file, which are built on the same stage, may compile.
   const bool others = std::ranges::any_of(view.stages, [&](const StageView& one) {
@@ -180,7 +190,8 @@ void unused_cuda(const FileView& view, FindingSink& sink) {
   const StageView* base = final_base(view);
   const auto unused = unused_cuda_of(view);
   // Who has to replace a tag that is not there is told of the smaller one in that finding.
-  if (base == nullptr || !unused || !cuda_tag_known(view.project->knowledge->images, base->image))
+  if (base == nullptr || !unused || base->image.flavour.value == "devel" ||
+      !cuda_tag_known(view.project->knowledge->images, base->image))
     return;
   const std::string& tag = base->stage->image ? base->stage->image->tag : "";
   Finding& found = sink.add(

@@ -373,6 +373,7 @@ bool unknown_tag(const ImageUse& use, FindingSink& sink) {
   const auto* newest = images.newest_cuda();
   if (newest != nullptr && compare_versions(cuda, newest->cuda) > 0) return false;
   std::string message, fix, evidence;
+  bool undivided = false;  // the tag names no distribution
   const auto* row = images.cuda_version(cuda);
   const auto* better = images.cuda_near(cuda);
   if (row != nullptr && row->state == "deleted") return false;
@@ -460,12 +461,19 @@ bool unknown_tag(const ImageUse& use, FindingSink& sink) {
     if (const auto* eight = spelt == "cudnn8" ? last_with_cudnn8(use) : nullptr; eight != nullptr)
       fix += fmt::format(", which holds cuDNN 9; the last with cuDNN 8 is {}", tag_of(use, *eight));
     evidence = row->source;
+  } else if (row != nullptr && base == nullptr && !use.image->flavour.value.empty() &&
+             use.name->tag == fmt::format("{}-{}", cuda, use.image->flavour.value) &&
+             first_number(cuda).value_or(0) >= 12) {
+    message = fmt::format("tags of CUDA {} name their distribution, and this one names none", cuda);
+    fix = fmt::format("write {}-ubuntu22.04", use.name->tag);
+    evidence = row->source;
+    undivided = true;
   } else {
     return false;
   }
   Finding& found = sink.add("cuda-tag-unknown", *use.file, use.span, std::move(message));
   found.evidence = {std::move(evidence)};
-  found.pedantic = use.replaced;
+  found.pedantic = use.replaced || undivided;
   if (!fix.empty()) found.fix = std::move(fix);
   if (row == nullptr && better != nullptr) {
     if (unsupported != nullptr) found.fix += kUnsupported;

@@ -121,8 +121,9 @@ bool is_of_own_machine(std::string_view url) {
 /// "+3.gdeadbee.dirty" of one with changes.
 bool is_of_own_build(std::string_view version) {
   const std::string local = knowledge::local_version(version);
-  if (is_one_of(local, {"unknown", "computecanada"}) || local.contains("dirty") ||
-      local.starts_with("untagged"))
+  // "+ubuntu2", "+ds": packages of Ubuntu's and Debian's own.
+  if (is_one_of(local, {"unknown", "computecanada", "ds"}) || local.contains("dirty") ||
+      starts_with_any(local, {"untagged", "ubuntu", "dfsg"}))
     return true;
   return std::ranges::any_of(parts_of(local, "."), [](std::string_view part) {
     return part.size() >= 8 && part.starts_with('g') &&

@@ -229,6 +229,12 @@ class TorchTwice {
     }
   }
 
+  /// Without a version, of a CUDA for which PyTorch made no newer ones.
+  static bool is_of_ended_index(const TorchInstall& one) {
+    return one.version().empty() &&
+           is_one_of(one.torch.variant.value, {"cu116", "cu117", "cu118", "cu121", "cu124"});
+  }
+
   /// xformers without a version behind a pinned torch: the newest requires a newer one.
   void xformers_later() {
     constexpr std::string_view kLeast = "2.10";
@@ -245,23 +251,27 @@ class TorchTwice {
           command.has_option("--no-build-isolation") || !command.installs)
         continue;
       const auto torch = std::ranges::find_if(at_.found.torch, [&](const TorchInstall& one) {
-        return is_version(without_local(one.version())) && !one.by_conda() &&
-               one.install->command.span.begin < command.span.begin;
+        return (is_version(without_local(one.version())) || is_of_ended_index(one)) &&
+               !one.by_conda() && one.install->command.span.begin < command.span.begin;
       });
-      if (torch == at_.found.torch.end() || compare_versions(torch->version(), kLeast) >= 0)
+      if (torch == at_.found.torch.end() ||
+          (!is_of_ended_index(*torch) && compare_versions(torch->version(), kLeast) >= 0))
         continue;
       Finding& found = at_.sink.add(
           "torch-installed-twice", *at_.view.file, xformers->span,
           fmt::format("xformers without a version is the newest, which requires torch {} or newer: "
                       "it replaces torch {}",
-                      kLeast, torch->version()));
+                      kLeast,
+                      torch->version().empty() ? "of " + torch->torch.variant.value
+                                               : std::string(torch->version())));
       found.evidence = {at_.line_of(torch->torch.request->span),
                         "package index: METADATA of xformers; predibase/lorax#438"};
       found.fix = torch->torch.from_index
                       ? "install it with torch in one command, from the same index"
                       : "name the xformers that is made for this torch, or install both in one "
                         "command";
-      found.pedantic = !torch->sure || !surely_installs(at_.view, *install, command, *xformers) ||
+      found.pedantic = is_of_ended_index(*torch) || !torch->sure ||
+                       !surely_installs(at_.view, *install, command, *xformers) ||
                        at_.are_apart(*torch->install, *install);
       return;
     }

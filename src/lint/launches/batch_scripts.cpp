@@ -338,6 +338,32 @@ bool may_get_gpus(const BatchDirective& one) {
              [&](std::string_view word) { return one.value.text.contains(word); });
 }
 
+/// A partition of GPUs gives none by itself, on most clusters.
+void partition_without_gpu(const Project& project, const ProjectFile& file,
+                           const std::vector<BatchDirective>& directives, FindingSink& sink) {
+  const BatchDirective* partition = nullptr;
+  for (const BatchDirective& one : directives) {
+    if (is_one_of(one.name, {"--partition", "-p"}) && to_lower(one.value.text).contains("gpu"))
+      partition = &one;
+    if (starts_with_any(one.name, {"--gres", "--gpu", "--tres"}) ||
+        is_one_of(one.name, {"-G", "--exclusive"}))
+      return;
+  }
+  const std::string_view text = file.source.text();
+  if (partition == nullptr || text.contains("--gres") || text.contains("--gpus") ||
+      !(text.contains("train") || text.contains("python")) ||
+      batch_option_given(project, file, "--gres") || batch_option_given(project, file, "--gpus"))
+    return;
+  Finding& found = sink.add(
+      "batch-directive", file, partition->value.span,
+      fmt::format("{} is a partition with GPUs, and the job asks for none: most clusters give it "
+                  "no GPU, or refuse it",
+                  partition->value.text));
+  found.evidence = {"sbatch(1): a job has the GPUs that --gres or --gpus asks for"};
+  found.fix = fmt::format("add {} --gpus=1, or --gres=gpu:1", kBatchMark);
+  found.pedantic = true;
+}
+
 /// `module load cuda` and then a training, in a job that asks for no GPU.
 void training_without_gpu(const Project& project, const ProjectFile& file,
                           const std::vector<ShellCommand>& commands,
@@ -401,6 +427,7 @@ void judge_batch_scripts(const Project& project, const std::vector<FileView>& /*
     image_per_job(*file, commands, directives, sink);
     image_converted(*file, sink);
     devices_by_hand(*file, commands, sink);
+    partition_without_gpu(project, *file, directives, sink);
     training_without_gpu(project, *file, commands, directives, sink);
   }
 }

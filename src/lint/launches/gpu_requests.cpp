@@ -247,6 +247,10 @@ class GpuRequestRules {
           (words[at].text == "--device" && at + 1 < words.size() && words[at + 1].text == "cuda"))
         return {name + " with --device cuda", "--device cuda", false};
     for (const Variable& one : workload_.variables)
+      if (one.name.ends_with("GPU_LAYERS") && one.value && !is_one_of(*one.value, {"", "0"}) &&
+          !one.value->contains('$'))
+        return {fmt::format("{} with {}={}", name, one.name, *one.value), one.name, false};
+    for (const Variable& one : workload_.variables)
       if (one.name.ends_with("DEVICE") && one.value && is_one_of(*one.value, {"cuda", "cuda:0"}))
         return {fmt::format("{} with {}={}", name, one.name, *one.value), one.name, false};
     const bool script = is_script(file_.kind) && is_engine(workload_.kind);
@@ -266,6 +270,11 @@ class GpuRequestRules {
     return out;
   }
 
+  bool is_named_for_gpus(const FileView& dockerfile) const {
+    return has_part(file_name(dockerfile.file->source.path()), "._-", {"gpu", "cuda", "nvidia"}) ||
+           has_part(file_name(file_.source.path()), "._-", {"gpu", "cuda", "nvidia"});
+  }
+
   /// Of what a service builds.
   Need need_of_build() const {
     const FileView* own = own_image(views_, project_, workload_);
@@ -283,6 +292,11 @@ class GpuRequestRules {
     if (jetson && workload_.node != nullptr)
       return {fmt::format("an image of {}", last.image.repository), last.image.vendor.evidence,
               false};
+    // A variant for GPUs by its name, whose torch brings CUDA.
+    if (!last.image.vendor.known() && workload_.node != nullptr && is_named_for_gpus(*own) &&
+        !torch_of_image(*own).empty())
+      return {fmt::format("an image of {}", file_name(own->file->source.path())),
+              torch_of_image(*own), false};
     if (last.image.vendor.value != "nvidia" || !last.image.platform.empty() || !base ||
         is_for_other_device(own->file->source.project_path()) ||
         own->text(last.stage->base.span).contains('$') || elsewhere_.built.contains(own))

@@ -131,7 +131,23 @@ void exported(const ProjectFile& file, const std::vector<ShellCommand>& commands
 /// libcuda in compat/lib.real; Jetson's is how a newer CUDA comes to it.
 void given(const ProjectFile& file, const Workload& workload, FindingSink& sink) {
   const Variable* set = variable(workload, kName);
-  if (set == nullptr || !set->value) return;
+  if (set == nullptr) return;
+  std::string written(file.source.slice(set->span));
+  if (set->value) written += *set->value;
+  // Docker Compose fills it in from where it is called, before any container is there.
+  if (workload.kind == WorkloadKind::kCompose && workload.node != nullptr &&
+      (written.contains("$LD_LIBRARY_PATH") || written.contains("${LD_LIBRARY_PATH}")) &&
+      !written.contains("$$")) {
+    Finding& found = sink.add("library-path-overwritten", file, set->span,
+                              "Compose fills LD_LIBRARY_PATH in with the value of the shell that "
+                              "calls it, mostly nothing: what the image has in it is lost");
+    found.evidence = {"Docker documentation, Compose: interpolation of $NAME; $$ is a dollar"};
+    found.fix =
+        "write ENV LD_LIBRARY_PATH in the Dockerfile, or delete it: NVIDIA's runtime adds the "
+        "driver's folder";
+    return;
+  }
+  if (!set->value) return;
   const auto [compat, stubs] = misplaced_in(*set->value);
   const std::string_view image = workload.image.text;
   const bool linked = image.contains("nvcr.io/nvidia/") && !image.contains("nvidia/cuda") &&
@@ -195,7 +211,9 @@ void judge_compat_export(const Project& project, const std::vector<FileView>& /*
                          FindingSink& sink) {
   for (const auto& file : project.files) {
     const std::string_view text = file->source.text();
-    if (!(text.contains("compat") || text.contains("stubs")) || !text.contains(kName)) continue;
+    const bool filled_in = text.contains("$LD_LIBRARY_PATH") || text.contains("${LD_LIBRARY_PATH}");
+    if (!(text.contains("compat") || text.contains("stubs") || filled_in) || !text.contains(kName))
+      continue;
     for (const Workload& workload : file->workloads) given(*file, workload, sink);
     for (const auto& commands : scripts_of(*file)) exported(*file, commands, true, sink);
     if (file->kind != FileKind::kWorkflow || !file->yaml) continue;

@@ -102,6 +102,7 @@ constexpr RuleFamily* kFamilies[] = {
     judge_batch_scripts,
     judge_broken_steps,
     judge_search_paths,
+    judge_gpu_variables,
 };
 
 }  // namespace

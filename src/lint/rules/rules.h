@@ -48,7 +48,7 @@ RuleFamily judge_syntax, judge_base_image, judge_base_flavour, judge_base_stages
     judge_written_images, judge_model_cache, judge_sandboxes, judge_secret_files, judge_apt_key,
     judge_old_gpu_forms, judge_kubernetes_old_forms, judge_gone_extras, judge_architectures_newer,
     judge_late_variables, judge_broken_steps, judge_search_paths, judge_conda_answers,
-    judge_lost_steps, judge_gone_wheels, judge_memory_units;
+    judge_lost_steps, judge_gone_wheels, judge_memory_units, judge_gpu_variables;
 
 /// What all families find, each on its own, in their order; once `stop` is requested no further one
 /// begins.

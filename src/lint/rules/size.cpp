@@ -150,6 +150,55 @@ bool may_version_by_history(const SentFiles& sent) {
   });
 }
 
+/// Folders of what a program reads or makes, by their names.
+bool is_folder_of_data(std::string_view name) {
+  return is_one_of(name, {"models", "model", "weights", "checkpoints", "checkpoint", "ckpt",
+                          "ckpts", "data", "dataset", "datasets", "output", "outputs", "results",
+                          "runs", "logs", "cache", "hf_cache", "model_cache", "models_cache"});
+}
+
+/// What a service mounts from the context of its own build, and COPY . takes along: it lies in the
+/// image, hidden by the mount.
+void mounted_and_copied(const FileView& view, const SentFiles& sent, FindingSink& sink) {
+  if (!is_gpu_file(view) || view.stages.empty()) return;
+  const std::string root = view.project->context_directory(*view.file);
+  const Word* all = nullptr;
+  for (const StageView& stage : view.stages)
+    for (const Instruction& copy : stage.stage->instructions)
+      if (stage.final && copy.copies() && copy.flag("from") == nullptr && copy.words.size() > 1 &&
+          is_one_of(copy.words[0].text, {".", "./"}))
+        all = &copy.words[0];
+  if (all == nullptr) return;
+  for (const auto& file : view.project->files)
+    for (const Workload& workload : file->workloads) {
+      if (!workload.build_context || workload.node == nullptr) continue;
+      const std::string folder = directory_of(workload.path);
+      if (normal_path(path_below(folder, workload.build_context->text)) != normal_path(root))
+        continue;
+      for (const WorkloadMount& mount : workload.mounts) {
+        if (!starts_with_any(mount.source, {"./", "../"})) continue;
+        const std::string path = normal_path(path_below(folder, mount.source));
+        const std::string below = normal_path(root) == "." ? path
+                                  : path.starts_with(normal_path(root) + "/")
+                                      ? path.substr(normal_path(root).size() + 1)
+                                      : std::string();
+        if (below.empty() || below.starts_with("..") || !is_folder_of_data(file_name(below)) ||
+            sent.leaves_out(below))
+          continue;
+        Finding& found = sink.add(
+            "dockerignore-coverage", *view.file, all->span,
+            fmt::format(
+                "COPY . takes {} along, which the service mounts: what lies there is in the "
+                "image too, and hidden by the mount",
+                below));
+        found.evidence = {fmt::format("{} mounts {}", file->source.path(), mount.source)};
+        found.fix = fmt::format("write into {}: {}", sent.ignore_path(), below);
+        found.pedantic = true;
+        return;
+      }
+    }
+}
+
 /// A checkout of less than this is nothing beside a base for GPUs, with its history too.
 constexpr std::uint64_t kSmallContext = 100'000;
 
@@ -358,6 +407,7 @@ void judge_size(const Project& /*project*/, const std::vector<FileView>& views, 
     recommends(view, sink);
     toolkit(view, sink);
     ignore_coverage(view, sent, sink);
+    mounted_and_copied(view, sent, sink);
     clones(view, sink);
     large_layers(view, steps, sent, sink);
   }

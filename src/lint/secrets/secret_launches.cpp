@@ -135,6 +135,7 @@ class WrittenSecrets {
     for (const Workload& workload : file_.workloads) {
       if (workload.node == nullptr) continue;
       variables(workload.variables);
+      passwords(workload.variables);
       for (const Word& word : command_words(workload)) jupyter(word.text, word.span);
     }
     variables(file_.variables);
@@ -200,6 +201,17 @@ class WrittenSecrets {
       tell(span, secret->what, secret->source, !secret->sure);
   }
 
+  /// Of the databases beside a service, the first of a file.
+  void passwords(const std::vector<Variable>& variables) {
+    for (const Variable& one : variables) {
+      if (told_password_ || !one.value || one.value->empty() || one.value->contains('$') ||
+          !names_password(one.name) || written_secret(one.name, *one.value, facts_))
+        continue;
+      told_password_ = true;
+      tell(one.span, "the password " + one.name, "a password by its name", true);
+    }
+  }
+
   void jupyter(std::string_view word, Span span) {
     const auto token = jupyter_token(word);
     if (token && !token->empty() && !token->contains('$') && !token->starts_with('{') &&
@@ -221,6 +233,7 @@ class WrittenSecrets {
   const ProjectFile& file_;
   const knowledge::BuildFacts& facts_;
   FindingSink& sink_;
+  bool told_password_ = false;
 };
 
 }  // namespace
