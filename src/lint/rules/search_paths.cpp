@@ -61,8 +61,14 @@ bool is_made(const FileView& view, const StageView& stage, const std::string& ve
   return false;
 }
 
+/// What a stage was asked and told of.
+struct Asked {
+  std::set<std::string> versions, told;
+};
+
 void judge_part(const FileView& view, const StageView& stage, const KeyValue& pair,
-                std::string_view part, std::set<std::string>& told, FindingSink& sink) {
+                std::string_view part, Asked& asked, FindingSink& sink) {
+  constexpr std::size_t kMostVersions = 20;  // each is sought in every step
   const std::string& list = pair.key.text;
   std::string says, fix;
   // Programs that bring their own libraries have these in bin too.
@@ -75,13 +81,14 @@ void judge_part(const FileView& view, const StageView& stage, const KeyValue& pa
     says = fmt::format("{} is a program, and PATH is a list of folders", part);
     fix = "name its folder";
   } else if (const std::string version = version_of(part); !version.empty()) {
+    if (asked.versions.size() >= kMostVersions || !asked.versions.insert(version).second) return;
     const std::set<std::string> has = toolkits_of(view, stage);
     if (has.empty() || has.contains(version) || is_made(view, stage, version)) return;
     says = fmt::format("nothing brings {}{}: the image has CUDA {}", kOfVersion, version,
                        fmt::join(has, ", "));
     fix = "write /usr/local/cuda, which leads to the one that is there";
   }
-  if (says.empty() || !told.insert(says).second) return;
+  if (says.empty() || !asked.told.insert(says).second) return;
   Finding& found = sink.add(kRule, *view.file, pair.value->span, says);
   found.evidence = {fmt::format("{}={}", list, pair.value->text.substr(0, 200))};
   found.fix = fix;
@@ -93,7 +100,7 @@ void judge_search_paths(const Project& /*project*/, const std::vector<FileView>&
                         FindingSink& sink) {
   for (const FileView& view : views)
     for (const StageView& stage : view.stages) {
-      std::set<std::string> told;
+      Asked asked;
       if (!stage.reachable) continue;
       for (const Instruction& step : stage.stage->instructions) {
         if (step.keyword != Keyword::kEnv) continue;
@@ -109,7 +116,7 @@ void judge_search_paths(const Project& /*project*/, const std::vector<FileView>&
                                          "LIBRARY_PATH", "CUDA_TOOLKIT_ROOT_DIR"}))
             continue;
           for (const std::string_view part : split(pair.value->text, ':'))
-            judge_part(view, stage, pair, part, told, sink);
+            judge_part(view, stage, pair, part, asked, sink);
         }
       }
     }

@@ -169,6 +169,8 @@ void mounted_and_copied(const FileView& view, const SentFiles& sent, FindingSink
           is_one_of(copy.words[0].text, {".", "./"}))
         all = &copy.words[0];
   if (all == nullptr) return;
+  constexpr std::size_t kMostAsked = 50;  // each reads the .dockerignore
+  std::size_t asked = 0;
   for (const auto& file : view.project->files)
     for (const Workload& workload : file->workloads) {
       if (!workload.build_context || workload.node == nullptr) continue;
@@ -183,7 +185,7 @@ void mounted_and_copied(const FileView& view, const SentFiles& sent, FindingSink
                                       ? path.substr(normal_path(root).size() + 1)
                                       : std::string();
         if (below.empty() || below.starts_with("..") || !is_folder_of_data(file_name(below)) ||
-            sent.leaves_out(below))
+            ++asked > kMostAsked || sent.leaves_out(below))
           continue;
         Finding& found = sink.add(
             "dockerignore-coverage", *view.file, all->span,
