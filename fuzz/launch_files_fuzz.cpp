@@ -91,16 +91,20 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   for (auto& one : embedded_in(*project.files.front())) {
     inside(one->embedded, text.size());
-    expect(one->source.text().size() == text.size() && one->dockerfile.has_value());
-    project.embedded.push_back(std::move(one));
+    expect(one->source.text().size() == text.size());
+    for (const Workload& inner : one->workloads) workload(inner, text.size());
+    (one->dockerfile ? project.embedded : project.files).push_back(std::move(one));
   }
   std::vector<Finding> findings;
   FindingSink sink(rules(), findings);
   for (RuleFamily* const family :
-       {judge_shared_memory, judge_gpu_access, judge_compose_gpu, judge_kubernetes_gpu,
-        judge_gpu_sharing, judge_io, judge_reproducibility, judge_compat_export, judge_model_cache,
-        judge_sandboxes, judge_written_images, judge_host_setup, judge_old_gpu_forms,
-        judge_kubernetes_old_forms, judge_secret_launches})
+       {judge_shared_memory,   judge_gpu_access,           judge_compose_gpu,
+        judge_kubernetes_gpu,  judge_gpu_sharing,          judge_io,
+        judge_reproducibility, judge_compat_export,        judge_model_cache,
+        judge_sandboxes,       judge_written_images,       judge_host_setup,
+        judge_old_gpu_forms,   judge_kubernetes_old_forms, judge_secret_launches,
+        judge_workflow_jobs,   judge_batch_scripts,        judge_gpu_requests,
+        judge_gpu_variables,   judge_memory_units,         judge_broken_steps})
     family(project, {}, sink);
   for (const Finding& finding : findings) {
     expect(!finding.message.empty() && !finding.fix.empty());
