@@ -126,6 +126,12 @@ bool holds_kernels(const FileView& view) {
   });
 }
 
+/// "the wheels of torch".
+std::string who_brings(const UnusedCuda& unused) {
+  return fmt::format("{} of {}", unused.package == "pytorch" ? "conda's packages" : "the wheels",
+                     unused.package);
+}
+
 void devel_final(const FileView& view, FindingSink& sink) {
   const StageView* base = final_base(view);
   if (base == nullptr) return;
@@ -161,8 +167,7 @@ void devel_final(const FileView& view, FindingSink& sink) {
           "the final image is built on {}:{}: compilers, headers and static libraries "
           "travel with it{}",
           repository, tag,
-          twice ? fmt::format(", beside the CUDA that the wheels of {} bring", unused->package)
-                : ""));
+          twice ? fmt::format(", beside the CUDA that {} bring", who_brings(*unused)) : ""));
   found.evidence = {of_runpod ? "tag " + tag : base->image.flavour.evidence,
                     "images.json, flavours: devel is runtime and the whole toolkit"};
   found.fix = fmt::format(
@@ -200,10 +205,9 @@ void unused_cuda(const FileView& view, FindingSink& sink) {
           ? fmt::format("nvidia/cuda:{} brings CUDA libraries, and nothing that the image installs "
                         "loads them",
                         tag)
-          : fmt::format("nvidia/cuda:{} brings CUDA libraries, and {} of {} bring their own: the "
-                        "base's are never loaded",
-                        tag, unused->package == "pytorch" ? "conda's packages" : "the wheels",
-                        unused->package));
+          : fmt::format("nvidia/cuda:{} brings CUDA libraries, and {} bring their own: the base's "
+                        "are never loaded",
+                        tag, who_brings(*unused)));
   found.evidence = {
       "images.json, flavours, runtime: cuda-libraries, libcublas, libcusparse, libnpp, "
       "libnccl2",
@@ -335,7 +339,9 @@ void missing_toolkit(const FileView& view, const StageView& stage, FindingSink& 
           fmt::format("it is to be compiled for CUDA, and neither {} nor a step before it has nvcc",
                       image.repository));
       found.evidence = {by_variable ? "CMAKE_ARGS=" + *arguments.value : option->text};
-      found.pedantic = may_fail(run, command.shell->span);
+      // A script may install the toolkit.
+      found.pedantic =
+          may_fail(run, command.shell->span) || commands_mention(view, stage.index, ".sh");
       found.fix = "begin with nvidia/cuda of the flavour devel, or take the option away";
       return;
     }

@@ -343,7 +343,9 @@ void partition_without_gpu(const Project& project, const ProjectFile& file,
                            const std::vector<BatchDirective>& directives, FindingSink& sink) {
   const BatchDirective* partition = nullptr;
   for (const BatchDirective& one : directives) {
-    if (is_one_of(one.name, {"--partition", "-p"}) && to_lower(one.value.text).contains("gpu"))
+    const std::string name = to_lower(one.value.text);
+    if (is_one_of(one.name, {"--partition", "-p"}) && name.contains("gpu") &&
+        !name.contains("no") && !name.contains("cpu"))
       partition = &one;
     if (starts_with_any(one.name, {"--gres", "--gpu", "--tres"}) ||
         is_one_of(one.name, {"-G", "--exclusive"}))

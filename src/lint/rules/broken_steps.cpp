@@ -118,10 +118,11 @@ void many_layers(const FileView& view, FindingSink& sink) {
         if (one == view.stages.size() - 1) last = &step;
       }
   if (count <= kMostLayers || last == nullptr) return;
-  Finding& found = sink.add("too-many-layers", *view.file, last->keyword_span,
-                            fmt::format("{} steps make a layer each, and an image has at most {}: "
-                                        "the build ends with \"max depth exceeded\"",
-                                        count, kMostLayers));
+  Finding& found =
+      sink.add("too-many-layers", *view.file, last->keyword_span,
+               fmt::format("{} steps make a layer each, and Docker's store takes at most {}: "
+                           "the build ends with \"max depth exceeded\"",
+                           count, kMostLayers));
   found.evidence = {"moby, layer store: maxLayerDepth"};
 }
 
