@@ -340,8 +340,8 @@ void missing_toolkit(const FileView& view, const StageView& stage, FindingSink& 
                       image.repository));
       found.evidence = {by_variable ? "CMAKE_ARGS=" + *arguments.value : option->text};
       // A script may install the toolkit.
-      found.pedantic =
-          may_fail(run, command.shell->span) || commands_mention(view, stage.index, ".sh");
+      found.pedantic = command.shell->depth != 0 || may_fail(run, command.shell->span) ||
+                       commands_mention(view, stage.index, ".sh");
       found.fix = "begin with nvidia/cuda of the flavour devel, or take the option away";
       return;
     }

@@ -15,7 +15,7 @@ using text::YamlNode;
 
 /// "100m" means "100M" or "100Mi"; "64000000000m" is what a program writes of 64 MB.
 bool is_slip(std::string_view text) {
-  return text.size() > 1 && text.size() < 8 && text.ends_with('m') &&
+  return text.size() > 1 && text.size() < 8 && text.ends_with('m') && text.front() != '0' &&
          text.find_first_not_of("0123456789.") == text.size() - 1;
 }
 

@@ -106,6 +106,7 @@ FileKind kind_made(std::string_view command, std::string_view body) {
   // What is added to a file is not all of it.
   if (!writes || low.contains(">>") || low.contains("tee -a")) return FileKind::kUnknown;
   const std::string_view path = written_by(command);
+  if (path.empty()) return FileKind::kUnknown;  // it is shown to somebody
   const std::string name = to_lower(file_name(path));
   if (name.contains("dockerfile") || name.contains("containerfile")) return FileKind::kDockerfile;
   const FileKind kind = kind_of(path, body);

@@ -66,6 +66,10 @@ bool is_name_of_stage(std::string_view name) {
 bool may_be_named_elsewhere(const Project& project, std::string_view name) {
   return std::ranges::any_of(project.files, [&](const auto& file) {
     const std::string_view text = file->source.text();
+    // An image of that name, which another command builds first.
+    if (file->kind != FileKind::kDockerfile &&
+        (text.contains(fmt::format("-t {}", name)) || text.contains(fmt::format("--tag {}", name))))
+      return true;
     return (text.contains("additional_contexts") || text.contains("--build-context") ||
             text.contains("build-contexts") || text.contains("contexts")) &&
            file->kind != FileKind::kDockerfile && text.contains(name);
@@ -151,7 +155,8 @@ void only_printed(const FileView& view, FindingSink& sink) {
   for (const StageView& stage : view.stages)
     for (const Instruction& step : stage.stage->instructions)
       for (const StepCommand& command : commands_of(step)) {
-        if (command.program != "echo" || command.arguments.size() < 2 || writes(*command.shell))
+        if (command.program != "echo" || command.arguments.size() < 2 || writes(*command.shell) ||
+            command.shell->in_subshell)
           continue;
         const std::string_view first = command.arguments[0].text;
         const Argument& last = command.arguments.back();
@@ -178,7 +183,7 @@ void function_of_make(const ProjectFile& file, FindingSink& sink) {
   const std::string_view text = file.source.text();
   const std::size_t at = text.find(kCall);
   if (at == text.npos || text.contains("shell()") || text.contains("alias shell") ||
-      text.contains("akefile"))
+      text.contains("akefile") || text.contains("make -f"))
     return;
   const std::size_t begin_of_line = text.rfind('\n', at) + 1;
   const std::string_view before = trim_space(text.substr(begin_of_line, at - begin_of_line));
